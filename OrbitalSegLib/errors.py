@@ -40,4 +40,4 @@ class Cancelled(OrbitalSegError):
     exit_code = 130
 
     def __init__(self) -> None:
-        super().__init__("cancelled", "The work was cancelled; nothing was written.")
+        super().__init__("cancelled", "The work was cancelled; nothing was left behind.")

@@ -1,6 +1,7 @@
 """Files and folders that are written whole or not at all."""
 
 import errno
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -26,7 +27,7 @@ def whole(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     Raises `OutputError` `exists`, `cannot-write` or `disk-full`.
     """
     if path.exists() and not overwrite:
-        raise OutputError("exists", "There is a result of that name already: choose another name, or allow overwriting.")
+        raise OutputError("exists", "A result of that name exists already: choose another name, or allow overwriting.")
     try:
         private = Path(tempfile.mkdtemp(prefix=f".{path.name[:80]}.partial-", dir=path.parent))
     except OSError as error:
@@ -67,6 +68,11 @@ def _is_full(folder: Path) -> bool:
         return shutil.disk_usage(folder).free < FULL_DISK_BYTES
     except OSError:
         return False
+
+
+def safe_name(name: str) -> str:
+    """A segment's name as a file name that every system takes (docs/contracts.md, section 6)."""
+    return re.sub(r"[^A-Za-z0-9_-]", "_", name)[:80] or "segment"
 
 
 def write_image(image: sitk.Image, path: Path) -> None:

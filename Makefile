@@ -1,0 +1,63 @@
+# Two commands are all a newcomer needs: `make demo` and `make test`.
+
+PYTHON ?= python3
+BIN := .venv/bin
+# The environment with nothing but what 3D Slicer ships, and the one with the real Slicer core: each has its own
+# tests, and its own versions of VTK.
+BASE := .venvs/base/bin/python
+SLICER := .venvs/slicer/bin/python
+PIP_FLAGS := --quiet --disable-pip-version-check
+
+.PHONY: demo test system lint types library slicer resolve clean
+
+demo: .venv/ready  ## A phantom's CT in, a printable model out: look at out/preview.png
+	$(BIN)/orbitalseg phantom build/phantom --force
+	$(BIN)/orbitalseg segment build/phantom --output out --force
+
+test: system lint types library slicer resolve  ## Everything that is checked before a change lands
+
+lint: .venv/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/ready
+	$(BIN)/mypy
+
+# A skip for a missing tool is a failure here; a skip for missing real scans is not.
+library: .venv/ready .venvs/base/ready system
+	ORBITALSEG_NO_SKIP=1 ORBITALSEG_BASE_PYTHON=$(BASE) $(BIN)/pytest Testing/library Testing/real \
+		--cov --cov-report=term --cov-fail-under=95
+
+slicer: .venvs/slicer/ready
+	ORBITALSEG_NO_SKIP=1 $(SLICER) -m pytest Testing/slicer
+
+resolve: .venvs/resolved  ## Do the dependencies exist for Slicer's Python on every system?
+
+.venvs/resolved: .venv/ready Testing/resolve.py
+	$(BIN)/python Testing/resolve.py
+	mkdir -p .venvs && touch $@
+
+system:
+	@sh Testing/system-packages.sh
+
+.venv/ready: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install $(PIP_FLAGS) --upgrade pip
+	$(BIN)/python -m pip install $(PIP_FLAGS) --editable ".[cli,mesh,test]"
+	touch $@
+
+.venvs/base/ready: pyproject.toml
+	$(PYTHON) -m venv .venvs/base
+	$(BASE) -m pip install $(PIP_FLAGS) --upgrade pip
+	$(BASE) -m pip install $(PIP_FLAGS) --editable .
+	touch $@
+
+.venvs/slicer/ready: pyproject.toml
+	$(PYTHON) -m venv .venvs/slicer
+	$(SLICER) -m pip install $(PIP_FLAGS) --upgrade pip
+	$(SLICER) -m pip install $(PIP_FLAGS) slicer-core pytest SimpleITK pydicom
+	$(SLICER) -m pip install $(PIP_FLAGS) --no-deps --editable .
+	touch $@
+
+clean:
+	rm -rf .venv .venvs out build

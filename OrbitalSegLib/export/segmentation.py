@@ -1,0 +1,238 @@
+"""Segmentations as 3D Slicer writes and reads them (`.seg.nrrd`), and plain label maps."""
+
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from OrbitalSegLib.errors import InputError
+from OrbitalSegLib.files import output_error, write_image
+
+
+@dataclass(frozen=True)
+class _Look:
+    """How a segment is called and coloured (red, green, blue from 0 to 1)."""
+
+    name: str
+    colour: tuple[float, float, float]
+
+
+LOOKS = {
+    # Slicer's own bone colour, 241 214 145; the others are chosen to tell apart where they overlap.
+    "bone": _Look("Bone", (0.945098, 0.839216, 0.568627)),
+    "cortical": _Look("Cortical bone", (0.890196, 0.407843, 0.333333)),
+    "thin": _Look("Thin bone", (0.207843, 0.654902, 0.741176)),
+    "inferred": _Look("Inferred wall", (0.654902, 0.450980, 0.811765)),
+}
+
+TERM = (
+    "Segmentation category and type - 3D Slicer General Anatomy list"
+    "~SCT^85756007^Tissue~SCT^272673000^Bone~^^~Anatomic codes - DICOM master list~^^~^^"
+)
+"""SNOMED CT tissue, bone: as in Slicer's SegmentationCategoryTypeModifier-SlicerGeneralAnatomy.json. SNOMED CT as DICOM
+uses it has no code for thin or cortical bone (PS3.16 CID 7151, 7166), and no region is given, for a scan may hold the
+whole head: the names tell the segments apart."""
+
+LABELS_AT_MOST = 128
+"""An image with more different values than this is a scan, not a label map."""
+
+_COMPRESSION_LEVEL = 1
+"""Masks are mostly long runs: higher levels take several times as long for a few per cent."""
+
+_CONVERSION = "Smoothing factor|0.0|No smoothing: it would make holes in walls that are a voxel thick.&"
+"""What Slicer makes a closed surface with; its own default of 0.5 loses walls that are one voxel thick."""
+
+_EMPTY_EXTENT = (0, -1)
+
+
+def write_segmentation(segments: dict[str, sitk.Image], path: Path) -> None:
+    """Write masks (8 bits, 1 and 0) as a segmentation that 3D Slicer opens; the same input gives the same bytes.
+
+    The keys of `segments` are names of docs/contracts.md, section 1; each becomes a segment of that ID in a layer of
+    its own, because they overlap. Raises `ValueError` if their grids differ, `OutputError` if it cannot be written.
+    """
+    masks = list(segments.values())
+    if not all(mask.IsSameImageGeometryAs(masks[0]) for mask in masks):
+        raise ValueError("The segments are not on the same grid.")
+    try:
+        with path.open("wb") as file:
+            file.write(_header(segments))
+            for block in _compressed(masks):
+                file.write(block)
+    except OSError as error:
+        raise output_error(error, path.parent) from error
+
+
+def write_label_map(mask: sitk.Image, path: Path) -> None:
+    """Write a mask as unsigned 8 bits, 1 and 0, in the format that the name's ending says. Raises `OutputError`."""
+    write_image(sitk.Cast(mask != 0, sitk.sitkUInt8), path)
+
+
+def read_segmentation(path: Path, segment: str = "bone") -> sitk.Image:
+    """Return one segment of a segmentation, or a plain label map, as a mask: unsigned 8 bits, 1 and 0.
+
+    Reads `.seg.nrrd` as 3D Slicer writes it, which may be smaller than the scan; `segment` is a name or an ID, in
+    capitals or not. In a plain label map (NRRD, NIfTI, MHA) every value but 0 is the mask and `segment` means nothing.
+    Raises `InputError` `no-such-input`, `unreadable` or `not-a-segmentation`.
+    """
+    if not path.is_file():
+        raise InputError("no-such-input", "There is no file at that place: choose the segmentation's file.")
+    try:
+        image = sitk.ReadImage(str(path))
+    except RuntimeError as error:
+        text = "The segmentation cannot be read: it is damaged, or neither NRRD, NIfTI nor MHA; save it again."
+        raise InputError("unreadable", text) from error
+    if image.GetDimension() != 3:
+        raise _not_a_segmentation("it is not a volume of three dimensions")
+    described = _described_segments(image)
+    if described:
+        return _select(image, described, segment)
+    return _mask_of_label_map(image)
+
+
+def _not_a_segmentation(reason: str) -> InputError:
+    text = f"This is not a segmentation: {reason}. Give a .seg.nrrd of 3D Slicer or a label map of whole numbers."
+    return InputError("not-a-segmentation", text)
+
+
+def _header(segments: dict[str, sitk.Image]) -> bytes:
+    masks = list(segments.values())
+    grid = masks[0]
+    columns = np.reshape(grid.GetDirection(), (3, 3)).T * np.reshape(grid.GetSpacing(), (3, 1))
+    lines = [
+        "NRRD0004",
+        "# Complete NRRD file format specification at:",
+        "# http://teem.sourceforge.net/nrrd/format.html",
+        "type: unsigned char",
+        "dimension: 4",
+        "space: left-posterior-superior",
+        f"sizes: {len(masks)} " + " ".join(str(size) for size in grid.GetSize()),
+        "space directions: none " + " ".join(_vector(column) for column in columns),
+        "kinds: list domain domain domain",
+        "encoding: gzip",
+        f"space origin: {_vector(grid.GetOrigin())}",
+        "measurement frame: (1,0,0) (0,1,0) (0,0,1)",
+    ]
+    for index, (name, mask) in enumerate(segments.items()):
+        lines += [f"Segment{index}_{key}:={value}" for key, value in _described(name, mask, index).items()]
+    lines += [
+        "Segmentation_ContainedRepresentationNames:=Binary labelmap|",
+        f"Segmentation_ConversionParameters:={_CONVERSION}",
+        "Segmentation_MasterRepresentation:=Binary labelmap",
+        "Segmentation_ReferenceImageExtentOffset:=0 0 0",
+    ]
+    return ("\n".join(lines) + "\n\n").encode()
+
+
+def _vector(values: Iterable[float]) -> str:
+    return "(" + ",".join(repr(float(value)) for value in values) + ")"
+
+
+def _described(name: str, mask: sitk.Image, layer: int) -> dict[str, str]:
+    look = LOOKS[name]
+    return {
+        "Color": " ".join(f"{part:g}" for part in look.colour),
+        "ColorAutoGenerated": "0",
+        "Extent": " ".join(str(edge) for edge in _extent(mask)),
+        "ID": name,
+        "LabelValue": "1",
+        "Layer": str(layer),
+        "Name": look.name,
+        "NameAutoGenerated": "0",
+        "Tags": f"TerminologyEntry:{TERM}|",
+    }
+
+
+def _extent(mask: sitk.Image) -> list[int]:
+    """First and last voxel of the mask along x, y and z."""
+    array = sitk.GetArrayViewFromImage(mask)
+    along_yx = array.any(axis=0)
+    used = (along_yx.any(axis=0), along_yx.any(axis=1), array.any(axis=(1, 2)))
+    return [
+        edge
+        for axis in used
+        for edge in ((int(axis.argmax()), axis.size - 1 - int(axis[::-1].argmax())) if axis.any() else _EMPTY_EXTENT)
+    ]
+
+
+def _compressed(masks: list[sitk.Image]) -> Iterator[bytes]:
+    """The voxels with the layer as the fastest axis, a slice at a time, as one gzip stream without a date."""
+    arrays = [sitk.GetArrayViewFromImage(mask) for mask in masks]
+    compressor = zlib.compressobj(_COMPRESSION_LEVEL, wbits=16 + zlib.MAX_WBITS)
+    for slices in zip(*arrays, strict=True):
+        yield compressor.compress(np.stack(slices, axis=-1).tobytes())
+    yield compressor.flush()
+
+
+@dataclass(frozen=True)
+class _Segment:
+    """Where a segment's voxels are: those of a layer that have a value."""
+
+    id: str
+    name: str
+    layer: int
+    value: int
+
+
+def _described_segments(image: sitk.Image) -> list[_Segment]:
+    """The segments in the order of the file. Files from before Slicer 4.11 have no layers: each segment is its own."""
+    keys = set(image.GetMetaDataKeys())
+    segments: list[_Segment] = []
+    while f"Segment{len(segments)}_ID" in keys:
+        index = len(segments)
+
+        def text(key: str, default: str, index: int = index) -> str:
+            full = f"Segment{index}_{key}"
+            return str(image.GetMetaData(full)) if full in keys else default
+
+        identity = text("ID", "")
+        segments.append(
+            _Segment(identity, text("Name", identity), int(text("Layer", str(index))), int(text("LabelValue", "1")))
+        )
+    return segments
+
+
+def _select(image: sitk.Image, segments: list[_Segment], wanted: str) -> sitk.Image:
+    key = wanted.strip().casefold()
+    found = next((s for s in segments if key in (s.id.casefold(), s.name.casefold())), None)
+    if found is None:
+        names = ", ".join(segment.name for segment in segments)
+        text = f"The segmentation has no segment {wanted}; it has: {names}. Name one of these."
+        raise InputError("not-a-segmentation", text)
+    layers = image.GetNumberOfComponentsPerPixel()
+    if found.layer >= layers:
+        raise InputError("unreadable", "The segmentation is damaged: a layer of it is missing; save it again.")
+    layer = sitk.VectorIndexSelectionCast(image, found.layer) if layers > 1 else _scalar(image)
+    return _without_metadata(layer == found.value)
+
+
+def _scalar(image: sitk.Image) -> sitk.Image:
+    is_vector = image.GetPixelIDTypeAsString().startswith("vector")
+    return sitk.VectorIndexSelectionCast(image, 0) if is_vector else image
+
+
+def _mask_of_label_map(image: sitk.Image) -> sitk.Image:
+    if image.GetNumberOfComponentsPerPixel() > 1:
+        raise _not_a_segmentation("it has several values a voxel, and no names for them")
+    labels = _scalar(image)
+    if labels.GetPixelID() in (sitk.sitkFloat32, sitk.sitkFloat64):
+        raise _not_a_segmentation("its values are not whole numbers, as in a scan")
+    limits = sitk.MinimumMaximumImageFilter()
+    limits.Execute(labels)
+    if limits.GetMinimum() < 0:
+        raise _not_a_segmentation("it has values below 0, as in a scan")
+    seen = np.zeros(int(limits.GetMaximum()) + 1, bool)
+    seen[sitk.GetArrayViewFromImage(labels)] = True
+    if seen.sum() > LABELS_AT_MOST:
+        raise _not_a_segmentation("it has too many different values, as in a scan")
+    return _without_metadata(labels != 0)
+
+
+def _without_metadata(mask: sitk.Image) -> sitk.Image:
+    """The keys of the file describe the file, not the mask."""
+    for key in mask.GetMetaDataKeys():
+        mask.EraseMetaData(key)
+    return mask

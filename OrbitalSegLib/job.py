@@ -1,0 +1,141 @@
+"""A job as docs/contracts.md, section 7 defines it: what to do, on what, into which folder."""
+
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from OrbitalSegLib.errors import JobError
+from OrbitalSegLib.methods import DEFAULT_METHOD, METHODS, Method
+from OrbitalSegLib.postprocessing import PostprocessingParameters
+from OrbitalSegLib.region import Region
+
+CONTRACT = 1
+
+TASKS = ("info", "segment", "surface", "phantom", "methods")
+SURFACES = ("bone", "cortical", "thin", "inferred")
+SMOOTHINGS = ("none", "faithful")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job. The defaults are those of the contract."""
+
+    task: str
+    input: Path | None = None
+    output: Path | None = None
+    overwrite: bool = False
+    series: str | None = None
+    region: Region = field(default_factory=Region)
+    method: str = DEFAULT_METHOD
+    parameters: dict[str, Any] = field(default_factory=dict)
+    postprocess: PostprocessingParameters | None = field(default_factory=PostprocessingParameters)
+    """None leaves the mask alone."""
+    smoothing: str = "faithful"
+    surfaces: tuple[str, ...] = ("bone",)
+    segment: str = "bone"
+    variant: str = "plain"
+
+
+def job_from(values: object) -> Job:
+    """A job from decoded JSON. Raises `JobError`."""
+    if not isinstance(values, dict):
+        raise JobError("invalid-job", "A job is one JSON object.")
+    given = dict(values)
+    if given.pop("contract", None) != CONTRACT:
+        raise JobError("invalid-job", f"The job must say `contract`: {CONTRACT}; this version knows no other.")
+    known = {item.name for item in fields(Job)}
+    for name in given:
+        if name not in known:
+            raise JobError("invalid-job", f"A job has no key `{name}`; it has: {', '.join(sorted(known))}.")
+    job = Job(**{name: _READERS[name](name, value) for name, value in {"task": None, **given}.items()})
+    _require(job)
+    return job
+
+
+def method_of(job: Job) -> Method:
+    """The method that the job names. Raises `JobError` `unknown-method`."""
+    if job.method not in METHODS:
+        raise JobError("unknown-method", f"There is no method {job.method}; there are: {', '.join(METHODS)}.")
+    return METHODS[job.method]
+
+
+def _require(job: Job) -> None:
+    if job.task in ("info", "segment", "surface") and job.input is None:
+        raise JobError("invalid-job", f"A job `{job.task}` needs an `input`.")
+    if job.task in ("segment", "surface", "phantom") and job.output is None:
+        raise JobError("invalid-job", f"A job `{job.task}` needs an `output`.")
+
+
+def _one_of(name: str, value: object, choices: tuple[str, ...]) -> str:
+    if not isinstance(value, str) or value not in choices:
+        raise JobError("invalid-job", f"`{name}` must be one of: {', '.join(choices)}.")
+    return value
+
+
+def _text(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise JobError("invalid-job", f"`{name}` must be text.")
+    return value
+
+
+def _path(name: str, value: object) -> Path:
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise JobError("invalid-job", f"`{name}` must be a path.")
+    return Path(value)
+
+
+def _flag(name: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise JobError("invalid-job", f"`{name}` must be true or false.")
+    return value
+
+
+def _object(name: str, value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise JobError("invalid-job", f"`{name}` must be an object.")
+    return value
+
+
+def _region(name: str, value: object) -> Region:
+    if value == "whole":
+        return Region()
+    if not isinstance(value, list) or not all(isinstance(v, int | float) for v in value):
+        raise JobError("invalid-job", f"`{name}` must be `whole` or six numbers in mm.")
+    return Region(tuple(float(v) for v in value))
+
+
+def _postprocess(name: str, value: object) -> PostprocessingParameters | None:
+    if value == "none":
+        return None
+    try:
+        return PostprocessingParameters(**_object(name, value))
+    except (TypeError, ValueError) as error:
+        names = ", ".join(item.name for item in fields(PostprocessingParameters))
+        raise JobError("invalid-job", f"`{name}` must be `none` or an object with: {names}.") from error
+
+
+def _surfaces(name: str, value: object) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise JobError("invalid-job", f"`{name}` must be a list of: {', '.join(SURFACES)}.")
+    return tuple(_one_of(name, item, SURFACES) for item in value)
+
+
+def _optional_text(name: str, value: object) -> str | None:
+    return None if value is None else _text(name, value)
+
+
+_READERS: dict[str, Any] = {
+    "task": lambda name, value: _one_of(name, value, TASKS),
+    "input": _path,
+    "output": _path,
+    "overwrite": _flag,
+    "series": _optional_text,
+    "region": _region,
+    "method": _text,
+    "parameters": _object,
+    "postprocess": _postprocess,
+    "smoothing": lambda name, value: _one_of(name, value, SMOOTHINGS),
+    "surfaces": _surfaces,
+    "segment": _text,
+    "variant": _text,
+}

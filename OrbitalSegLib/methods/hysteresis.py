@@ -1,0 +1,40 @@
+"""Hysteresis threshold: cortical seeds, grown into the bone connected to them [3532-2 B, after Nystrom]."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import SimpleITK as sitk
+
+from OrbitalSegLib.errors import JobError
+from OrbitalSegLib.methods.method import Method, parameter
+from OrbitalSegLib.progress import Progress
+
+
+@dataclass(frozen=True)
+class HysteresisParameters:
+    """Bone is what lies above `lower_hu` and hangs together with something above `seed_hu`."""
+
+    seed_hu: float = parameter(300.0, "Seeds above", "HU", -1024.0, 32_767.0)  # certainly cortical [3532-2 8.2]
+    # Ours: halfway between soft tissue (up to 100 HU) and the limit of cortical bone (200 HU) [3532-2 B, D.3].
+    lower_hu: float = parameter(150.0, "Grown down to", "HU", -1024.0, 32_767.0)
+
+    def __post_init__(self) -> None:
+        if self.lower_hu > self.seed_hu:
+            raise JobError("invalid-job", "The seeds' limit must not be below the limit they are grown down to.")
+
+
+def run(ct: sitk.Image, parameters: HysteresisParameters, progress: Progress) -> dict[str, sitk.Image]:
+    """Return `bone`, on the grid of `ct`: 26-connected objects that hold a seed."""
+    objects = sitk.ConnectedComponent(ct > parameters.lower_hu, True)
+    progress(0.6)
+    labels = sitk.GetArrayFromImage(objects)
+    seeded = np.unique(labels[sitk.GetArrayFromImage(ct) > parameters.seed_hu])
+    keep = np.zeros(int(labels.max()) + 1, np.uint8)
+    keep[seeded[seeded > 0]] = 1
+    bone = sitk.GetImageFromArray(keep[labels])
+    bone.CopyInformation(ct)
+    progress(1.0)
+    return {"bone": bone}
+
+
+HYSTERESIS = Method("hysteresis", "Hysteresis threshold", "ISO/IEC 3532-2 annex B", HysteresisParameters, run)

@@ -1,0 +1,33 @@
+"""Global threshold: bone is what lies between two HU limits [3532-2 D.4, method A; 3532-1 6.3]."""
+
+from dataclasses import dataclass
+
+import SimpleITK as sitk
+
+from OrbitalSegLib.errors import JobError
+from OrbitalSegLib.methods.method import Method, parameter
+from OrbitalSegLib.progress import Progress
+
+HIGHEST_HU = 32_767.0
+
+
+@dataclass(frozen=True)
+class ThresholdParameters:
+    """Bone is above `lower_hu` and up to `upper_hu`."""
+
+    lower_hu: float = parameter(300.0, "Lower limit", "HU", -1024.0, HIGHEST_HU)  # [3532-2 D.4]
+    upper_hu: float = parameter(HIGHEST_HU, "Upper limit", "HU", -1024.0, HIGHEST_HU)  # no limit: metal is kept
+
+    def __post_init__(self) -> None:
+        if self.lower_hu >= self.upper_hu:
+            raise JobError("invalid-job", "The lower limit must be below the upper limit.")
+
+
+def run(ct: sitk.Image, parameters: ThresholdParameters, progress: Progress) -> dict[str, sitk.Image]:
+    """Return `bone`, on the grid of `ct`."""
+    bone = sitk.And(ct > parameters.lower_hu, ct <= parameters.upper_hu)
+    progress(1.0)
+    return {"bone": bone}
+
+
+THRESHOLD = Method("threshold", "Global threshold", "ISO/IEC 3532-2 D.4, method A", ThresholdParameters, run)

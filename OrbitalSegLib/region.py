@@ -1,0 +1,104 @@
+"""The part of the scan on which results are defined: a box in patient space, or the whole scan."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+import SimpleITK as sitk
+
+from OrbitalSegLib.errors import InputError, JobError
+from OrbitalSegLib.scan import Gap
+
+MARGIN_MM = 10.0
+"""Every step works on the region and this much around it (docs/contracts.md, section 5)."""
+
+
+@dataclass(frozen=True)
+class Region:
+    """A box `(x0, x1, y0, y1, z0, z1)` in LPS mm; None is the whole scan."""
+
+    box_mm: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        box = self.box_mm
+        if box is None:
+            return
+        if len(box) != 6 or not all(np.isfinite(box)) or any(box[i] >= box[i + 1] for i in (0, 2, 4)):
+            raise JobError(
+                "invalid-job",
+                "A region is `whole` or six numbers x0,x1,y0,y1,z0,z1 in mm, each pair growing.",
+            )
+
+    def working_part(self, image: sitk.Image) -> sitk.Image:
+        """The image cut to region and margin, whole voxels. Raises `InputError` `region-outside`."""
+        if self.box_mm is None:
+            return image
+        self.within(image)
+        low, high = self._index_bounds(image, MARGIN_MM)
+        return image[tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))]
+
+    def cut(self, mask: sitk.Image, scan_grid: sitk.Image) -> sitk.Image:
+        """A mask of the working part on the scan grid, empty outside the region."""
+        if self.box_mm is None:
+            return mask
+        inside = sitk.Multiply(mask, self.within(mask))
+        return sitk.Resample(inside, scan_grid, sitk.Transform(), sitk.sitkNearestNeighbor, 0)
+
+    def within(self, image: sitk.Image) -> sitk.Image:
+        """Label map on the image's grid: 1 where a voxel's centre lies in the box.
+
+        Raises `InputError` `region-outside` where there is no such voxel.
+        """
+        inside = np.ones(image.GetSize()[::-1], bool)
+        if self.box_mm is not None:
+            axes = np.array(image.GetDirection()).reshape(3, 3) * np.array(image.GetSpacing())
+            for axis in range(3):
+                place = np.full((1, 1, 1), image.GetOrigin()[axis])
+                for i, count in enumerate(image.GetSize()):
+                    shape = [1, 1, 1]
+                    shape[2 - i] = count
+                    place = place + (axes[axis, i] * np.arange(count)).reshape(shape)
+                inside &= (place >= self.box_mm[2 * axis]) & (place <= self.box_mm[2 * axis + 1])
+            if not inside.any():
+                raise InputError(
+                    "region-outside", "The region lies outside the scan: give the box in mm in patient space (LPS)."
+                )
+        label = sitk.GetImageFromArray(inside.astype(np.uint8))
+        label.CopyInformation(image)
+        return label
+
+    def inside_scan(self, image: sitk.Image) -> bool:
+        """Whether the scan holds the whole box."""
+        if self.box_mm is None:
+            return True
+        continuous = self._corners(image, 0.0)
+        half = 0.5
+        return bool(np.all(continuous >= -half) and np.all(continuous <= np.array(image.GetSize()) - half))
+
+    def check_gaps(self, gaps: Sequence[Gap], image: sitk.Image) -> None:
+        """Raises `InputError` `slice-gap` where slices are missing inside the region."""
+        normal = np.array(image.GetDirection()).reshape(3, 3)[:, 2]
+        for gap in gaps:
+            if self.box_mm is not None:
+                depths = np.array(list(product(*np.reshape(self.box_mm, (3, 2))))) @ normal
+                if depths.max() <= gap.start_mm or depths.min() >= gap.end_mm:
+                    continue
+            raise InputError(
+                "slice-gap",
+                f"Between {gap.before} and {gap.after} there are {gap.end_mm - gap.start_mm:.1f} mm without a slice "
+                f"(slices here lie {gap.local_distance_mm:.1f} mm apart): "
+                "get the complete series, or choose a region without this gap.",
+            )
+
+    def _corners(self, image: sitk.Image, margin_mm: float) -> np.ndarray:
+        """(8, 3): the box's corners as continuous indices x y z of the image."""
+        box = np.array(self.box_mm).reshape(3, 2) + np.array([-margin_mm, margin_mm])
+        return np.array([image.TransformPhysicalPointToContinuousIndex(list(map(float, p))) for p in product(*box)])
+
+    def _index_bounds(self, image: sitk.Image, margin_mm: float) -> tuple[np.ndarray, np.ndarray]:
+        corners = self._corners(image, margin_mm)
+        size = np.array(image.GetSize())
+        low = np.clip(np.floor(corners.min(axis=0)), 0, size - 1).astype(int)
+        high = np.clip(np.ceil(corners.max(axis=0)) + 1, low + 1, size).astype(int)
+        return low, high

@@ -1,0 +1,181 @@
+"""One job in JSON in, lines of JSON out (docs/contracts.md, section 7).
+
+`python -m OrbitalSegLib.worker JOB.json`
+"""
+
+import json
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TextIO
+
+from OrbitalSegLib.errors import Cancelled, JobError, OrbitalSegError
+
+Emit = Callable[[dict[str, Any]], None]
+
+INTERNAL = "OrbitalSeg made a mistake of its own: please report it with the text on standard error."
+
+
+def run(values: object, emit: Emit) -> int:
+    """Do one job. `emit` gets every line as an object, the last one `result` or `error`. Returns the exit code."""
+    try:
+        from OrbitalSegLib.job import job_from  # the packages behind it take a second: errors above need none
+
+        job = job_from(values)
+        files, summary = _TASKS[job.task](job, emit)
+    except KeyboardInterrupt:
+        return _fail(Cancelled(), emit)
+    except OrbitalSegError as error:
+        return _fail(error, emit)
+    except MemoryError:
+        return _fail(_too_large(), emit)
+    except Exception:  # noqa: BLE001 - the one place where a bug becomes a line; its cause goes to standard error
+        traceback.print_exc()
+        return _fail(OrbitalSegError("internal", INTERNAL), emit)
+    emit({"event": "result", "files": files, "summary": summary})
+    return 0
+
+
+def _fail(error: OrbitalSegError, emit: Emit) -> int:
+    emit({"event": "error", "code": error.code, "text": error.text})
+    return error.exit_code
+
+
+def _too_large() -> OrbitalSegError:
+    from OrbitalSegLib.errors import InputError
+
+    return InputError("too-large", "The scan does not fit into the memory: close other programs, or choose a region.")
+
+
+def _steps(shares: dict[str, float], emit: Emit) -> Any:
+    from OrbitalSegLib.progress import Steps
+
+    last = (-1, "")
+
+    def tell(percent: float, step: str, seconds_left: float | None) -> None:
+        nonlocal last
+        if (int(percent), step) != last:  # a line for every whole percent
+            last = (int(percent), step)
+            left = None if seconds_left is None else round(seconds_left, 1)
+            emit({"event": "progress", "percent": int(percent), "step": step, "seconds_left": left})
+
+    return Steps(shares, tell)
+
+
+def _record(emit: Emit) -> Any:
+    from OrbitalSegLib.record import Record
+
+    return Record(lambda code, text: emit({"event": "warning", "code": code, "text": text}))
+
+
+def _info(job: Any, emit: Emit) -> Any:
+    from OrbitalSegLib import pipeline
+
+    def found(series: list[Any]) -> None:
+        emit({"event": "series", "series": [_series_line(item) for item in series]})
+
+    return pipeline.info(job, _steps(pipeline.INFO_SHARES, emit), _record(emit), found)
+
+
+def _series_line(series: Any) -> dict[str, Any]:
+    return {
+        "number": series.number,
+        "modality": series.modality,
+        "description": series.description,
+        "images": series.images,
+        "slices": len(series.slices),
+        "slice_distance_mm": round(series.slice_distance_mm, 3),
+        "problem": series.unfit.text if series.unfit else None,
+    }
+
+
+def _segment(job: Any, emit: Emit) -> Any:
+    from OrbitalSegLib import pipeline
+
+    return pipeline.segment(job, _steps(pipeline.SEGMENT_SHARES, emit), _record(emit))
+
+
+def _surface(job: Any, emit: Emit) -> Any:
+    from OrbitalSegLib import pipeline
+
+    return pipeline.surface(job, _steps(pipeline.SURFACE_SHARES, emit), _record(emit))
+
+
+def _phantom(job: Any, emit: Emit) -> Any:
+    from OrbitalSegLib.files import whole
+    from OrbitalSegLib.phantom import VARIANTS, write_phantom
+
+    if job.variant not in VARIANTS:
+        raise JobError("invalid-job", f"There is no phantom {job.variant}; there are: {', '.join(VARIANTS)}.")
+    with whole(job.output, overwrite=job.overwrite) as folder:
+        folder.mkdir()
+        write_phantom(VARIANTS[job.variant], folder, _steps({"phantom": 1.0}, emit).step("phantom"))
+    return ["series", "truth"], {"variant": job.variant, "description": VARIANTS[job.variant].description}
+
+
+def _methods(_job: Any, _emit: Emit) -> Any:
+    from OrbitalSegLib.methods import DEFAULT_METHOD, METHODS
+
+    table = [
+        {"name": m.name, "title": m.title, "source": m.source, "parameters": m.describe()} for m in METHODS.values()
+    ]
+    return [], {"default": DEFAULT_METHOD, "methods": table}
+
+
+_TASKS: dict[str, Callable[[Any, Emit], Any]] = {
+    "info": _info,
+    "segment": _segment,
+    "surface": _surface,
+    "phantom": _phantom,
+    "methods": _methods,
+}
+
+
+def interrupt_once() -> None:
+    """Let the first SIGINT or SIGTERM stop the work, and later ones not disturb the tidying up."""
+
+    def stop(_number: int, _frame: object) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+
+
+def writer(stream: TextIO) -> Emit:
+    """Writes lines of JSON to a stream, flushed."""
+
+    def emit(line: dict[str, Any]) -> None:
+        stream.write(json.dumps(line, ensure_ascii=False) + "\n")
+        stream.flush()
+
+    return emit
+
+
+def main(arguments: list[str]) -> int:
+    """Read the job named on the command line, do it, return the exit code."""
+    interrupt_once()
+    sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
+    emit = writer(sys.stdout)
+    try:
+        values = _read_job(arguments)
+    except OrbitalSegError as error:
+        return _fail(error, emit)
+    return run(values, emit)
+
+
+def _read_job(arguments: list[str]) -> object:
+    if len(arguments) != 1:
+        raise JobError("invalid-job", "Give one job: a JSON file, or - for standard input.")
+    try:
+        text = sys.stdin.read() if arguments[0] == "-" else Path(arguments[0]).read_text(encoding="utf-8")
+        return json.loads(text)
+    except (OSError, ValueError, RecursionError) as error:
+        raise JobError("invalid-job", "The job cannot be read: give a JSON file in UTF-8.") from error
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
