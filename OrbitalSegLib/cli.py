@@ -88,7 +88,7 @@ def segment(
     ] = Postprocess.standard,
     smoothing: Annotated[Smoothing, typer.Option(help="Of the surface.")] = Smoothing.faithful,
     surface: Annotated[
-        list[str] | None, typer.Option("--surface", help="Which surfaces to export: bone, cortical, thin.")
+        list[str] | None, typer.Option("--surface", help="A further surface to export: cortical, thin.")
     ] = None,
     force: Force = False,
     progress: Style = ProgressStyle.bar,
@@ -104,7 +104,7 @@ def segment(
         "method": method,
         "parameters": _parameters(parameter or []),
         "smoothing": smoothing.value,
-        "surfaces": surface or ["bone"],
+        "surfaces": surface or [],
     }
     if postprocess is Postprocess.none:
         job["postprocess"] = "none"

@@ -1,5 +1,6 @@
 """A job as docs/contracts.md, section 7 defines it: what to do, on what, into which folder."""
 
+import math
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from OrbitalSegLib.region import Region
 CONTRACT = 1
 
 TASKS = ("info", "segment", "surface", "phantom", "methods")
-SURFACES = ("bone", "cortical", "thin", "inferred")
+SURFACES = ("cortical", "thin", "inferred")
 SMOOTHINGS = ("none", "faithful")
 
 
@@ -31,7 +32,8 @@ class Job:
     postprocess: PostprocessingParameters | None = field(default_factory=PostprocessingParameters)
     """None leaves the mask alone."""
     smoothing: str = "faithful"
-    surfaces: tuple[str, ...] = ("bone",)
+    surfaces: tuple[str, ...] = ()
+    """Besides `bone`."""
     segment: str = "bone"
     variant: str = "plain"
 
@@ -90,6 +92,18 @@ def _flag(name: str, value: object) -> bool:
     return value
 
 
+def _number(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise JobError("invalid-job", f"`{name}` must be a number.")
+    return float(value)
+
+
+def _optional_count(name: str, value: object) -> int | None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+        raise JobError("invalid-job", f"`{name}` must be a whole number, or null.")
+    return value
+
+
 def _object(name: str, value: object) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise JobError("invalid-job", f"`{name}` must be an object.")
@@ -99,19 +113,18 @@ def _object(name: str, value: object) -> dict[str, Any]:
 def _region(name: str, value: object) -> Region:
     if value == "whole":
         return Region()
-    if not isinstance(value, list) or not all(isinstance(v, int | float) for v in value):
+    if not isinstance(value, list):
         raise JobError("invalid-job", f"`{name}` must be `whole` or six numbers in mm.")
-    return Region(tuple(float(v) for v in value))
+    return Region(tuple(_number(name, item) for item in value))
 
 
 def _postprocess(name: str, value: object) -> PostprocessingParameters | None:
     if value == "none":
         return None
-    try:
-        return PostprocessingParameters(**_object(name, value))
-    except (TypeError, ValueError) as error:
-        names = ", ".join(item.name for item in fields(PostprocessingParameters))
-        raise JobError("invalid-job", f"`{name}` must be `none` or an object with: {names}.") from error
+    given = _object(name, value)
+    if not given.keys() <= _POSTPROCESS_READERS.keys():
+        raise JobError("invalid-job", f"`{name}` must be `none` or hold: {', '.join(_POSTPROCESS_READERS)}.")
+    return PostprocessingParameters(**{key: _POSTPROCESS_READERS[key](key, item) for key, item in given.items()})
 
 
 def _surfaces(name: str, value: object) -> tuple[str, ...]:
@@ -123,6 +136,13 @@ def _surfaces(name: str, value: object) -> tuple[str, ...]:
 def _optional_text(name: str, value: object) -> str | None:
     return None if value is None else _text(name, value)
 
+
+_POSTPROCESS_READERS: dict[str, Any] = {
+    "fill_objects": _flag,
+    "fill_maximum_ml": _number,
+    "minimum_object_ml": _number,
+    "keep_largest": _optional_count,
+}
 
 _READERS: dict[str, Any] = {
     "task": lambda name, value: _one_of(name, value, TASKS),

@@ -78,7 +78,7 @@ def segment(job: Job, steps: Steps, record: Record) -> Outcome:
             steps.step("writing")(1.0)
         with record.step("preview"):
             caption = [f"{method.title}: {_sentence(asdict(parameters))}", record.entries["feasibility"]["reason"]]
-            draw_preview(scan.image, masks["bone"], next(iter(surfaces.values())), folder / "preview.png", caption)
+            draw_preview(scan.image, masks["bone"], surfaces["bone"], folder / "preview.png", caption)
             steps.step("preview")(1.0)
         files = _finish(record, folder)
     return files, {
@@ -148,11 +148,12 @@ def _repair(bone: sitk.Image, part: sitk.Image, job: Job, steps: Steps, record: 
 
 
 def _model(masks: Masks, job: Job, steps: Steps, record: Record) -> dict[str, Any]:
-    """The surfaces that were asked for, of the classes that hold something."""
+    """The surface of `bone`, and those asked for of the classes that hold something."""
     surfaces = {}
     progress = steps.step("modelling")
     with record.step("modelling", {"smoothing": job.smoothing}) as measured:
-        for done, name in enumerate(job.surfaces):
+        names = ("bone", *job.surfaces)
+        for done, name in enumerate(names):
             if name not in masks:
                 raise JobError("invalid-job", f"The method {job.method} gives no {name} wall: leave that surface out.")
             if _volume_ml(masks[name]) == 0:
@@ -161,7 +162,7 @@ def _model(masks: Masks, job: Job, steps: Steps, record: Record) -> dict[str, An
             surfaces[name], measured[name] = surface_of_mask(
                 masks[name],
                 SurfaceParameters(smoothing=job.smoothing),
-                lambda fraction, done=done: progress((done + fraction) / len(job.surfaces)),  # type: ignore[misc]
+                lambda fraction, done=done: progress((done + fraction) / len(names)),  # type: ignore[misc]
             )
     return surfaces
 

@@ -23,7 +23,8 @@ FLAKE_EXTENT_MM = 4.0
 """A piece with less area than a square of this side is more likely noise than wall."""
 
 FLAKE_ASPECT = 4.0
-"""The square root of a flake's area is at least this many thicknesses; a ball or a cube stays under 3."""
+"""The square root of a flake's area is at least this many thicknesses. A ball has 3; a cube has 2.3 to 4.9 by its
+direction, so that now and then a crumb is taken for wall: better than the other way round."""
 
 MM3_PER_ML = 1000.0
 
@@ -105,7 +106,7 @@ def _check_same_grid(image: sitk.Image, other: sitk.Image) -> None:
 
 @dataclass(frozen=True)
 class _Box:
-    """The part of a grid that holds a mask, with a rim of one voxel that is empty even at the edge of the scan."""
+    """The part of a grid that holds a mask, with a rim of one voxel: the image's own, or 0 beyond the scan's edge."""
 
     image: sitk.Image
     slices: tuple[slice, slice, slice]
@@ -129,7 +130,10 @@ class _Box:
         return float(np.prod(self.spacing_mm)) / MM3_PER_ML
 
     def cut(self, image: sitk.Image) -> NDArray[Any]:
-        return np.pad(sitk.GetArrayViewFromImage(image)[self.slices], 1)
+        array = sitk.GetArrayViewFromImage(image)
+        sizes = list(zip(self.slices, array.shape, strict=True))
+        part = tuple(slice(max(s.start - 1, 0), min(s.stop + 1, size)) for s, size in sizes)
+        return np.pad(array[part], [(int(s.start == 0), int(s.stop == size)) for s, size in sizes])
 
     def paste(self, array: NDArray[np.uint8]) -> sitk.Image:
         whole = np.zeros(self.image.GetSize()[::-1], np.uint8)

@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import count, takewhile
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,8 @@ LABELS_AT_MOST = 128
 
 _COMPRESSION_LEVEL = 1
 """Masks are mostly long runs: higher levels take several times as long for a few per cent."""
+
+_BINARY = "Binary labelmap"
 
 _CONVERSION = "Smoothing factor|0.0|No smoothing: it would make holes in walls that are a voxel thick.&"
 """What Slicer makes a closed surface with; its own default of 0.5 loses walls that are one voxel thick."""
@@ -119,9 +122,9 @@ def _header(segments: dict[str, sitk.Image]) -> bytes:
     for index, (name, mask) in enumerate(segments.items()):
         lines += [f"Segment{index}_{key}:={value}" for key, value in _described(name, mask, index).items()]
     lines += [
-        "Segmentation_ContainedRepresentationNames:=Binary labelmap|",
+        f"Segmentation_ContainedRepresentationNames:={_BINARY}|",
         f"Segmentation_ConversionParameters:={_CONVERSION}",
-        "Segmentation_MasterRepresentation:=Binary labelmap",
+        f"Segmentation_MasterRepresentation:={_BINARY}",
         "Segmentation_ReferenceImageExtentOffset:=0 0 0",
     ]
     return ("\n".join(lines) + "\n\n").encode()
@@ -179,20 +182,23 @@ class _Segment:
 
 def _described_segments(image: sitk.Image) -> list[_Segment]:
     """The segments in the order of the file. Files from before Slicer 4.11 have no layers: each segment is its own."""
-    keys = set(image.GetMetaDataKeys())
-    segments: list[_Segment] = []
-    while f"Segment{len(segments)}_ID" in keys:
-        index = len(segments)
-
-        def text(key: str, default: str, index: int = index) -> str:
-            full = f"Segment{index}_{key}"
-            return str(image.GetMetaData(full)) if full in keys else default
-
-        identity = text("ID", "")
-        segments.append(
-            _Segment(identity, text("Name", identity), int(text("Layer", str(index))), int(text("LabelValue", "1")))
-        )
+    keys = {key: image.GetMetaData(key) for key in image.GetMetaDataKeys()}
+    if keys.get("Segmentation_MasterRepresentation", _BINARY) != _BINARY:
+        raise _not_a_segmentation("its segments are not saved as binary label maps")
+    segments = []
+    for index in takewhile(lambda number: f"Segment{number}_ID" in keys, count()):
+        prefix = f"Segment{index}_"
+        identity = keys[prefix + "ID"]
+        try:
+            layer, value = int(keys.get(prefix + "Layer", index)), int(keys.get(prefix + "LabelValue", 1))
+        except ValueError as error:
+            raise _damaged() from error
+        segments.append(_Segment(identity, keys.get(prefix + "Name", identity), layer, value))
     return segments
+
+
+def _damaged() -> InputError:
+    return InputError("unreadable", "The segmentation is damaged: its list of segments makes no sense; save it again.")
 
 
 def _select(image: sitk.Image, segments: list[_Segment], wanted: str) -> sitk.Image:
@@ -203,21 +209,19 @@ def _select(image: sitk.Image, segments: list[_Segment], wanted: str) -> sitk.Im
         text = f"The segmentation has no segment {wanted}; it has: {names}. Name one of these."
         raise InputError("not-a-segmentation", text)
     layers = image.GetNumberOfComponentsPerPixel()
-    if found.layer >= layers:
-        raise InputError("unreadable", "The segmentation is damaged: a layer of it is missing; save it again.")
-    layer = sitk.VectorIndexSelectionCast(image, found.layer) if layers > 1 else _scalar(image)
+    if not 0 <= found.layer < layers:
+        raise _damaged()
+    layer = sitk.VectorIndexSelectionCast(image, found.layer) if _is_vector(image) else image
     return _without_metadata(layer == found.value)
 
 
-def _scalar(image: sitk.Image) -> sitk.Image:
-    is_vector = image.GetPixelIDTypeAsString().startswith("vector")
-    return sitk.VectorIndexSelectionCast(image, 0) if is_vector else image
+def _is_vector(image: sitk.Image) -> bool:
+    return bool(image.GetPixelIDTypeAsString().startswith("vector"))
 
 
-def _mask_of_label_map(image: sitk.Image) -> sitk.Image:
-    if image.GetNumberOfComponentsPerPixel() > 1:
+def _mask_of_label_map(labels: sitk.Image) -> sitk.Image:
+    if _is_vector(labels):
         raise _not_a_segmentation("it has several values a voxel, and no names for them")
-    labels = _scalar(image)
     if labels.GetPixelID() in (sitk.sitkFloat32, sitk.sitkFloat64):
         raise _not_a_segmentation("its values are not whole numbers, as in a scan")
     limits = sitk.MinimumMaximumImageFilter()

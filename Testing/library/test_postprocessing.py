@@ -170,7 +170,7 @@ def sheet(normal, thickness_mm: float, extent_mm: float, spacing_mm) -> np.ndarr
     normal = np.asarray(normal, float) / np.linalg.norm(normal)
     across = np.cross(normal, (0.3, 1.0, -0.2))
     across /= np.linalg.norm(across)
-    size = np.ceil(24 / np.asarray(spacing_mm)).astype(int)
+    size = np.ceil(24 / np.asarray(spacing_mm)).astype(int) | 1
     z, y, x = np.indices(size[::-1])
     centred = (np.stack([x, y, z], -1) + 0.5 - size / 2) * spacing_mm
     along = np.abs(centred @ across), np.abs(centred @ np.cross(normal, across))
@@ -189,10 +189,12 @@ def test_a_dropped_sheet_as_thin_as_a_wall_is_said(normal, spacing_mm):
 
 
 @pytest.mark.parametrize(
-    ("thickness_mm", "extent_mm"), [(4.0, 4.0), (2.5, 6.0), (1.0, 2.5)], ids=["cube", "plate", "crumb"]
+    ("normal", "thickness_mm", "extent_mm"),
+    [((1, 0, 0), 4.0, 4.0), ((1, 1, 0), 4.0, 4.0), ((1, 1, 0.5), 2.5, 6.0), ((1, 1, 0.5), 1.0, 2.5)],
+    ids=["cube", "turned cube", "plate", "crumb"],
 )
-def test_a_dropped_piece_that_is_no_wall_is_not_said_to_be(thickness_mm, extent_mm):
-    mask = sheet((1, 1, 0.5), thickness_mm, extent_mm, (0.5, 0.5, 0.5))
+def test_a_dropped_piece_that_is_no_wall_is_not_said_to_be(normal, thickness_mm, extent_mm):
+    mask = sheet(normal, thickness_mm, extent_mm, (0.5, 0.5, 0.5))
     _, [step] = run(mask, spacing_mm=(0.5, 0.5, 0.5), fill_objects=False)
     assert step["objects"] == 1
     assert step["wall_flakes"] == 0

@@ -1,0 +1,122 @@
+"""`orbitalseg`, as a person types it."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from typer.testing import CliRunner
+
+from OrbitalSegLib import __version__
+from OrbitalSegLib.cli import app
+
+
+@pytest.fixture(autouse=True)
+def wide(monkeypatch):
+    """Tables are not folded, and the signal handlers that a command sets are put back."""
+    monkeypatch.setenv("COLUMNS", "250")
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture(scope="module")
+def ct(tmp_path_factory) -> Path:
+    voxels = np.full((20, 30, 30), -1000, np.int16)
+    voxels[4:16, 6:24, 6:24] = 1000
+    path = tmp_path_factory.mktemp("ct") / "ct.nrrd"
+    sitk.WriteImage(sitk.GetImageFromArray(voxels), str(path))
+    return path
+
+
+def orbitalseg(*arguments: object):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_info_shows_table_a1_and_the_judgement(ct):
+    done = orbitalseg("info", ct)
+    assert done.exit_code == 0
+    assert "Reconstructed slice thickness" in done.stdout
+    assert "not feasible" in done.stdout  # 20 slices of 1 mm hold no orbit
+
+
+def test_segment_writes_a_result_and_says_what_it_is(ct, tmp_path):
+    done = orbitalseg("segment", ct, "-o", tmp_path / "result", "-p", "lower_hu=200", "--surface", "cortical")
+    assert done.exit_code == 0, done.stderr
+    assert "bone 3.9 ml" in done.stdout
+    assert "not a medical device" in done.stdout
+    assert "Warning: Thin walls" in done.stderr
+    record = json.loads((tmp_path / "result" / "record.json").read_text())
+    assert record["steps"][2]["parameters"]["lower_hu"] == 200
+    assert (tmp_path / "result" / "cortical.stl").exists()
+    again = orbitalseg("segment", ct, "-o", tmp_path / "result")
+    assert again.exit_code == 4
+    assert "exists already" in again.stderr
+    forced = orbitalseg("segment", ct, "-o", tmp_path / "result", "--force", "--postprocess", "none")
+    assert forced.exit_code == 0
+    steps = [entry["step"] for entry in json.loads((tmp_path / "result" / "record.json").read_text())["steps"]]
+    assert "postprocessing" not in steps
+
+
+def test_surface_makes_an_stl_of_a_segment(ct, tmp_path):
+    orbitalseg("segment", ct, "-o", tmp_path / "result")
+    done = orbitalseg("surface", tmp_path / "result" / "segmentation.seg.nrrd", "-o", tmp_path / "surface")
+    assert done.exit_code == 0, done.stderr
+    assert (tmp_path / "surface" / "bone.stl").exists()
+    assert "3.9 ml" in done.stdout
+
+
+def test_progress_as_json_is_the_workers_lines_and_nothing_else(ct, tmp_path):
+    done = orbitalseg("segment", ct, "-o", tmp_path / "result", "--progress", "json")
+    events = [json.loads(line)["event"] for line in done.stdout.splitlines()]
+    assert events[0] == "progress"
+    assert events[-1] == "result"
+
+
+def test_methods_lists_the_table():
+    done = orbitalseg("methods")
+    assert "threshold" in done.stdout
+    assert "lower_hu (300)" in done.stdout
+    listed = orbitalseg("methods", "--progress", "json")
+    assert json.loads(listed.stdout)["summary"]["default"] == "threshold"
+
+
+def test_version_says_that_it_is_not_a_medical_device():
+    done = orbitalseg("--version")
+    assert __version__ in done.stdout
+    assert "not a medical device" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "word"),
+    [
+        (["info", "nowhere"], 3, "does not exist"),
+        (["segment", "nowhere", "-o", "x"], 3, "does not exist"),
+        (["segment", "nowhere", "-o", "x", "--region", "left"], 2, "six numbers"),
+        (["segment", "nowhere", "-o", "x", "-p", "lower_hu"], 2, "name=number"),
+        (["segment", "nowhere", "-o", "x", "--method", "magic"], 2, "no method magic"),
+        (["phantom", "x", "--variant", "unicorn"], 2, "no phantom unicorn"),
+    ],
+)
+def test_errors_are_one_sentence_and_an_exit_code(arguments, code, word, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = orbitalseg(*arguments)
+    assert done.exit_code == code
+    assert word in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_help_appears_without_the_heavy_packages():
+    script = (
+        "import sys\n"
+        "from OrbitalSegLib.cli import app\n"
+        "try:\n    app(['segment', '--help'])\nexcept SystemExit:\n    pass\n"
+        "assert not {'numpy', 'SimpleITK', 'vtkmodules', 'pydicom'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)

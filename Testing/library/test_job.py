@@ -1,0 +1,97 @@
+"""A job in JSON is understood, or refused with a sentence."""
+
+from pathlib import Path
+
+import pytest
+
+from OrbitalSegLib.errors import JobError
+from OrbitalSegLib.job import Job, job_from, method_of
+from OrbitalSegLib.postprocessing import PostprocessingParameters
+from OrbitalSegLib.region import Region
+
+SEGMENT = {"contract": 1, "task": "segment", "input": "ct", "output": "result"}
+
+
+def test_the_shortest_job_takes_the_contracts_defaults():
+    assert job_from(SEGMENT) == Job(task="segment", input=Path("ct"), output=Path("result"))
+
+
+def test_every_key_of_a_job_is_understood():
+    job = job_from(
+        SEGMENT
+        | {"overwrite": True, "series": "3", "region": [0, 1, 2, 3, 4, 5.5], "method": "hysteresis"}
+        | {"parameters": {"seed_hu": 400}, "postprocess": {"minimum_object_ml": 0.2}, "smoothing": "none"}
+        | {"surfaces": ["cortical", "thin"], "segment": "x", "variant": "tilt"}
+    )
+    assert job == Job(
+        task="segment",
+        input=Path("ct"),
+        output=Path("result"),
+        overwrite=True,
+        series="3",
+        region=Region((0.0, 1.0, 2.0, 3.0, 4.0, 5.5)),
+        method="hysteresis",
+        parameters={"seed_hu": 400},
+        postprocess=PostprocessingParameters(minimum_object_ml=0.2),
+        smoothing="none",
+        surfaces=("cortical", "thin"),
+        segment="x",
+        variant="tilt",
+    )
+    assert method_of(job).name == "hysteresis"
+
+
+def test_postprocessing_can_be_left_out():
+    assert job_from(SEGMENT | {"postprocess": "none"}).postprocess is None
+    assert job_from(SEGMENT | {"region": "whole"}).region == Region()
+    assert job_from(SEGMENT | {"series": None}).series is None
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        None,
+        [],
+        "segment",
+        {},
+        {"contract": 2, "task": "segment"},
+        {"contract": 1},
+        {"contract": 1, "task": "fly"},
+        {"contract": 1, "task": "info"},
+        {"contract": 1, "task": "segment", "input": "ct"},
+        {"contract": 1, "task": "phantom"},
+        SEGMENT | {"colour": "red"},
+        SEGMENT | {"input": 5},
+        SEGMENT | {"input": ""},
+        SEGMENT | {"output": "a\0b"},
+        SEGMENT | {"overwrite": "yes"},
+        SEGMENT | {"series": 3},
+        SEGMENT | {"region": "left"},
+        SEGMENT | {"region": [1, 2]},
+        SEGMENT | {"region": ["a"] * 6},
+        SEGMENT | {"region": [True, 2, 0, 1, 0, 1]},
+        SEGMENT | {"parameters": [1]},
+        SEGMENT | {"postprocess": "some"},
+        SEGMENT | {"postprocess": {"polish": True}},
+        SEGMENT | {"postprocess": {"minimum_object_ml": "much"}},
+        SEGMENT | {"postprocess": {"minimum_object_ml": float("nan")}},
+        SEGMENT | {"postprocess": {"fill_objects": 3}},
+        SEGMENT | {"postprocess": {"keep_largest": 1.5}},
+        SEGMENT | {"smoothing": "heavy"},
+        SEGMENT | {"surfaces": "bone"},
+        SEGMENT | {"surfaces": ["skin"]},
+        SEGMENT | {"surfaces": [["bone"]]},
+    ],
+)
+def test_a_job_that_makes_no_sense_is_refused_with_a_sentence(values):
+    with pytest.raises(JobError) as caught:
+        job_from(values)
+    assert caught.value.code == "invalid-job"
+    assert caught.value.text.endswith(".")
+
+
+def test_an_unknown_method_is_named_with_those_that_exist():
+    with pytest.raises(JobError) as caught:
+        method_of(job_from(SEGMENT | {"method": "magic"}))
+    assert caught.value.code == "unknown-method"
+    assert "threshold" in caught.value.text

@@ -1,0 +1,88 @@
+"""The table of methods: thresholds that do what the standard says."""
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from OrbitalSegLib.errors import JobError
+from OrbitalSegLib.methods import DEFAULT_METHOD, METHODS
+from OrbitalSegLib.methods.method import split_by_value
+from OrbitalSegLib.progress import silent
+
+
+def ct(values: list[int]) -> sitk.Image:
+    image = sitk.GetImageFromArray(np.array(values, np.int16).reshape(1, 1, -1))
+    image.SetSpacing((0.5, 0.6, 0.7))
+    image.SetOrigin((1.0, 2.0, 3.0))
+    return image
+
+
+def bone(name: str, values: list[int], **parameters: float) -> list[int]:
+    method = METHODS[name]
+    image = ct(values)
+    masks = method.run(image, method.make_parameters(parameters), silent)
+    assert masks["bone"].IsSameImageGeometryAs(image)
+    assert masks["bone"].GetPixelID() == sitk.sitkUInt8
+    return sitk.GetArrayFromImage(masks["bone"]).ravel().tolist()
+
+
+def test_method_a_is_bone_above_300_hu():
+    assert DEFAULT_METHOD == "threshold"
+    assert bone("threshold", [-1024, 299, 300, 301, 3000]) == [0, 0, 0, 1, 1]
+
+
+def test_both_limits_of_the_threshold_can_be_moved():
+    assert bone("threshold", [100, 200, 500, 501], lower_hu=100, upper_hu=500) == [0, 1, 1, 0]
+
+
+def test_hysteresis_grows_cortical_seeds_into_connected_bone_only():
+    values = [0, 160, 200, 400, 200, 160, 150, 0, 250, 250, 0]
+    assert bone("hysteresis", values) == [0, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0]
+    assert bone("hysteresis", values, seed_hu=220, lower_hu=180) == [0, 0, 1, 1, 1, 0, 0, 0, 1, 1, 0]
+
+
+def test_hysteresis_is_the_same_as_simpleitks_on_noise():
+    noise = np.random.default_rng(7).normal(100, 120, (20, 30, 40)).astype(np.int16)
+    image = sitk.GetImageFromArray(noise)
+    method = METHODS["hysteresis"]
+    ours = method.run(image, method.make_parameters({}), silent)["bone"]
+    theirs = sitk.DoubleThreshold(image, 151, 301, 32767, 32767, 1, 0, True)
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(ours), sitk.GetArrayFromImage(theirs))
+    assert 0 < sitk.GetArrayFromImage(ours).sum() < (noise > 150).sum()
+
+
+def test_cortical_and_thin_overlap_between_200_and_300_hu():
+    image = ct([150, 200, 201, 250, 299, 300, 400])
+    everything = sitk.Cast(image > 0, sitk.sitkUInt8)
+    classes = {k: sitk.GetArrayFromImage(v).ravel().tolist() for k, v in split_by_value(image, everything).items()}
+    assert classes == {"cortical": [0, 0, 1, 1, 1, 1, 1], "thin": [1, 1, 1, 1, 1, 0, 0]}
+
+
+@pytest.mark.parametrize("method", METHODS.values(), ids=METHODS.keys())
+def test_every_method_describes_parameters_that_it_accepts(method):
+    described = method.describe()
+    assert described
+    for item in described:
+        assert item["minimum"] <= item["default"] <= item["maximum"]
+        assert item["title"]
+        assert item["unit"] == "HU"
+    defaults = {item["name"]: item["default"] for item in described}
+    assert method.make_parameters(defaults) == method.make_parameters({})
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "code"),
+    [
+        ("threshold", {"level": 3}, "unknown-parameter"),
+        ("threshold", {"lower_hu": "300"}, "invalid-job"),
+        ("threshold", {"lower_hu": True}, "invalid-job"),
+        ("threshold", {"lower_hu": 1e9}, "invalid-job"),
+        ("threshold", {"lower_hu": float("nan")}, "invalid-job"),
+        ("threshold", {"lower_hu": 300, "upper_hu": 200}, "invalid-job"),
+        ("hysteresis", {"seed_hu": 100}, "invalid-job"),
+    ],
+)
+def test_parameters_that_make_no_sense_are_refused(name, parameters, code):
+    with pytest.raises(JobError) as caught:
+        METHODS[name].make_parameters(parameters)
+    assert caught.value.code == code
