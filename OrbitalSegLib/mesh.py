@@ -449,11 +449,10 @@ class _BoxTree:
     Boxes are rounded outward to 65,000 steps in the longest direction.
     """
 
-    def __init__(self, corners: Floats) -> None:
-        lower, upper = corners.min(axis=1), corners.max(axis=1)
+    def __init__(self, lower: Floats, upper: Floats) -> None:
         middle = (lower.min(axis=1) + upper.max(axis=1))[:, None] / 2
         step = max(float((upper.max(axis=1) - lower.min(axis=1)).max()), np.finfo(float).tiny) / 65000
-        rows = np.zeros((corners.shape[2], 8), np.int16)
+        rows = np.zeros((lower.shape[1], 8), np.int16)
         rows[:, :3] = np.floor((lower - middle) / step).T
         rows[:, 3:6] = -np.ceil((upper - middle) / step).T
         self.levels = [self._level(rows)]
@@ -463,7 +462,7 @@ class _BoxTree:
 
     @staticmethod
     def _level(rows: Integers) -> tuple[Integers, Integers]:
-        return rows, -rows[:, [3, 4, 5, 0, 1, 2, 6, 7]]
+        return rows, np.ascontiguousarray(-rows[:, [3, 4, 5, 0, 1, 2, 6, 7]])
 
     def children(self, level: int, first: Integers, second: Integers) -> tuple[Integers, Integers]:
         """The pairs of boxes of a level that overlap and whose parents are the given pairs, first <= second."""
@@ -500,9 +499,8 @@ class _Search:
     def __init__(self, coordinates: Floats, triangles: Integers) -> None:
         self.order = _curve_order(coordinates.take(triangles[:, 0], axis=1))
         self.vertices = triangles[self.order].T.copy()
-        self.corners = coordinates.take(self.vertices, axis=1)
-        self.tree = _BoxTree(self.corners)
-        a, b, c = np.moveaxis(self.corners, 1, 0)
+        a, b, c = self.corners = [coordinates.take(corner, axis=1) for corner in self.vertices]
+        self.tree = _BoxTree(np.minimum(np.minimum(a, b), c), np.maximum(np.maximum(a, b), c))
         self.normals = _unit(_cross(b - a, c - a))
         self.offsets = _dot(self.normals, a)
         self.touching = TOUCHING * float(np.linalg.norm(np.ptp(coordinates, axis=1)))
@@ -514,6 +512,8 @@ class _Search:
         while level > 0 and len(first) < CHUNK_PAIRS:
             level -= 1
             first, second = self.tree.children(level, first, second)
+        order = np.lexsort([second, first])  # what is near in space stays near in memory
+        first, second = first[order], second[order]
         step = CHUNK_PAIRS >> min(level * 2, 9)
         return [(level, first[at : at + step], second[at : at + step]) for at in range(0, len(first), step)]
 
@@ -526,9 +526,9 @@ class _Search:
         first, second = _kept(self._share_no_vertex(first, second), first, second)
         first, second = _kept(self._meets_plane(first, second), first, second)
         first, second = _kept(self._meets_plane(second, first), first, second)
-        for corner in range(3):
-            first, second = _kept(self._reaches_inside(corner, first, second), first, second)
-            first, second = _kept(self._reaches_inside(corner, second, first), first, second)
+        for start in range(3):
+            first, second = _kept(self._reaches_inside(start, first, second), first, second)
+            first, second = _kept(self._reaches_inside(start, second, first), first, second)
         first, second = _kept(self._edges_inseparable(first, second), first, second)
         return self.order[np.stack([first, second], axis=1)]
 
@@ -543,16 +543,16 @@ class _Search:
     def _meets_plane(self, first: Integers, second: Integers) -> Flags:
         """Whether the second triangle is not wholly on one side of the first one's plane."""
         normal, offset = self.normals.take(first, axis=1), self.offsets.take(first)
-        a, b, c = (_dot(normal, self.corners[:, corner].take(second, axis=1)) for corner in range(3))
+        a, b, c = (_dot(normal, corner.take(second, axis=1)) for corner in self.corners)
         lowest, highest = np.minimum(np.minimum(a, b), c), np.maximum(np.maximum(a, b), c)
         return (lowest <= offset + self.touching) & (highest >= offset - self.touching)
 
-    def _reaches_inside(self, corner: int, first: Integers, second: Integers) -> Flags:
-        """Whether the second triangle is not wholly beyond the edge of the first one that begins at a corner."""
-        begin = self.corners[:, corner].take(first, axis=1)
-        edge = self.corners[:, (corner + 1) % 3].take(first, axis=1) - begin
+    def _reaches_inside(self, start: int, first: Integers, second: Integers) -> Flags:
+        """Whether the second triangle is not wholly beyond the first one's edge that starts at a corner."""
+        begin = self.corners[start].take(first, axis=1)
+        edge = self.corners[(start + 1) % 3].take(first, axis=1) - begin
         outward = _unit(_cross(edge, self.normals.take(first, axis=1)))
-        a, b, c = (_dot(outward, self.corners[:, corner].take(second, axis=1)) for corner in range(3))
+        a, b, c = (_dot(outward, corner.take(second, axis=1)) for corner in self.corners)
         return np.minimum(np.minimum(a, b), c) <= _dot(outward, begin) + self.touching
 
     def _edges_inseparable(self, first: Integers, second: Integers) -> Flags:
@@ -560,7 +560,7 @@ class _Search:
 
         With the planes parallel to either triangle, or square to it through an edge, those are all that need a try.
         """
-        a, b = self.corners.take(first, axis=2), self.corners.take(second, axis=2)
+        a, b = (np.stack([corner.take(some, axis=1) for corner in self.corners], axis=1) for some in (first, second))
         a, b = a - a[:, :1], b - a[:, :1]
         edges_a, edges_b = np.roll(a, -1, axis=1) - a, np.roll(b, -1, axis=1) - b
         apart = np.zeros(len(first), bool)

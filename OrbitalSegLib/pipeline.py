@@ -77,7 +77,7 @@ def segment(job: Job, steps: Steps, record: Record) -> Outcome:
             _write_surfaces(surfaces, folder)
             steps.step("writing")(1.0)
         with record.step("preview"):
-            caption = [f"{method.title}: {_sentence(asdict(parameters))}", record.entries["feasibility"]["reason"]]
+            caption = [f"{method.title}: {_sentence(asdict(parameters))}", _verdict(record.entries["feasibility"])]
             draw_preview(scan.image, masks["bone"], surfaces["bone"], folder / "preview.png", caption)
             steps.step("preview")(1.0)
         files = _finish(record, folder)
@@ -126,7 +126,7 @@ def _read(job: Job, steps: Steps, record: Record, found: Callable[[list[Series]]
         conditions, feasibility = acquisition.check(scan.acquisition, scan.image, job.region)
         record.add_conditions(conditions, feasibility)
         if feasibility.thin_walls != "feasible":
-            record.warn("thin-walls", f"Thin walls: {feasibility.thin_walls}. {feasibility.reason}")
+            record.warn("thin-walls", _verdict(record.entries["feasibility"]))
         steps.step("acquisition")(1.0)
     return scan
 
@@ -183,6 +183,10 @@ def _finish(record: Record, folder: Path) -> list[str]:
 def _volume_ml(mask: sitk.Image) -> float:
     voxels = int(np.count_nonzero(sitk.GetArrayFromImage(mask)))
     return round(voxels * float(np.prod(mask.GetSpacing())) / 1000, 4)
+
+
+def _verdict(feasibility: dict[str, Any]) -> str:
+    return f"Thin walls: {feasibility['thin_walls']}. {feasibility['reason']}"
 
 
 def _sentence(parameters: dict[str, Any]) -> str:

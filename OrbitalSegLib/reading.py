@@ -1,7 +1,11 @@
 """Whatever the user has - a folder, a zip, a volume file - -> one `Scan`."""
 
+import lzma
+import stat
+import struct
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +16,8 @@ import SimpleITK as sitk
 from OrbitalSegLib import dicom
 from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.progress import Progress, silent
-from OrbitalSegLib.scan import AIR_HU, Acquisition, Scan
+from OrbitalSegLib.scan import AIR_HU, HIGHEST_HU, Acquisition, Scan
+from OrbitalSegLib.stack import GRID_LIMIT
 
 VOLUME_KINDS = {".nrrd": "nrrd", ".nhdr": "nrrd", ".nii": "nifti", ".nii.gz": "nifti", ".mha": "meta", ".mhd": "meta"}
 
@@ -27,8 +32,8 @@ AIR_SEEN_HU = -300
 BONE_SEEN_HU = 150
 """A CT of a head holds bone, a newborn's too: a volume whose highest value is below this is no HU volume."""
 
-HIGHEST_HU = 32_767
-"""Extended scales reach 31,743 HU (16 bits, metal)."""
+RIGHT_ANGLE = 1e-3
+"""Deviation of a volume's axes from right angles that rounding in its header explains."""
 
 
 def read(
@@ -44,7 +49,7 @@ def read(
     Raises `InputError`; its codes are listed in docs/contracts.md, section 7.
     """
     kind = volume_kind(path)
-    if kind:
+    if kind and not path.is_dir():
         scan = _read_volume(path, kind)
     else:
         with listing(path, lambda fraction: progress(0.3 * fraction)) as found:
@@ -61,14 +66,41 @@ def read(
 @contextmanager
 def listing(path: Path, progress: Progress = silent) -> Iterator[list[dicom.Series]]:
     """The DICOM series under a folder, in a file or in a zip; a zip's files exist inside the block only."""
-    if not path.exists():
-        raise InputError("no-such-input", "The input does not exist: check its name and that its disk is connected.")
-    if path.is_file() and zipfile.is_zipfile(path):
+    _must_exist(path)
+    if _is_zip(path):
         with tempfile.TemporaryDirectory(prefix="orbitalseg-") as private:
             _unpack(path, Path(private))
             yield dicom.list_series(Path(private), progress)
     else:
         yield dicom.list_series(path, progress)
+
+
+def _must_exist(path: Path) -> None:
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise InputError(
+            "no-such-input", "The input does not exist: check its name and that its disk is connected."
+        ) from error
+    except OSError as error:
+        raise _cannot_open() from error
+    if not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
+        raise _cannot_open()
+
+
+def _cannot_open() -> InputError:
+    return InputError("unreadable", "The input cannot be opened: check its permissions, or copy it to your disk.")
+
+
+def _is_zip(path: Path) -> bool:
+    """By its first bytes, as a zip that is cut off has lost what stands at its end."""
+    if not path.is_file():
+        return False
+    try:
+        with path.open("rb") as file:
+            return file.read(4) in (b"PK\x03\x04", b"PK\x05\x06")
+    except OSError as error:
+        raise _cannot_open() from error
 
 
 def volume_kind(path: Path) -> str | None:
@@ -89,7 +121,9 @@ def _unpack(path: Path, folder: Path) -> None:
                 raise InputError(unsafe, "The zip is locked by a password: unpack it yourself and choose the folder.")
             for index, member in enumerate(members):
                 _unpack_member(archive, member, folder / f"{index:06d}")
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, ValueError) as error:
+    except NotImplementedError as error:
+        raise InputError(unsafe, "The zip is packed in an unusual way: unpack it and choose the folder.") from error
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, ValueError) as error:
         raise InputError("truncated", "The zip is damaged or cut off: copy it again.") from error
     except OSError as error:
         raise InputError("unreadable", "The zip cannot be unpacked: check the free space on the disk.") from error
@@ -105,17 +139,24 @@ def _unpack_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Pa
 
 
 def _read_volume(path: Path, kind: str) -> Scan:
-    if not path.exists():
-        raise InputError("no-such-input", "The input does not exist: check its name and that its disk is connected.")
+    _must_exist(path)
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
     try:
-        image = sitk.ReadImage(str(path))
+        reader.ReadImageInformation()
+        _check_layout(reader)
+        image = reader.Execute()
     except RuntimeError as error:
         raise InputError(
             "unreadable", f"The {kind.upper()} file cannot be read: it is damaged, cut off, or of another kind."
         ) from error
-    image = _three_dimensions(image)
-    if min(image.GetSize()) < dicom.MINIMUM_SLICES:
-        raise InputError("too-few-slices", "The volume has too few slices: export the whole CT series.")
+    while image.GetDimension() > 3:
+        image = sitk.Extract(image, [*image.GetSize()[:-1], 0])
+    axes = np.array(image.GetDirection()).reshape(3, 3)
+    if np.abs(axes.T @ axes - np.eye(3)).max() > RIGHT_ANGLE:
+        raise InputError(
+            "inconsistent", "The volume's axes are not at right angles: export the original CT series as DICOM."
+        )
     spacing = image.GetSpacing()
     return Scan(
         image=_in_hu(image),
@@ -127,21 +168,32 @@ def _read_volume(path: Path, kind: str) -> Scan:
         ),
         kind=kind,
         measured={"slices": image.GetSize()[2], "resampled": False},
+        warnings=_orientation_warning(reader, kind),
     )
 
 
-def _three_dimensions(image: sitk.Image) -> sitk.Image:
-    if image.GetNumberOfComponentsPerPixel() > 1:
+def _check_layout(reader: sitk.ImageFileReader) -> None:
+    """Refuse by the header, before any voxel takes memory, what is not one volume of numbers."""
+    size = reader.GetSize()
+    if reader.GetNumberOfComponents() > 1 or "complex" in sitk.GetPixelIDValueAsString(reader.GetPixelID()):
         raise InputError("colour", "The file holds colour or vector values, not CT values: export the original CT.")
-    if image.GetDimension() == 4 and image.GetSize()[3] == 1:
-        return image[:, :, :, 0]
-    if image.GetDimension() == 4:
+    if any(count > 1 for count in size[3:]):
         raise InputError(
             "time-series", "The file holds several volumes (a perfusion or 4D scan): export one moment of it."
         )
-    if image.GetDimension() != 3:
-        raise InputError("too-few-slices", "The file holds one picture, not a volume: export the whole CT series.")
-    return image
+    if len(size) < 3 or min(size[:3]) < dicom.MINIMUM_SLICES:
+        raise InputError("too-few-slices", "The file holds too few slices for a volume: export the whole CT series.")
+    if np.prod(size, dtype=float) > GRID_LIMIT:
+        raise InputError("too-large", "The volume is larger than any CT: export the head only.")
+
+
+def _orientation_warning(reader: sitk.ImageFileReader, kind: str) -> tuple[tuple[str, str], ...]:
+    """A volume file need not say how the patient lies; readers then assume something."""
+    said = {key: reader.GetMetaData(key) for key in reader.GetMetaDataKeys()}
+    if kind == "nifti" and not any(said.get(key, "0").strip() not in ("0", "") for key in ("qform_code", "sform_code")):
+        text = "The file does not say how the patient lies: left and right may be exchanged, so check them."
+        return (("orientation-unknown", text),)
+    return ()
 
 
 def _in_hu(image: sitk.Image) -> sitk.Image:
@@ -159,12 +211,13 @@ def _in_hu(image: sitk.Image) -> sitk.Image:
 
 def _check_hu(image: sitk.Image) -> None:
     """Raises `InputError` `not-hu` for values that no CT of a head in HU has."""
-    limits = sitk.MinimumMaximumImageFilter()
-    limits.Execute(image)
-    lowest, highest = limits.GetMinimum(), limits.GetMaximum()
+    voxels = sitk.GetArrayViewFromImage(image)
+    # What is -1024 exactly may be padding, which an image that is not in HU may have as well.
+    lowest = float(voxels.min(initial=HIGHEST_HU, where=voxels > AIR_HU))
+    highest = float(voxels.max())
     if lowest > AIR_SEEN_HU or highest < BONE_SEEN_HU:
         raise InputError(
             "not-hu",
-            f"The values run from {lowest:g} to {highest:g}, which is no CT of a head in Hounsfield units "
-            "(an 8-bit or windowed export?): export the original CT series as DICOM.",
+            f"The values run from {min(lowest, highest):g} to {highest:g}, which is no CT of a head in Hounsfield "
+            "units (an 8-bit or windowed export?): export the original CT series as DICOM.",
         )

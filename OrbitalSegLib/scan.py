@@ -9,6 +9,9 @@ import SimpleITK as sitk
 AIR_HU = -1024
 """The lowest value of a 12-bit CT [3532-2 7]; padding becomes this."""
 
+HIGHEST_HU = 32_767
+"""The highest value that is kept; extended scales reach 31,743 HU (metal)."""
+
 
 @dataclass(frozen=True)
 class Acquisition:

@@ -1,7 +1,6 @@
 """A stack of parallel slices at any positions -> one image on a regular, orthogonal grid."""
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import SimpleITK as sitk
@@ -68,8 +67,7 @@ def is_regular(planes: Planes) -> bool:
     depths = planes.depths_mm
     even = np.linspace(0.0, depths[-1], len(depths))
     return bool(
-        np.abs(depths - even).max() <= POSITION_TOLERANCE_MM
-        and np.abs(planes.shifts_mm).max() <= POSITION_TOLERANCE_MM
+        np.abs(depths - even).max() <= POSITION_TOLERANCE_MM and np.abs(planes.shifts_mm).max() <= POSITION_TOLERANCE_MM
     )
 
 
@@ -87,9 +85,7 @@ def find_gaps(planes: Planes, names: list[str]) -> tuple[Gap, ...]:
     return tuple(gaps)
 
 
-def to_image(
-    voxels: np.ndarray, planes: Planes, progress: Progress = silent
-) -> tuple[sitk.Image, dict[str, object]]:
+def to_image(voxels: np.ndarray, planes: Planes, progress: Progress = silent) -> tuple[sitk.Image, dict[str, object]]:
     """Put slices (n, rows, columns) in HU on the scan grid.
 
     Returns the image and what was done, for the record. Slices on a regular grid keep their voxels; others are
@@ -119,11 +115,22 @@ def _image(voxels: np.ndarray, planes: Planes, origin_mm: np.ndarray, distance_m
     return image
 
 
+def _grid_distance_mm(depths: np.ndarray) -> float:
+    """The slice distance of the grid for slices at these depths (docs/contracts.md, section 4)."""
+    distances = np.diff(depths)
+    median = float(np.median(distances))
+    # Where slices are missing from an even stack, the grid is that of the stack, free of its positions' rounding.
+    even = depths[-1] / max(round(depths[-1] / median), 1)
+    if np.abs(depths - even * np.rint(depths / even)).max() <= POSITION_TOLERANCE_MM:
+        return float(even)
+    return max(float(distances.min()), FINEST_SHARE * median)
+
+
 def _resample(voxels: np.ndarray, planes: Planes, progress: Progress) -> tuple[np.ndarray, np.ndarray, float]:
     """The stack on a regular grid that holds every slice: voxels, origin and slice distance."""
     depths, pixel = planes.depths_mm, np.array(planes.pixel_mm)
     distances = np.diff(depths)
-    distance = max(float(distances.min()), FINEST_SHARE * float(np.median(distances)))
+    distance = _grid_distance_mm(depths)
     targets = np.arange(0.0, depths[-1] + POSITION_TOLERANCE_MM, distance)
     # The in-plane grid is that of the first slice, widened by whole pixels until every shifted slice fits.
     first = np.floor(planes.shifts_mm.min(axis=0) / pixel)
@@ -163,10 +170,10 @@ def _resample(voxels: np.ndarray, planes: Planes, progress: Progress) -> tuple[n
 
 def without_duplicates(depths_mm: np.ndarray) -> list[list[int]]:
     """Indices of slices grouped by the place where they lie; depths are sorted."""
-    groups = [[0]]
-    for before, after in pairwise(range(len(depths_mm))):
-        if depths_mm[after] - depths_mm[before] <= POSITION_TOLERANCE_MM:
-            groups[-1].append(after)
+    groups: list[list[int]] = []
+    for index, depth in enumerate(depths_mm):
+        if groups and depth - depths_mm[groups[-1][0]] <= POSITION_TOLERANCE_MM:
+            groups[-1].append(index)
         else:
-            groups.append([after])
+            groups.append([index])
     return groups

@@ -1,0 +1,130 @@
+"""The stored values of a DICOM file's frames, whatever the transfer syntax, before they are rescaled to HU."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import SimpleITK as sitk
+from pydicom import uid
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import encapsulate, get_frame
+
+from OrbitalSegLib.errors import InputError
+
+COMPRESSED = (
+    uid.RLELossless,
+    uid.JPEGBaseline8Bit,
+    uid.JPEGExtended12Bit,
+    uid.JPEGLossless,
+    uid.JPEGLosslessSV1,
+    uid.JPEGLSLossless,
+    uid.JPEGLSNearLossless,
+    uid.JPEG2000Lossless,
+    uid.JPEG2000,
+)
+"""The transfer syntaxes that the GDCM inside SimpleITK decodes. Every Slicer has it, unlike pydicom's decoders."""
+
+PIXELS = (
+    "PixelData",
+    "NumberOfFrames",
+    "Rows",
+    "Columns",
+    "SamplesPerPixel",
+    "BitsAllocated",
+    "BitsStored",
+    "HighBit",
+    "PixelRepresentation",
+)
+
+
+class DamagedPixels(Exception):
+    """The pixels are cut off, or are not what the header says."""
+
+
+def stored_frames(path: Path, frames: Sequence[int], private: Path) -> Iterator[np.ndarray]:
+    """The given frames of a file, each (rows, columns), as stored.
+
+    `private` is a folder for a decoder's files. Raises `DamagedPixels`, and `InputError` `unreadable` for a
+    compression that cannot be read.
+    """
+    try:
+        dataset = pydicom.dcmread(path, specific_tags=[*PIXELS], force=True)
+        syntax = dataset.file_meta.get("TransferSyntaxUID", uid.ImplicitVRLittleEndian)
+        layout = _Layout(dataset)
+        data = dataset.PixelData
+    except Exception as error:
+        raise DamagedPixels from error
+    if dataset["PixelData"].is_undefined_length:
+        if syntax not in COMPRESSED:
+            raise InputError(
+                "unreadable",
+                "The series is stored in a compression that OrbitalSeg cannot read: export it uncompressed.",
+            )
+        for frame in frames:
+            yield layout.significant(_decompress(layout, data, syntax, frame, private))
+    else:
+        big_endian = not dataset.original_encoding[1]
+        for frame in frames:
+            yield layout.significant(layout.native(data, frame, big_endian))
+
+
+class _Layout:
+    """How a header says that pixels are stored. Raises `DamagedPixels` or whatever a senseless header provokes."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.rows, self.columns = int(dataset.Rows), int(dataset.Columns)
+        self.frames = int(dataset.get("NumberOfFrames") or 1)
+        self.allocated = int(dataset.BitsAllocated)
+        self.stored = int(dataset.get("BitsStored") or self.allocated)
+        self.high_bit = int(dataset.get("HighBit") or self.stored - 1)
+        self.signed = int(dataset.get("PixelRepresentation") or 0) == 1
+        if (
+            self.allocated not in (8, 16, 32)
+            or not 1 <= self.stored <= self.high_bit + 1 <= self.allocated
+            or int(dataset.get("SamplesPerPixel") or 1) != 1
+            or min(self.rows, self.columns, self.frames) < 1
+        ):
+            raise DamagedPixels
+
+    def native(self, data: bytes, frame: int, big_endian: bool) -> np.ndarray:
+        """A frame of uncompressed data, of which there must be enough for all frames."""
+        count = self.rows * self.columns
+        size = count * self.allocated // 8
+        if len(data) < size * self.frames:
+            raise DamagedPixels
+        kind = f"{'>' if big_endian else '<'}{'i' if self.signed else 'u'}{self.allocated // 8}"
+        return np.frombuffer(data, kind, count, size * frame).reshape(self.rows, self.columns)
+
+    def significant(self, values: np.ndarray) -> np.ndarray:
+        """The values without what old scanners draw in the bits around the stored ones."""
+        values = values.astype(values.dtype.newbyteorder("="), copy=False)
+        above = self.allocated - 1 - self.high_bit
+        unused = self.allocated - self.stored
+        return (values << above) >> unused if unused else values
+
+
+def _decompress(layout: _Layout, data: bytes, syntax: str, frame: int, private: Path) -> np.ndarray:
+    """Decode one frame with GDCM, from a file of its own without rescale attributes, so that stored values return."""
+    single = Dataset()
+    single.Rows, single.Columns = layout.rows, layout.columns
+    single.BitsAllocated, single.BitsStored = layout.allocated, layout.stored
+    single.HighBit, single.PixelRepresentation = layout.high_bit, int(layout.signed)
+    single.SamplesPerPixel, single.PhotometricInterpretation = 1, "MONOCHROME2"
+    single.SOPClassUID, single.SOPInstanceUID = uid.SecondaryCaptureImageStorage, "1.2.3"
+    single.Modality = "OT"
+    single.file_meta = FileMetaDataset()
+    single.file_meta.TransferSyntaxUID = syntax
+    reader = sitk.ImageFileReader()
+    reader.SetImageIO("GDCMImageIO")
+    path = private / "frame.dcm"
+    reader.SetFileName(str(path))
+    try:
+        single.PixelData = encapsulate([get_frame(data, frame, number_of_frames=layout.frames)])
+        single.save_as(path, enforce_file_format=True)
+        values = sitk.GetArrayFromImage(reader.Execute())
+    except Exception as error:
+        raise DamagedPixels from error
+    if values.shape != (1, layout.rows, layout.columns) or values.dtype.itemsize * 8 != layout.allocated:
+        raise DamagedPixels
+    return values[0]
