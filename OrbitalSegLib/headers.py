@@ -141,7 +141,7 @@ def header_of(path: Path) -> Dataset | None:
             "unreadable",
             "A file of the scan cannot be opened: check its permissions and its disk, or copy the scan to your disk.",
         ) from error
-    kind = header.get("SOPClassUID") or header.file_meta.get("MediaStorageSOPClassUID")
+    kind = text_of(header.get("SOPClassUID") or header.file_meta.get("MediaStorageSOPClassUID"))
     if "Rows" in header and "BitsAllocated" in header:
         return header
     if not kind or kind in CT_CLASSES:
@@ -156,6 +156,7 @@ def _parse(file: BinaryIO) -> Dataset:
         raise
     except Exception as error:
         raise DamagedFile from error
+    _keep_what_can_be_parsed(header.file_meta)
     _keep_what_can_be_parsed(header)
     return header
 
@@ -205,12 +206,12 @@ def _slice(path: Path, header: Dataset, groups: Sequence[Dataset], frame: int | 
             position_mm=tuple(map(_finite, attribute("PlanePositionSequence", "ImagePositionPatient"))),
             orientation=tuple(map(_finite, attribute("PlaneOrientationSequence", "ImageOrientationPatient"))),
             pixel_mm=(columns_mm, rows_mm),
-            matrix=(int(header.Rows), int(header.Columns)),
+            matrix=(int(header["Rows"].value), int(header["Columns"].value)),
             slope=_finite(attribute("PixelValueTransformationSequence", "RescaleSlope", 1.0)),
             intercept=_finite(attribute("PixelValueTransformationSequence", "RescaleIntercept", 0.0)),
             instance=int(header.get("InstanceNumber") or 0) if frame is None else frame + 1,
         )
-    except (TypeError, ValueError, OverflowError):
+    except (AttributeError, LookupError, TypeError, ValueError, OverflowError):
         return None
     return item if _makes_sense(item) else None
 

@@ -1,5 +1,6 @@
 """The stored values of a DICOM file's frames, whatever the transfer syntax, before they are rescaled to HU."""
 
+import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -24,6 +25,15 @@ COMPRESSED = (
     uid.JPEG2000,
 )
 """The transfer syntaxes that the GDCM inside SimpleITK decodes. Every Slicer has it, unlike pydicom's decoders."""
+
+JPEG_FRAMES = (0xFFC0, 0xFFC1, 0xFFC3, 0xFFF7)
+"""Markers of the frame header: baseline, extended, lossless, JPEG-LS."""
+
+J2K_START = 0xFF4FFF51
+"""Start of codestream, and the size marker that must follow."""
+
+SMALLEST_TILE = 16
+"""Pixels along a side: smaller tiles are a damaged size marker, and cost memory for each."""
 
 PIXELS = (
     "PixelData",
@@ -104,6 +114,45 @@ class _Layout:
         return (values << above) >> unused if unused else values
 
 
+def _check_codestream(code: bytes, layout: _Layout, syntax: str) -> None:
+    """Raises `DamagedPixels` or struct.error unless the frame's own header agrees with the file's.
+
+    The decoders believe the frame's own header, and one of them crashes on some that are damaged.
+    """
+    if syntax == uid.RLELossless:
+        count, *offsets = struct.unpack_from("<16L", code)
+        planes = layout.allocated // 8
+        if (
+            count != planes
+            or offsets[0] != 64
+            or offsets[:count] != sorted(offsets[:count])
+            or max(offsets) > len(code)
+        ):
+            raise DamagedPixels
+        return
+    if syntax in (uid.JPEG2000Lossless, uid.JPEG2000):
+        marker, x1, y1, x0, y0, tile_x, tile_y, components, precision = struct.unpack_from(">L4x4L2L8xHB", code)
+        columns, rows, bits = x1 - x0, y1 - y0, (precision & 0x7F) + 1
+        if marker != J2K_START or min(tile_x, tile_y) < min(SMALLEST_TILE, columns, rows):
+            raise DamagedPixels
+    else:
+        bits, rows, columns, components = _jpeg_frame(code)
+    if (rows, columns, components) != (layout.rows, layout.columns, 1) or not 2 <= bits <= layout.allocated:
+        raise DamagedPixels
+
+
+def _jpeg_frame(code: bytes) -> tuple[int, int, int, int]:
+    """Precision, rows, columns and components of a JPEG or JPEG-LS frame."""
+    place = 2
+    while True:
+        marker, length = struct.unpack_from(">HH", code, place)
+        if marker in JPEG_FRAMES:
+            return struct.unpack_from(">BHHB", code, place + 4)
+        if marker >> 8 != 0xFF or length < 2:
+            raise DamagedPixels
+        place += 2 + length
+
+
 def _decompress(layout: _Layout, data: bytes, syntax: str, frame: int, private: Path) -> np.ndarray:
     """Decode one frame with GDCM, from a file of its own without rescale attributes, so that stored values return."""
     single = Dataset()
@@ -120,7 +169,9 @@ def _decompress(layout: _Layout, data: bytes, syntax: str, frame: int, private: 
     path = private / "frame.dcm"
     reader.SetFileName(str(path))
     try:
-        single.PixelData = encapsulate([get_frame(data, frame, number_of_frames=layout.frames)])
+        code = get_frame(data, frame, number_of_frames=layout.frames)
+        _check_codestream(code, layout, syntax)
+        single.PixelData = encapsulate([code])
         single.save_as(path, enforce_file_format=True)
         values = sitk.GetArrayFromImage(reader.Execute())
     except Exception as error:

@@ -15,10 +15,16 @@ from vtkmodules.vtkRenderingFreeType import vtkFreeTypeTools
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
-Colour = tuple[float, float, float]
+
+
+def colour(red: float, green: float, blue: float) -> Floats:
+    """A colour as pictures hold it."""
+    return np.array([red, green, blue], np.float32)
+
 
 _NOTHING = np.uint64(0xFFFFFFFFFFFFFFFF)
 _TRIANGLES_AT_ONCE = 1 << 18
+_DPI = 72
 
 
 @dataclass(frozen=True)
@@ -35,15 +41,19 @@ class FrontView:
     mm_per_pixel: float
 
 
-BONE: Colour = (0.98, 0.93, 0.83)
-_SHADOW: Colour = (0.16, 0.17, 0.24)
-_KEY_LIGHT = (-0.42, -0.70, 0.58)
-_FILL_LIGHT = (0.80, -0.55, -0.20)
+def _unit(x: float, y: float, z: float) -> Floats:
+    return (np.array([x, y, z]) / np.linalg.norm([x, y, z])).astype(np.float32)
+
+
+BONE = colour(1.0, 0.95, 0.85)
+_SHADOW = colour(0.16, 0.17, 0.24)
+_KEY_LIGHT = _unit(-0.42, -0.70, 0.58)
+_FILL_LIGHT = _unit(0.80, -0.55, -0.20)
 _DEEP_MM = 120.0
 """What lies this far behind the foremost bone is not drawn, so that an opening shows as one."""
 
 
-def draw_front(surface: vtkPolyData, view: FrontView, background: Colour, supersampling: int = 2) -> Floats:
+def draw_front(surface: vtkPolyData, view: FrontView, background: Floats, supersampling: int = 2) -> Floats:
     """Draw a closed surface (LPS mm, outward) seen from the front, without perspective: colours (rows, columns, 3)."""
     fine = FrontView(
         view.left_mm,
@@ -59,7 +69,7 @@ def draw_front(surface: vtkPolyData, view: FrontView, background: Colour, supers
     coverage, behind_mm, normals = (_mean_of_blocks(values, supersampling) for values in (hit, behind_mm, normals))
     behind_mm = np.where(coverage > 0, behind_mm / np.maximum(coverage, 1e-6), _DEEP_MM)
     lit = _shade(behind_mm, normals, view.mm_per_pixel)
-    return lit * coverage[..., None] + np.float32(background) * (1 - coverage[..., None])
+    return background + coverage[..., None] * (lit - background)
 
 
 def _arrays(surface: vtkPolyData) -> tuple[Floats, Integers]:
@@ -85,12 +95,21 @@ def _visible(points: Floats, triangles: Integers, view: FrontView) -> tuple[Floa
     depth_mm = np.full(seen.shape, np.inf, np.float32)
     depth_mm[drawn] = front_mm + (seen[drawn] >> np.uint64(32)).astype(np.float32) / _STEPS_PER_MM
     normals = np.zeros((*seen.shape, 3), np.float32)
-    owners = triangles[(seen[drawn] & np.uint64(0xFFFFFFFF)).astype(np.int64)]
-    a, b, c = (points[owners[:, corner]] for corner in range(3))
-    across = np.cross(b - a, c - a)
-    normals[drawn] = across / np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1e-12)
+    owners = (seen[drawn] & np.uint64(0xFFFFFFFF)).astype(np.int64)
+    normals[drawn] = _normals(points, triangles, owners)
     shape = (view.rows, view.columns)
     return depth_mm.reshape(shape), normals.reshape(*shape, 3)
+
+
+def _normals(points: Floats, triangles: Integers, wanted: Integers) -> Floats:
+    """The outward normal of each of the wanted triangles, many of which come again and again."""
+    used = np.zeros(len(triangles), bool)
+    used[wanted] = True
+    a, b, c = (points[corner] for corner in triangles[used].T)
+    across = np.cross(b - a, c - a)
+    normals = np.zeros((len(triangles), 3), np.float32)
+    normals[used] = across / np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1e-12)
+    return normals[wanted]
 
 
 _STEPS_PER_MM = 1000.0
@@ -172,15 +191,15 @@ def _depth_slopes(corners: Floats) -> tuple[Floats, Floats]:
 def _shade(behind_mm: Floats, normals: Floats, mm_per_pixel: float) -> Floats:
     """Light from the upper left, less where bone in front keeps it away, darker with depth."""
     normals = _smoothed(normals, behind_mm, 0.6 / mm_per_pixel)
-    key = np.maximum(normals @ _unit(_KEY_LIGHT), 0)
-    fill = np.maximum(normals @ _unit(_FILL_LIGHT), 0)
-    light = 0.15 + 0.85 * key + 0.18 * fill
-    for radius_mm, strength in ((1.5, 0.14), (7.0, 0.05)):
+    key = np.maximum(normals @ _KEY_LIGHT, 0)
+    fill = np.maximum(normals @ _FILL_LIGHT, 0)
+    light = 0.12 + 0.78 * key + 0.20 * fill
+    for radius_mm, strength in ((1.5, 0.16), (7.0, 0.07)):
         hollow_mm = np.maximum(behind_mm - _blurred(behind_mm, radius_mm / mm_per_pixel), 0)
         light *= np.exp(-strength * np.minimum(hollow_mm, 12))
     light *= 1 - 0.55 * np.clip(behind_mm / _DEEP_MM, 0, 1)
     light = np.clip(light, 0, 1)[..., None]
-    return np.float32(_SHADOW) * (1 - light) + np.float32(BONE) * light
+    return _SHADOW * (1 - light) + BONE * light
 
 
 def _smoothed(normals: Floats, behind_mm: Floats, sigma_pixels: float) -> Floats:
@@ -191,23 +210,26 @@ def _smoothed(normals: Floats, behind_mm: Floats, sigma_pixels: float) -> Floats
     return mixed / np.maximum(np.linalg.norm(mixed, axis=-1, keepdims=True), 1e-6)
 
 
-def _unit(direction: tuple[float, float, float]) -> Floats:
-    return (np.array(direction) / np.linalg.norm(direction)).astype(np.float32)
-
-
 def _blurred(values: Floats, sigma_pixels: float) -> Floats:
     image = sitk.GetImageFromArray(values.astype(np.float32))
     return sitk.GetArrayFromImage(sitk.SmoothingRecursiveGaussian(image, sigma_pixels))
 
 
 def _mean_of_blocks(picture: Floats, size: int) -> Floats:
-    rows, columns = picture.shape[0] // size, picture.shape[1] // size
-    blocks = picture.reshape(rows, size, columns, size, *picture.shape[2:])
-    return blocks.mean(axis=(1, 3), dtype=np.float32)
+    total = np.zeros(picture[::size, ::size].shape, np.float32)
+    for row in range(size):
+        for column in range(size):
+            total += picture[row::size, column::size]
+    return total / np.float32(size * size)
 
 
 def draw_text(
-    picture: Floats, text: str, at: tuple[float, float], size: int, colour: Colour, anchor: tuple[float, float] = (0, 0)
+    picture: Floats,
+    text: str,
+    at: tuple[float, float],
+    size: int,
+    ink_colour: Floats,
+    anchor: tuple[float, float] = (0, 0),
 ) -> None:
     """Write one line into `picture`, with `at` (column, row) at `anchor`: (0, 0) is the text's top left, (1, 1) its
     bottom right. What does not fit into the picture is cut off."""
@@ -216,7 +238,21 @@ def draw_text(
     top, left = max(row, 0), max(column, 0)
     part = picture[top : row + ink.shape[0], left : column + ink.shape[1]]
     ink = ink[top - row :, left - column :][: part.shape[0], : part.shape[1], None]
-    part += ink * (np.float32(colour) - part)
+    part *= 1 - 0.8 * _halo(ink)
+    part += ink * (ink_colour - part)
+
+
+def _halo(ink: Floats) -> Floats:
+    """A dark rim around letters, so that they can be read on bright bone."""
+    for axis in (0, 1):
+        for _ in range(2):
+            grown = ink.copy()
+            low, high = [slice(None)] * 3, [slice(None)] * 3
+            low[axis], high[axis] = slice(None, -1), slice(1, None)
+            grown[tuple(low)] = np.maximum(grown[tuple(low)], ink[tuple(high)])
+            grown[tuple(high)] = np.maximum(grown[tuple(high)], ink[tuple(low)])
+            ink = grown
+    return ink
 
 
 def wrapped(text: str, size: int, width: int) -> list[str]:
@@ -232,18 +268,16 @@ def wrapped(text: str, size: int, width: int) -> list[str]:
 
 
 def _ink(text: str, size: int) -> Floats:
-    """How much of each pixel a line of text covers; as high as every other line of that size."""
+    """How much of each pixel a line of text covers, with room for a halo; the baseline is always in the same row."""
     look = vtkTextProperty()
     look.SetFontFamilyToArial()
     look.SetFontSize(size)
-    tools = vtkFreeTypeTools.GetInstance()
-    image, extent, box = vtkImageData(), [0, 0], [0, 0, 0, 0]
+    tools, image, extent, box = vtkFreeTypeTools.GetInstance(), vtkImageData(), [0, 0], [0, 0, 0, 0]
     if not text.strip() or not tools.RenderString(look, text, _DPI, image, extent):
-        return np.zeros((size, 0), np.float32)
+        return np.zeros((0, 0), np.float32)
     tools.GetBoundingBox(look, text, _DPI, box)
     columns, rows, _ = image.GetDimensions()
     alpha = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(rows, columns, -1)[: extent[1], : extent[0], 3]
-    return np.flipud(alpha).astype(np.float32) / 255
-
-
-_DPI = 72
+    below = max(round(0.3 * size) + box[2], 0)
+    above = max(size - box[3], 0)
+    return np.pad(np.flipud(alpha).astype(np.float32) / 255, ((above + 2, below + 2), (2, 2)))

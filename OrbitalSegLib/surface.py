@@ -11,7 +11,8 @@ from vtkmodules.vtkFiltersCore import vtkFlyingEdges3D, vtkWindowedSincPolyDataF
 
 from OrbitalSegLib import mesh
 from OrbitalSegLib.errors import InputError
-from OrbitalSegLib.mesh import Flags, Floats, Integers
+from OrbitalSegLib.intersections import Flags, Floats, Integers, degenerate_triangles, self_intersections
+from OrbitalSegLib.mesh import Topology
 from OrbitalSegLib.progress import Progress, silent
 
 EMPTY = "There is no bone to make a surface of: lower the threshold, or choose another region or segment."
@@ -48,7 +49,7 @@ FAITHFUL = SurfaceParameters()
 def surface_of_mask(
     mask: sitk.Image, parameters: SurfaceParameters = FAITHFUL, progress: Progress = silent
 ) -> tuple[vtkPolyData, dict[str, float]]:
-    """The surface of a mask's non-zero voxels, in LPS mm, and what was measured (the keys of `measurements`).
+    """The surface of a mask's non-zero voxels, in LPS mm, and what was measured.
 
     Voxels that share a face or an edge are joined, voxels that touch at a corner are not, and the background is joined
     through faces only, so that an oblique wall one voxel thick has no holes. Bone that the border of the image cuts is
@@ -60,31 +61,32 @@ def surface_of_mask(
     isosurface = _isosurface(mask)
     triangles = isosurface.triangles
     progress(0.1)
+    topology = Topology(triangles)
+    progress(0.2)
     stairs = isosurface.to_lps(isosurface.points)
     smooth = stairs
     if parameters.smoothing == "faithful":
         smooth = isosurface.to_lps(_smoothed(isosurface.points, triangles, parameters))
-    progress(0.2)
-    points, put_back = _without_collisions(stairs, smooth, triangles, lambda fraction: progress(0.2 + 0.6 * fraction))
-    report = mesh.report(points, triangles, self_intersections=0)
-    if not report.sound:
+    progress(0.3)
+    points, put_back = _without_collisions(
+        stairs, smooth, triangles, topology, lambda fraction: progress(0.3 + 0.6 * fraction)
+    )
+    volume_ml = mesh.volume_ml(points, triangles)
+    if not topology.sound or volume_ml <= 0:
         raise InputError("damaged-surface", DAMAGED)
-    progress(1)
     moved_mm = np.linalg.norm(points - stairs, axis=1)
     median_mm, p95_mm, max_mm = np.percentile(moved_mm, (50, 95, 100))
+    progress(1)
     return mesh.surface_of(points, triangles), {
-        "triangles": report.triangles,
-        "parts": report.parts,
-        "tunnels": report.tunnels,
-        "volume_ml": report.volume_ml,
+        "triangles": len(triangles),
+        "parts": topology.parts,
+        "tunnels": topology.tunnels,
+        "volume_ml": volume_ml,
         "mask_volume_ml": isosurface.mask_volume_ml,
         "moved_median_mm": float(median_mm),
         "moved_95_mm": float(p95_mm),
         "moved_max_mm": float(max_mm),
         "vertices_put_back": put_back,
-        "open_edges": report.open_edges,
-        "non_manifold_edges": report.non_manifold_edges,
-        "self_intersections": report.self_intersections,
     }
 
 
@@ -153,16 +155,22 @@ def _smoothed(points: Floats, triangles: Integers, parameters: SurfaceParameters
     return points + displacement * np.minimum(1, parameters.max_displacement_voxels / np.maximum(length, 1e-9))
 
 
-def _without_collisions(stairs: Floats, smooth: Floats, triangles: Integers, progress: Progress) -> tuple[Floats, int]:
+def _without_collisions(
+    stairs: Floats, smooth: Floats, triangles: Integers, topology: Topology, progress: Progress
+) -> tuple[Floats, int]:
     """The smooth points, but those of colliding triangles back on the stairs, and how many those are.
 
-    Every round puts at least one vertex back, and the stairs collide nowhere, so there is an end.
+    Triangles collide that intersect or are degenerate, and vertices that coincide. Every round puts at least one vertex
+    back, and on the stairs nothing collides, so there is an end.
     """
     points = smooth.copy()
     back = np.zeros(len(points), bool)
     among: Flags | None = None
     for round_ in range(len(points) + 1):
-        bad = _bad_vertices(points, triangles, among, progress if round_ == 0 else silent)
+        bad = mesh.coincident_vertices(points)
+        bad[triangles[degenerate_triangles(points, triangles)]] = True
+        pairs = self_intersections(points, triangles, topology.wrong_vertices, among=among, progress=progress)
+        bad[triangles[pairs]] = True
         if not bad.any():
             return points, int(back.sum())
         if round_ >= ROUNDS_BEFORE_GROWING:
@@ -172,15 +180,5 @@ def _without_collisions(stairs: Floats, smooth: Floats, triangles: Integers, pro
             break
         points[bad] = stairs[bad]
         back |= bad
-        among = bad[triangles].any(axis=1)
-        progress(1)
+        among = np.asarray(bad[triangles].any(axis=1))
     raise InputError("damaged-surface", DAMAGED)
-
-
-def _bad_vertices(points: Floats, triangles: Integers, among: Flags | None, progress: Progress) -> Flags:
-    """Flag the vertices of triangles that intersect or are degenerate, and vertices that coincide."""
-    bad = mesh.coincident_vertices(points)
-    degenerate = mesh.degenerate_triangles(points, triangles)
-    bad[triangles[degenerate]] = True
-    bad[triangles[mesh.self_intersections(points, triangles, among, progress)]] = True
-    return bad

@@ -8,7 +8,7 @@ from vtkmodules.vtkCommonDataModel import vtkPolyData
 from OrbitalSegLib import __version__, mesh
 from OrbitalSegLib.errors import InputError, OutputError
 from OrbitalSegLib.files import output_error
-from OrbitalSegLib.mesh import Floats
+from OrbitalSegLib.intersections import Floats
 
 HEADER_BYTES = 80
 

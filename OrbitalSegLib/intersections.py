@@ -1,0 +1,420 @@
+"""Where a triangle mesh crosses itself: two million triangles in seconds, with NumPy alone.
+
+Arrays of vectors have x, y and z in front, (3, ...): whole rows are what NumPy and the processor's cache are fast with.
+"""
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from OrbitalSegLib.progress import Progress, silent
+
+Floats = NDArray[Any]
+Integers = NDArray[Any]
+Flags = NDArray[np.bool_]
+
+TOUCHING = 1e-9
+"""Triangles closer than this part of the mesh's diagonal touch: a quarter of a nanometre on a head, far below the
+rounding of the STL's 32-bit coordinates, far above that of the 64-bit arithmetic here."""
+
+FLAT = 1e-6
+"""A triangle lower than this part of its longest edge is degenerate; two triangles on one edge that enclose an angle
+(in radians) smaller than this lie folded on each other."""
+
+FACING = 1e-3
+"""A triangle is seen from its front if the cosine to its normal is over this."""
+
+CHUNK_PAIRS = 1 << 16
+"""Pairs of boxes or triangles that are looked at at once: what fits the processor's cache."""
+
+EIGHT_TRUE = np.uint64(0x0101010101010101)
+"""Eight flags, all set, seen as one number."""
+
+
+def self_intersections(
+    points: Floats,
+    triangles: Integers,
+    wrong_vertices: Integers,
+    *,
+    among: Flags | None = None,
+    progress: Progress = silent,
+) -> Integers:
+    """The pairs of triangles (k, 2) that meet where a mesh may not, lower index first, sorted.
+
+    Two triangles intersect if they have a point in common that is neither their common vertex nor on their common edge:
+
+    - without a common vertex: any contact, be it a crossing, an overlap in one plane, or a vertex, edge or face that
+      touches the other triangle (closer than `TOUCHING`);
+    - with one common vertex: if they meet anywhere else;
+    - with a common edge: if they are folded onto each other (closer than `FLAT`); neighbours in one plane are not;
+    - with three common vertices: always.
+
+    Degenerate triangles are a defect of their own and are not looked at. `points` is (n, 3), `triangles` (m, 3);
+    `wrong_vertices` are `Topology.wrong_vertices` of the triangles. `among` (m) limits the search to pairs of which at
+    least one triangle is flagged.
+    """
+    wanted = np.arange(len(triangles)) if among is None else np.flatnonzero(_near(points, triangles, among))
+    wanted = wanted[~degenerate_triangles(points, triangles[wanted])]
+    if len(wanted) == 0:
+        return np.zeros((0, 2), np.int64)
+    wanted = wanted[_curve_order(points[triangles[wanted, 0]].T)]
+    near_each_other = _Triangles(points, triangles[wanted])
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        at_vertices = pool.submit(_at_vertices, near_each_other, wrong_vertices)
+        search = _Search(near_each_other)
+        pieces = search.pieces()
+        found = []
+        for done, apart in enumerate(pool.map(search.below, pieces), start=1):
+            found.append(apart)
+            progress(done / len(pieces))
+        found.append(at_vertices.result())
+    pairs = np.sort(wanted[np.concatenate(found)], axis=1)
+    if among is not None:
+        pairs = pairs[among[pairs].any(axis=1)]
+    return np.unique(pairs, axis=0)
+
+
+def _near(points: Floats, triangles: Integers, chosen: Flags) -> Flags:
+    """Flag the triangles near chosen ones: all whose boxes meet a chosen one's on a grid of 64 cells a side."""
+    near = np.zeros(len(triangles), bool)
+    if not chosen.any():
+        return near
+    lowest = points.min(axis=0).astype(np.float64)
+    cell = (float(np.ptp(points, axis=0).max()) or 1.0) / 64
+    a, b, c = (((corner.T - lowest) / cell).T.astype(np.int64) for corner in corners_of(points, triangles))
+    lower, upper = np.minimum(np.minimum(a, b), c), np.maximum(np.maximum(a, b), c) + 1
+    # Every box adds 1 to its cells: signs at its corners, summed along each axis, do that.
+    covered = np.zeros((66, 66, 66), np.int64)
+    for sign, corner in _box_corners(lower[:, chosen], upper[:, chosen]):
+        np.add.at(covered, corner, sign)
+    summed = np.zeros((67, 67, 67), np.int64)
+    summed[1:, 1:, 1:] = _summed(np.asarray(_summed(covered) > 0, np.int64))
+    count = sum(-sign * summed[corner] for sign, corner in _box_corners(lower, upper))
+    return np.asarray(count > 0)
+
+
+def _box_corners(lower: Integers, upper: Integers) -> Iterator[tuple[int, tuple[Integers, ...]]]:
+    """The eight corners of boxes (3, n), each with its sign in a sum over the box: + where an even number is upper."""
+    for chosen in np.ndindex(2, 2, 2):
+        corner = tuple((lower, upper)[which][axis] for axis, which in enumerate(chosen))
+        yield (-1) ** sum(chosen), corner
+
+
+def _summed(volume: Integers) -> Integers:
+    return volume.cumsum(axis=0).cumsum(axis=1).cumsum(axis=2)
+
+
+def degenerate_triangles(points: Floats, triangles: Integers) -> Flags:
+    """Whether each triangle is a line or a point: two equal vertices, or no height to speak of (`FLAT`)."""
+    a, b, c = corners_of(points, triangles)
+    longest_squared = np.maximum(np.maximum(_squared(b - a), _squared(c - b)), _squared(a - c))
+    return np.asarray(_squared(cross(b - a, c - a)) <= (FLAT * longest_squared) ** 2)
+
+
+def corners_of(points: Floats, triangles: Integers) -> tuple[Floats, Floats, Floats]:
+    """The first, second and third corners of triangles, each (3, m), 64-bit."""
+    coordinates = np.ascontiguousarray(points.T, np.float64)
+    a, b, c = (coordinates.take(triangles[:, corner], axis=1) for corner in range(3))
+    return a, b, c
+
+
+def dot(a: Floats, b: Floats) -> Floats:
+    return np.asarray(a[0] * b[0] + a[1] * b[1] + a[2] * b[2])
+
+
+def cross(a: Floats, b: Floats) -> Floats:
+    product = np.empty(np.broadcast_shapes(a.shape, b.shape))
+    for axis, (up, down) in enumerate(((1, 2), (2, 0), (0, 1))):
+        np.subtract(a[up] * b[down], a[down] * b[up], out=product[axis])
+    return product
+
+
+def _squared(vectors: Floats) -> Floats:
+    return dot(vectors, vectors)
+
+
+def _unit(vectors: Floats) -> Floats:
+    """Vectors of length one; those of no length stay."""
+    length = np.sqrt(_squared(vectors))
+    return np.asarray(vectors / np.where(length > 0, length, 1))
+
+
+class _Triangles:
+    """Triangles with what is asked of them again and again; `vertices` (3, m), corners and normals (3, m) each."""
+
+    def __init__(self, points: Floats, triangles: Integers) -> None:
+        self.coordinates = np.ascontiguousarray(points.T, np.float64)
+        self.vertices = np.ascontiguousarray(triangles.T)
+        self.corners = corners_of(points, triangles)
+        a, b, c = self.corners
+        self.normals = _unit(cross(b - a, c - a))
+
+
+# Triangles with a common vertex
+
+
+def _at_vertices(triangles: _Triangles, wrong_vertices: Integers) -> Integers:
+    """Intersecting pairs that share a vertex: only round vertices whose star is not seen to be flat enough."""
+    suspect = _unproven_stars(triangles)
+    suspect[wrong_vertices] = True
+    corner, triangle = np.nonzero(suspect[triangles.vertices])
+    vertex = triangles.vertices[corner, triangle]
+    order = np.argsort(vertex, kind="stable")
+    vertex, triangle = vertex[order], triangle[order]
+    found = [np.zeros((0, 2), np.int64)]
+    for distance in range(1, len(vertex)):
+        same = np.flatnonzero(vertex[distance:] == vertex[:-distance])
+        if same.size == 0:
+            break
+        for some in _chunks(same):
+            first, second = triangle[some], triangle[some + distance]
+            found.append(np.stack(_kept(_meet_beside_shared(triangles, first, second), first, second), axis=1))
+    return np.concatenate(found)
+
+
+def _unproven_stars(triangles: _Triangles) -> Flags:
+    """Flag the vertices whose triangles may intersect each other, if all their edges are right.
+
+    If some direction sees all triangles round a vertex from their front, and they go round it once, then their
+    projection along it covers no place twice, and they cannot meet anywhere but at their common edges and the vertex.
+    The mean normal is tried as that direction; going round once means that the ring of neighbours crosses a ray from
+    the vertex once.
+    """
+    count = triangles.coordinates.shape[1]
+    direction = np.zeros((3, count))
+    for axis, component in enumerate(triangles.normals):
+        for vertex in triangles.vertices:
+            direction[axis] += np.bincount(vertex, component, count)
+    direction = _unit(direction)
+    x, y, z = direction
+    steep = np.abs(z) < 0.9
+    sideways = np.stack([np.where(steep, -y, 0), np.where(steep, x, -z), np.where(steep, 0, y)])
+    unproven = np.zeros(count, bool)
+    crossings = np.zeros(count, np.int64)
+    for turn, vertex in enumerate(triangles.vertices):
+        unproven[vertex[dot(triangles.normals, direction.take(vertex, axis=1)) < FACING]] = True
+        across = sideways.take(vertex, axis=1)
+        here, following, last = np.roll(range(3), -turn)
+        before = dot(across, triangles.corners[following] - triangles.corners[here]) < 0
+        after = dot(across, triangles.corners[last] - triangles.corners[here]) >= 0
+        crossings += np.bincount(vertex[before & after], minlength=count)
+    return np.asarray(unproven | (crossings != 1))
+
+
+def _meet_beside_shared(triangles: _Triangles, first: Integers, second: Integers) -> Flags:
+    """Whether pairs of triangles that share a vertex at least meet anywhere else."""
+    vertices_first, vertices_second = triangles.vertices[:, first], triangles.vertices[:, second]
+    equal = vertices_first[:, None] == vertices_second[None]
+    shared_first, shared_second = equal.any(axis=1), equal.any(axis=0)
+    shared = shared_first.sum(axis=0)
+    meet: Flags = np.asarray(shared == 3)
+    for count, test in ((1, _cones_meet), (2, _folded)):
+        some = np.flatnonzero(shared == count)
+        # The odd corner in front: the only one that is shared, or the only one that is not.
+        odd_first, odd_second = (shared_of[:, some] == (count == 1) for shared_of in (shared_first, shared_second))
+        meet[some] = test(
+            triangles.coordinates[:, _turned(vertices_first[:, some], odd_first)],
+            triangles.coordinates[:, _turned(vertices_second[:, some], odd_second)],
+        )
+    return meet
+
+
+def _turned(vertices: Integers, front: Flags) -> Integers:
+    """The triangles' vertices (3, k), turned so that the corner flagged in `front` (3, k) is the first."""
+    return np.take_along_axis(vertices, (np.argmax(front, axis=0) + np.arange(3)[:, None]) % 3, axis=0)
+
+
+def _folded(first: Floats, second: Floats) -> Flags:
+    """Whether triangles (3, 3, k) with a common edge, their free corners in front, lie on the same side of it."""
+    edge = _unit(first[:, 2] - first[:, 1])
+    arm_first, arm_second = first[:, 0] - first[:, 1], second[:, 0] - first[:, 1]
+    across_first = _unit(arm_first - dot(arm_first, edge) * edge)
+    across_second = _unit(arm_second - dot(arm_second, edge) * edge)
+    return _squared(across_first - across_second) <= FLAT**2
+
+
+def _cones_meet(first: Floats, second: Floats) -> Flags:
+    """Whether triangles (3, 3, k) with a common vertex, in front, meet elsewhere.
+
+    Both are convex, so they do if the angles that they fill at the vertex have a ray in common, that is if the origin
+    lies in the tetrahedron of the one's two edge directions and the other's, turned round.
+    """
+    a = _unit(first[:, 1:] - first[:, :1])
+    b = _unit(second[:, 1:] - second[:, :1])
+    rays = np.concatenate([a, -b], axis=1)
+    weights = np.stack(
+        [
+            dot(rays[:, 1], cross(rays[:, 2], rays[:, 3])),
+            -dot(rays[:, 0], cross(rays[:, 2], rays[:, 3])),
+            dot(rays[:, 3], cross(rays[:, 0], rays[:, 1])),
+            -dot(rays[:, 2], cross(rays[:, 0], rays[:, 1])),
+        ]
+    )
+    rounding = 1e-14
+    meet: Flags = np.asarray((weights >= -rounding).all(axis=0) | (weights <= rounding).all(axis=0))
+    plane = np.flatnonzero((np.abs(weights) <= TOUCHING).all(axis=0))
+    meet[plane] = _angles_overlap(a[:, :, plane], b[:, :, plane])
+    return meet
+
+
+def _angles_overlap(a: Floats, b: Floats) -> Flags:
+    """Whether the angles between two directions each (3, 2, k), all in one plane, overlap."""
+    turns = cross(a[:, 0], a[:, 1]), cross(b[:, 0], b[:, 1])
+    normal = np.where(_squared(turns[0]) > _squared(turns[1]), turns[0], turns[1])
+    overlap = np.zeros(a.shape[2], bool)
+    for angle, turn, others in ((a, turns[0], b), (b, turns[1], a)):
+        way = np.sign(dot(normal, turn)) * normal
+        for other in (others[:, 0], others[:, 1]):
+            after = dot(way, cross(angle[:, 0], other))
+            before = dot(way, cross(other, angle[:, 1]))
+            overlap |= (after >= -TOUCHING) & (before >= -TOUCHING)
+    return overlap
+
+
+# Triangles without a common vertex
+
+
+class _BoxTree:
+    """Bounding boxes of triangles, and of neighbouring two, four, eight ..., up to one of all.
+
+    Two boxes overlap where (lower x, y, z, -upper x, y, z) of one <= (upper x, y, z, -lower x, y, z) of the other, so
+    each box is stored as these two rows of eight 16-bit numbers (two are 0): a test is one comparison of short rows.
+    Boxes are rounded outward to 65,000 steps in the longest direction.
+    """
+
+    def __init__(self, lower: Floats, upper: Floats) -> None:
+        middle = (lower.min(axis=1) + upper.max(axis=1))[:, None] / 2
+        step = (float((upper.max(axis=1) - lower.min(axis=1)).max()) or 1.0) / 65000
+        rows = np.zeros((lower.shape[1], 8), np.int16)
+        rows[:, :3] = np.floor((lower - middle) / step).T
+        rows[:, 3:6] = -np.ceil((upper - middle) / step).T
+        self.levels = [self._level(rows)]
+        while len(rows) > 1:
+            rows = np.minimum(rows[0::2], np.concatenate([rows[1::2], rows[-1:]])[: (len(rows) + 1) // 2])
+            self.levels.append(self._level(rows))
+
+    @staticmethod
+    def _level(rows: Integers) -> tuple[Integers, Integers]:
+        return rows, np.ascontiguousarray(-rows[:, [3, 4, 5, 0, 1, 2, 6, 7]])
+
+    def children(self, level: int, first: Integers, second: Integers) -> tuple[Integers, Integers]:
+        """The pairs of boxes of a level that overlap and whose parents are the given pairs, first <= second."""
+        first, second = first * 2, second * 2
+        different = np.flatnonzero(first != second)
+        first = np.concatenate([first, first + 1, first, first.take(different) + 1])
+        second = np.concatenate([second, second + 1, second + 1, second.take(different)])
+        rows, opposite = self.levels[level]
+        if len(rows) % 2:
+            inside = np.flatnonzero(second < len(rows))
+            first, second = first.take(inside), second.take(inside)
+        overlap = rows.take(first, axis=0) <= opposite.take(second, axis=0)
+        keep = np.flatnonzero(overlap.view(np.uint64).ravel() == EIGHT_TRUE)
+        return first.take(keep), second.take(keep)
+
+
+def _curve_order(positions: Floats) -> Integers:
+    """The order of positions (3, n) along a Z-order curve of 1024 steps in the longest direction."""
+    lowest = positions.min(axis=1, keepdims=True)
+    longest = float(np.ptp(positions, axis=1).max()) or 1.0
+    code = np.zeros(positions.shape[1], np.uint64)
+    for axis, steps in enumerate(((positions - lowest) * (1023 / longest)).astype(np.uint64)):
+        for shift, bits in ((16, 0x030000FF), (8, 0x0300F00F), (4, 0x030C30C3), (2, 0x09249249)):
+            steps = (steps | steps << np.uint64(shift)) & np.uint64(bits)
+        code |= steps << np.uint64(axis)
+    index_bits = np.uint64(32)
+    code = np.sort(code << index_bits | np.arange(len(code), dtype=np.uint64))
+    return (code & np.uint64(0xFFFFFFFF)).astype(np.int64)
+
+
+class _Search:
+    """Looks for intersecting pairs of triangles that have no common vertex.
+
+    The triangles' order must be such that neighbours in it are near each other.
+    """
+
+    def __init__(self, triangles: _Triangles) -> None:
+        self.vertices, self.corners, self.normals = triangles.vertices, triangles.corners, triangles.normals
+        a, b, c = self.corners
+        self.tree = _BoxTree(np.minimum(np.minimum(a, b), c), np.maximum(np.maximum(a, b), c))
+        self.offsets = dot(self.normals, a)
+        self.touching = TOUCHING * float(np.linalg.norm(np.ptp(triangles.coordinates, axis=1)))
+
+    def pieces(self) -> list[tuple[int, Integers, Integers]]:
+        """The work in pieces: a level, and pairs of boxes in it."""
+        level = len(self.tree.levels) - 1
+        first = second = np.zeros(1, np.int64)
+        while level > 0 and len(first) < CHUNK_PAIRS:
+            level -= 1
+            first, second = self.tree.children(level, first, second)
+        order = np.lexsort([second, first])  # what is near in space stays near in memory
+        first, second = first[order], second[order]
+        step = CHUNK_PAIRS >> min(level * 2, 9)
+        return [(level, first[at : at + step], second[at : at + step]) for at in range(0, len(first), step)]
+
+    def below(self, piece: tuple[int, Integers, Integers]) -> Integers:
+        """The intersecting pairs of triangles (k, 2) under pairs of boxes of a level."""
+        level, first, second = piece
+        while level > 0:
+            level -= 1
+            first, second = self.tree.children(level, first, second)
+        first, second = _kept(self._share_no_vertex(first, second), first, second)
+        first, second = _kept(self._meets_plane(first, second), first, second)
+        first, second = _kept(self._meets_plane(second, first), first, second)
+        for start in range(3):
+            first, second = _kept(self._reaches_inside(start, first, second), first, second)
+            first, second = _kept(self._reaches_inside(start, second, first), first, second)
+        first, second = _kept(self._edges_inseparable(first, second), first, second)
+        return np.stack([first, second], axis=1)
+
+    def _share_no_vertex(self, first: Integers, second: Integers) -> Flags:
+        shared = np.zeros(len(first), bool)
+        others = self.vertices.take(second, axis=1)
+        for vertex in self.vertices.take(first, axis=1):
+            for other in others:
+                shared |= vertex == other
+        return ~shared
+
+    def _meets_plane(self, first: Integers, second: Integers) -> Flags:
+        """Whether the second triangle is not wholly on one side of the first one's plane."""
+        normal, offset = self.normals.take(first, axis=1), self.offsets.take(first)
+        a, b, c = (dot(normal, corner.take(second, axis=1)) for corner in self.corners)
+        lowest, highest = np.minimum(np.minimum(a, b), c), np.maximum(np.maximum(a, b), c)
+        return (lowest <= offset + self.touching) & (highest >= offset - self.touching)
+
+    def _reaches_inside(self, start: int, first: Integers, second: Integers) -> Flags:
+        """Whether the second triangle is not wholly beyond the first one's edge that starts at a corner."""
+        begin = self.corners[start].take(first, axis=1)
+        edge = self.corners[(start + 1) % 3].take(first, axis=1) - begin
+        outward = _unit(cross(edge, self.normals.take(first, axis=1)))
+        a, b, c = (dot(outward, corner.take(second, axis=1)) for corner in self.corners)
+        return np.minimum(np.minimum(a, b), c) <= dot(outward, begin) + self.touching
+
+    def _edges_inseparable(self, first: Integers, second: Integers) -> Flags:
+        """Whether no plane passes between the triangles that is parallel to an edge of each.
+
+        With the planes parallel to either triangle, or square to it through an edge, those are all that need a try.
+        """
+        a, b = (np.stack([corner.take(some, axis=1) for corner in self.corners], axis=1) for some in (first, second))
+        a, b = a - a[:, :1], b - a[:, :1]
+        edges_a, edges_b = np.roll(a, -1, axis=1) - a, np.roll(b, -1, axis=1) - b
+        apart = np.zeros(len(first), bool)
+        for edge_a, edge_b in np.ndindex(3, 3):
+            along = _unit(cross(edges_a[:, edge_a], edges_b[:, edge_b]))[:, None]
+            on_a, on_b = dot(along, a), dot(along, b)
+            gap = np.maximum(on_b.min(axis=0) - on_a.max(axis=0), on_a.min(axis=0) - on_b.max(axis=0))
+            apart |= gap > self.touching
+        return ~apart
+
+
+def _kept(keep: Flags, first: Integers, second: Integers) -> tuple[Integers, Integers]:
+    some = np.flatnonzero(keep)
+    return first.take(some), second.take(some)
+
+
+def _chunks(rows: Integers) -> Iterator[Integers]:
+    for begin in range(0, len(rows), CHUNK_PAIRS):
+        yield rows[begin : begin + CHUNK_PAIRS]

@@ -1,0 +1,163 @@
+"""What is true of a phantom, from its formula and in patient space, whatever the scanner did (docs/contracts.md, 2)."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+from vtkmodules.util.numpy_support import numpy_to_vtk
+from vtkmodules.vtkCommonCore import vtkStringArray
+from vtkmodules.vtkCommonDataModel import vtkImageData, vtkPolyData
+from vtkmodules.vtkFiltersCore import vtkAppendPolyData, vtkFlyingEdges3D
+from vtkmodules.vtkIOXML import vtkXMLPolyDataWriter
+
+from OrbitalSegLib.files import write_image
+from OrbitalSegLib.mesh import arrays_of, surface_of
+from OrbitalSegLib.phantom.anatomy import SIDES, Anatomy, Side, parts
+from OrbitalSegLib.phantom.sampling import Grid, bone_part, rotation_about_z
+from OrbitalSegLib.phantom.shapes import Box, Shape
+from OrbitalSegLib.progress import Progress, silent
+
+TRUTH_SPACING_MM = 0.2
+"""The coarsest grid on which bone is true (docs/contracts.md, section 2)."""
+
+ORBITS_MM: Box = ((-54.0, 54.0), (-26.0, 36.0), (-24.0, 24.0))
+"""Both orbits with their walls, before the head is turned."""
+
+SLICES_AT_ONCE = 16
+
+
+def bone_fraction(anatomy: Anatomy, grid: sitk.Image, progress: Progress = silent) -> sitk.Image:
+    """The fraction of bone in each voxel of a grid, float, 0 to 1."""
+    spacing, count = grid.GetSpacing(), grid.GetSize()[2]
+    axes = np.array(grid.GetDirection()).reshape(3, 3)
+    origins = np.array(grid.GetOrigin()) + np.arange(count)[:, None] * spacing[2] * axes[:, 2]
+    slices = Grid(origins, axes[:, 0], axes[:, 1], (grid.GetSize()[1], grid.GetSize()[0]), spacing)
+    fraction = np.empty((count, *slices.shape), np.float32)
+    for start in range(0, count, SLICES_AT_ONCE):
+        part = slice(start, min(start + SLICES_AT_ONCE, count))
+        fraction[part] = bone_part(anatomy, slices.slices(part))
+        progress(part.stop / count)
+    image = sitk.GetImageFromArray(fraction)
+    image.CopyInformation(grid)
+    return image
+
+
+def truth_image(anatomy: Anatomy, grid: sitk.Image, progress: Progress = silent) -> sitk.Image:
+    """Bone on any grid: 1 where the bone fraction is at least one half. It is the truth of the contract only on a grid
+    of 0.2 mm or finer; on a coarser one, walls thinner than half a voxel are missing from it."""
+    return bone_fraction(anatomy, grid, progress) >= 0.5
+
+
+def orbits_grid(anatomy: Anatomy, spacing_mm: float = TRUTH_SPACING_MM) -> sitk.Image:
+    """An empty isotropic grid around both orbits."""
+    corners = np.array([[x, y] for x in ORBITS_MM[0] for y in ORBITS_MM[1]]) @ _turn(anatomy)[:2, :2].T
+    low = np.array([*corners.min(axis=0), ORBITS_MM[2][0]])
+    high = np.array([*corners.max(axis=0), ORBITS_MM[2][1]])
+    grid = sitk.Image([int(n) for n in np.ceil((high - low) / spacing_mm)], sitk.sitkUInt8)
+    grid.SetSpacing((spacing_mm,) * 3)
+    grid.SetOrigin(low.tolist())
+    return grid
+
+
+def orbit_volumes_ml(anatomy: Anatomy) -> dict[Side, float]:
+    """Volume of each bony orbit behind its front plane, by closed form."""
+    return {side: anatomy.orbit(side).volume_ml for side in SIDES}
+
+
+def bone_surface(fraction: sitk.Image) -> vtkPolyData:
+    """The surface of the bone in LPS mm: where its fraction is one half, interpolated between the voxels."""
+    return _isosurface(sitk.GetArrayFromImage(fraction), np.array(fraction.GetOrigin()), fraction.GetSpacing()[0], 0.5)
+
+
+def wall_midsurfaces(anatomy: Anatomy, spacing_mm: float = 0.5) -> vtkPolyData:
+    """The mid-surfaces of the floor and the medial wall of both orbits where bone lies between orbit and sinus.
+
+    Points are LPS mm with the array `thickness_mm`; triangles carry the array `wall`, such as `left floor`.
+    """
+    append = vtkAppendPolyData()
+    voids = [layers.shape for layers in parts(anatomy).voids]
+    for side in SIDES:
+        for name in ("floor", "medial"):
+            beyond = [shape for owner, wall, shape in parts(anatomy).walls if (owner, wall) == (side, name)]
+            append.AddInputData(_midsurface(anatomy, side, name, beyond, voids, spacing_mm))
+    append.Update()
+    return append.GetOutput()
+
+
+def write_truth(anatomy: Anatomy, folder: Path, progress: Progress = silent) -> None:
+    """Write bone, its surface, the walls' mid-surfaces and the volumes into an existing folder."""
+    fraction = bone_fraction(anatomy, orbits_grid(anatomy), lambda done: progress(0.9 * done))
+    write_image(fraction >= 0.5, folder / "bone.nrrd")
+    _write_surface(bone_surface(fraction), folder / "bone-surface.vtp")
+    _write_surface(wall_midsurfaces(anatomy), folder / "wall-midsurfaces.vtp")
+    facts = {"anatomy": asdict(anatomy), "orbit_volumes_ml": orbit_volumes_ml(anatomy)}
+    (folder / "truth.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    progress(1.0)
+
+
+def _turn(anatomy: Anatomy) -> np.ndarray:
+    return rotation_about_z(anatomy.turned_degrees)
+
+
+def _midsurface(
+    anatomy: Anatomy, side: Side, name: str, beyond: list[Shape], voids: list[Shape], spacing_mm: float
+) -> vtkPolyData:
+    """The part of the orbit's wall, half its thickness outside the orbit, that has bone here and a sinus beyond."""
+    orbit, thickness = anatomy.orbit(side), anatomy.wall_thickness_mm
+    low = np.array([b[0] for b in orbit.box]) - 2.0
+    axes = [np.arange(a, b[1] + 2.0, spacing_mm) for a, b in zip(low, orbit.box, strict=True)]
+    x, y, z = np.meshgrid(*axes, indexing="ij", sparse=True)
+    field = np.broadcast_to(orbit.wall_distance(x, y, z), [len(a) for a in axes]).transpose(2, 1, 0)
+    points, triangles = arrays_of(_isosurface(-field, low, spacing_mm, -thickness / 2))
+    points = points.astype(np.float64)
+    step_mm = 1e-2
+    slope = np.stack(
+        [
+            orbit.wall_distance(*(points + step_mm * axis).T) - orbit.wall_distance(*(points - step_mm * axis).T)
+            for axis in np.eye(3)
+        ],
+        axis=1,
+    )
+    normals = slope / np.linalg.norm(slope, axis=1, keepdims=True)
+    far = points + (thickness / 2 + 0.3) * normals
+    reaches_sinus = np.min([shape.field(*far.T) for shape in beyond], axis=0) < 0
+    in_bone = np.min([shape.field(*points.T) for shape in voids], axis=0) > 0
+    chosen = triangles[(reaches_sinus & in_bone)[triangles].all(axis=1)]
+    used, renumbered = np.unique(chosen, return_inverse=True)
+    surface = surface_of(points[used] @ _turn(anatomy).T, renumbered.reshape(-1, 3))
+    thicknesses = numpy_to_vtk(np.full(len(used), thickness, np.float32), deep=True)
+    thicknesses.SetName("thickness_mm")
+    surface.GetPointData().AddArray(thicknesses)
+    walls = vtkStringArray()
+    walls.SetName("wall")
+    for _ in range(len(chosen)):
+        walls.InsertNextValue(f"{side} {name}")
+    surface.GetCellData().AddArray(walls)
+    return surface
+
+
+def _isosurface(field: np.ndarray, origin_mm: np.ndarray, spacing_mm: float, level: float) -> vtkPolyData:
+    """Where a field [z, y, x] on an axis-aligned grid has a level; it faces the lower side."""
+    image = vtkImageData()
+    image.SetDimensions(field.shape[::-1])
+    image.SetOrigin(*map(float, origin_mm))
+    image.SetSpacing(spacing_mm, spacing_mm, spacing_mm)
+    scalars = numpy_to_vtk(np.ascontiguousarray(field, np.float32).ravel(), deep=True)
+    image.GetPointData().SetScalars(scalars)
+    edges = vtkFlyingEdges3D()
+    edges.SetInputData(image)
+    edges.SetValue(0, level)
+    edges.ComputeNormalsOff()
+    edges.ComputeScalarsOff()
+    edges.Update()
+    return edges.GetOutput()
+
+
+def _write_surface(surface: vtkPolyData, path: Path) -> None:
+    writer = vtkXMLPolyDataWriter()
+    writer.SetInputData(surface)
+    writer.SetFileName(str(path))
+    if not writer.Write():
+        raise OSError(f"{path.name} could not be written")

@@ -1,0 +1,27 @@
+"""What all tests share."""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def require_tool() -> Callable[[str], Path]:
+    """Gives the path of a program, by its name and the Debian package it comes in if that has another name.
+
+    Where it is missing the test is skipped, or fails if the environment variable ORBITALSEG_NO_SKIP is set.
+    """
+
+    def require(name: str, package: str | None = None) -> Path:
+        found = shutil.which(name)
+        if found:
+            return Path(found)
+        reason = f"tool {name} is missing: apt-get install {package or name}"
+        if os.environ.get("ORBITALSEG_NO_SKIP"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+
+    return require
