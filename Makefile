@@ -11,6 +11,7 @@ PIP_FLAGS := --quiet --disable-pip-version-check
 .PHONY: demo test system lint types library slicer resolve clean
 
 demo: .venv/ready  ## A phantom's CT in, a printable model out: look at out/preview.png
+	mkdir -p build
 	$(BIN)/orbitalseg phantom build/phantom --force
 	$(BIN)/orbitalseg segment build/phantom --output out --force
 

@@ -208,15 +208,17 @@ def _with_damaged(series: list[Series], damaged: list[str]) -> list[Series]:
     for index, item in enumerate(marked):
         count = damaged.count(item.uid) if item.uid else 0
         if count and item.slices and (item.unfit is None or item.unfit.code == "too-few-slices"):
-            marked[index] = replace(item, unfit=_damaged(f"{count} of the series' files"))
+            marked[index] = replace(
+                item, unfit=_damaged(f"{count} of the series' files {'is' if count == 1 else 'are'}")
+            )
     if strays:
-        unfit = _damaged(f"{strays} DICOM files" if strays > 1 else "A DICOM file")
+        unfit = _damaged(f"{strays} DICOM files are" if strays > 1 else "A DICOM file is")
         marked.append(Series("", "", "", "", (), "", "", (), strays, unfit))
     return marked
 
 
-def _damaged(what: str) -> InputError:
-    return InputError("truncated", f"Damaged or cut off: {what}. Copy the series again from the CD or the PACS.")
+def _damaged(what_is: str) -> InputError:
+    return InputError("truncated", f"{what_is} damaged or cut off: copy the series again from the CD or the PACS.")
 
 
 def _places(slices: tuple[Slice, ...]) -> list[list[int]]:
@@ -349,10 +351,12 @@ def _one_per_place(series: Series) -> tuple[list[Slice], list[tuple[str, str]]]:
     extra = len(series.slices) - len(slices)
     notes = []
     if extra:
-        text = f"{extra} slices lie where another one lies and were left out: check that the series was exported once."
+        lie = "slice lies where another one lies and was" if extra == 1 else "slices lie where others lie and were"
+        text = f"{extra} {lie} left out: check that the series was exported once."
         notes.append(("duplicates", text))
     if series.strays:
-        text = f"{series.strays} damaged files were left out: if slices are missing, copy the series again."
+        files = "damaged file was" if series.strays == 1 else "damaged files were"
+        text = f"{series.strays} {files} left out: if slices are missing, copy the series again."
         notes.append(("damaged-files", text))
     return slices, notes
 
@@ -391,9 +395,9 @@ def _next(frames: Iterator[np.ndarray], item: Slice) -> np.ndarray:
     try:
         stored = next(frames)
     except DamagedPixels as error:
-        raise _damaged(f"the file of {item.name}") from error
+        raise _damaged(f"The file of {item.name} is") from error
     if stored.shape != item.matrix:
-        raise _damaged(f"the file of {item.name}")
+        raise _damaged(f"The file of {item.name} is")
     return stored
 
 

@@ -144,7 +144,7 @@ def header_of(path: Path) -> Dataset | None:
     kind = text_of(header.get("SOPClassUID") or header.file_meta.get("MediaStorageSOPClassUID"))
     if "Rows" in header and "BitsAllocated" in header:
         return header
-    if not kind or kind in CT_CLASSES:
+    if any(ct_class.startswith(kind) for ct_class in CT_CLASSES):  # or what the cut has left of it
         raise DamagedFile(text_of(header.get("SeriesInstanceUID")))
     return None
 

@@ -63,14 +63,16 @@ def self_intersections(
         return np.zeros((0, 2), np.int64)
     wanted = wanted[_curve_order(points[triangles[wanted, 0]].T)]
     near_each_other = _Triangles(points, triangles[wanted])
+    progress(0.1)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         at_vertices = pool.submit(_at_vertices, near_each_other, wrong_vertices)
         search = _Search(near_each_other)
+        progress(0.2)
         pieces = search.pieces()
         found = []
         for done, apart in enumerate(pool.map(search.below, pieces), start=1):
             found.append(apart)
-            progress(done / len(pieces))
+            progress(0.2 + 0.8 * done / len(pieces))
         found.append(at_vertices.result())
     pairs = np.sort(wanted[np.concatenate(found)], axis=1)
     if among is not None:
@@ -110,15 +112,17 @@ def _summed(volume: Integers) -> Integers:
 
 def degenerate_triangles(points: Floats, triangles: Integers) -> Flags:
     """Whether each triangle is a line or a point: two equal vertices, or no height to speak of (`FLAT`)."""
-    a, b, c = corners_of(points, triangles)
-    longest_squared = np.maximum(np.maximum(_squared(b - a), _squared(c - b)), _squared(a - c))
-    return np.asarray(_squared(cross(b - a, c - a)) <= (FLAT * longest_squared) ** 2)
+    flags = [np.zeros(0, bool)]
+    for some in _chunks(triangles):
+        a, b, c = corners_of(points, some)
+        longest_squared = np.maximum(np.maximum(_squared(b - a), _squared(c - b)), _squared(a - c))
+        flags.append(_squared(cross(b - a, c - a)) <= (FLAT * longest_squared) ** 2)
+    return np.concatenate(flags)
 
 
 def corners_of(points: Floats, triangles: Integers) -> tuple[Floats, Floats, Floats]:
     """The first, second and third corners of triangles, each (3, m), 64-bit."""
-    coordinates = np.ascontiguousarray(points.T, np.float64)
-    a, b, c = (coordinates.take(triangles[:, corner], axis=1) for corner in range(3))
+    a, b, c = (np.ascontiguousarray(points.take(corner, axis=0).T, np.float64) for corner in triangles.T)
     return a, b, c
 
 

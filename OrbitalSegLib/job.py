@@ -9,12 +9,13 @@ from OrbitalSegLib.errors import JobError
 from OrbitalSegLib.methods import DEFAULT_METHOD, METHODS, Method
 from OrbitalSegLib.postprocessing import PostprocessingParameters
 from OrbitalSegLib.region import Region
+from OrbitalSegLib.surface import Smoothing
 
 CONTRACT = 1
 
 TASKS = ("info", "segment", "surface", "phantom", "methods")
 SURFACES = ("cortical", "thin", "inferred")
-SMOOTHINGS = ("none", "faithful")
+SMOOTHINGS: tuple[Smoothing, ...] = ("none", "faithful")
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Job:
     parameters: dict[str, Any] = field(default_factory=dict)
     postprocess: PostprocessingParameters | None = field(default_factory=PostprocessingParameters)
     """None leaves the mask alone."""
-    smoothing: str = "faithful"
+    smoothing: Smoothing = "faithful"
     surfaces: tuple[str, ...] = ()
     """Besides `bone`."""
     segment: str = "bone"

@@ -65,7 +65,9 @@ def draw_front(surface: vtkPolyData, view: FrontView, background: Floats, supers
     points, triangles = _arrays(surface)
     depth_mm, normals = _visible(points, triangles, fine)
     hit = np.isfinite(depth_mm)
-    behind_mm = np.where(hit, depth_mm - depth_mm.min(initial=np.inf, where=hit), 0.0)
+    if not hit.any():
+        return np.full((view.rows, view.columns, 3), background)
+    behind_mm = np.where(hit, depth_mm - depth_mm.min(), 0.0)
     coverage, behind_mm, normals = (_mean_of_blocks(values, supersampling) for values in (hit, behind_mm, normals))
     behind_mm = np.where(coverage > 0, behind_mm / np.maximum(coverage, 1e-6), _DEEP_MM)
     lit = _shade(behind_mm, normals, view.mm_per_pixel)
@@ -279,5 +281,5 @@ def _ink(text: str, size: int) -> Floats:
     columns, rows, _ = image.GetDimensions()
     alpha = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(rows, columns, -1)[: extent[1], : extent[0], 3]
     below = max(round(0.3 * size) + box[2], 0)
-    above = max(size - box[3], 0)
+    above = max(round(1.2 * size) - box[3], 0)
     return np.pad(np.flipud(alpha).astype(np.float32) / 255, ((above + 2, below + 2), (2, 2)))

@@ -10,30 +10,26 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import SimpleITK as sitk
 
 from OrbitalSegLib import dicom
 from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.progress import Progress, silent
-from OrbitalSegLib.scan import AIR_HU, HIGHEST_HU, Acquisition, Scan
-from OrbitalSegLib.stack import GRID_LIMIT
-
-VOLUME_KINDS = {".nrrd": "nrrd", ".nhdr": "nrrd", ".nii": "nifti", ".nii.gz": "nifti", ".mha": "meta", ".mhd": "meta"}
+from OrbitalSegLib.scan import AIR_HU, HIGHEST_HU, Scan
+from OrbitalSegLib.volumes import read_volume, volume_kind
 
 ZIP_LIMIT_BYTES = 8 << 30
 """Unpacked size that a zip may have: a whole body at 0.5 mm takes 1 GiB."""
 
 ZIP_LIMIT_MEMBERS = 50_000
 
+CUT_ZIP = "The zip is damaged or cut off: copy it again."
+
 AIR_SEEN_HU = -300
 """A CT of a head holds air, outside it or in its sinuses: a volume whose lowest value is above this is no HU volume."""
 
 BONE_SEEN_HU = 150
 """A CT of a head holds bone, a newborn's too: a volume whose highest value is below this is no HU volume."""
-
-RIGHT_ANGLE = 1e-3
-"""Deviation of a volume's axes from right angles that rounding in its header explains."""
 
 
 def read(
@@ -48,11 +44,12 @@ def read(
 
     Raises `InputError`; its codes are listed in docs/contracts.md, section 7.
     """
+    _must_exist(path)
     kind = volume_kind(path)
     if kind and not path.is_dir():
-        scan = _read_volume(path, kind)
+        scan = read_volume(path, kind)
     else:
-        with listing(path, lambda fraction: progress(0.3 * fraction)) as found:
+        with _listing(path, lambda fraction: progress(0.3 * fraction)) as found:
             listed(found)
             chosen, reason = dicom.choose(found, series)
             scan = dicom.load(chosen, lambda fraction: progress(0.3 + 0.7 * fraction))
@@ -64,9 +61,8 @@ def read(
 
 
 @contextmanager
-def listing(path: Path, progress: Progress = silent) -> Iterator[list[dicom.Series]]:
+def _listing(path: Path, progress: Progress) -> Iterator[list[dicom.Series]]:
     """The DICOM series under a folder, in a file or in a zip; a zip's files exist inside the block only."""
-    _must_exist(path)
     if _is_zip(path):
         with tempfile.TemporaryDirectory(prefix="orbitalseg-") as private:
             _unpack(path, Path(private))
@@ -103,12 +99,6 @@ def _is_zip(path: Path) -> bool:
         raise _cannot_open() from error
 
 
-def volume_kind(path: Path) -> str | None:
-    """`nrrd`, `nifti` or `meta` by the file name's ending; None for DICOM and zip."""
-    name = path.name.lower()
-    return next((kind for ending, kind in VOLUME_KINDS.items() if name.endswith(ending)), None)
-
-
 def _unpack(path: Path, folder: Path) -> None:
     """Write a zip's files into `folder` under numbers, so that no name in it can point elsewhere."""
     unsafe = "unsafe-zip"
@@ -124,8 +114,10 @@ def _unpack(path: Path, folder: Path) -> None:
     except NotImplementedError as error:
         raise InputError(unsafe, "The zip is packed in an unusual way: unpack it and choose the folder.") from error
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, ValueError) as error:
-        raise InputError("truncated", "The zip is damaged or cut off: copy it again.") from error
+        raise InputError("truncated", CUT_ZIP) from error
     except OSError as error:
+        if error.errno is None:  # a decompressor's word for damage
+            raise InputError("truncated", CUT_ZIP) from error
         raise InputError("unreadable", "The zip cannot be unpacked: check the free space on the disk.") from error
 
 
@@ -136,77 +128,6 @@ def _unpack_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Pa
         while left > 0 and (block := source.read(min(left, 1 << 20))):
             sink.write(block)
             left -= len(block)
-
-
-def _read_volume(path: Path, kind: str) -> Scan:
-    _must_exist(path)
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
-    try:
-        reader.ReadImageInformation()
-        _check_layout(reader)
-        image = reader.Execute()
-    except RuntimeError as error:
-        raise InputError(
-            "unreadable", f"The {kind.upper()} file cannot be read: it is damaged, cut off, or of another kind."
-        ) from error
-    while image.GetDimension() > 3:
-        image = sitk.Extract(image, [*image.GetSize()[:-1], 0])
-    axes = np.array(image.GetDirection()).reshape(3, 3)
-    if np.abs(axes.T @ axes - np.eye(3)).max() > RIGHT_ANGLE:
-        raise InputError(
-            "inconsistent", "The volume's axes are not at right angles: export the original CT series as DICOM."
-        )
-    spacing = image.GetSpacing()
-    return Scan(
-        image=_in_hu(image),
-        acquisition=Acquisition(
-            file_format=kind.upper(),
-            matrix=(image.GetSize()[1], image.GetSize()[0]),
-            pixel_mm=max(spacing[:2]),
-            slice_distance_mm=spacing[2],
-        ),
-        kind=kind,
-        measured={"slices": image.GetSize()[2], "resampled": False},
-        warnings=_orientation_warning(reader, kind),
-    )
-
-
-def _check_layout(reader: sitk.ImageFileReader) -> None:
-    """Refuse by the header, before any voxel takes memory, what is not one volume of numbers."""
-    size = reader.GetSize()
-    if reader.GetNumberOfComponents() > 1 or "complex" in sitk.GetPixelIDValueAsString(reader.GetPixelID()):
-        raise InputError("colour", "The file holds colour or vector values, not CT values: export the original CT.")
-    if any(count > 1 for count in size[3:]):
-        raise InputError(
-            "time-series", "The file holds several volumes (a perfusion or 4D scan): export one moment of it."
-        )
-    if len(size) < 3 or min(size[:3]) < dicom.MINIMUM_SLICES:
-        raise InputError("too-few-slices", "The file holds too few slices for a volume: export the whole CT series.")
-    if np.prod(size, dtype=float) > GRID_LIMIT:
-        raise InputError("too-large", "The volume is larger than any CT: export the head only.")
-
-
-def _orientation_warning(reader: sitk.ImageFileReader, kind: str) -> tuple[tuple[str, str], ...]:
-    """A volume file need not say how the patient lies; readers then assume something."""
-    said = {key: reader.GetMetaData(key) for key in reader.GetMetaDataKeys()}
-    if kind == "nifti" and not any(said.get(key, "0").strip() not in ("0", "") for key in ("qform_code", "sform_code")):
-        text = "The file does not say how the patient lies: left and right may be exchanged, so check them."
-        return (("orientation-unknown", text),)
-    return ()
-
-
-def _in_hu(image: sitk.Image) -> sitk.Image:
-    """Signed 16 bits where the values are whole, else float; everything below air is air."""
-    voxels = sitk.GetArrayFromImage(image)
-    if voxels.dtype.kind == "f":
-        voxels = np.nan_to_num(voxels, nan=AIR_HU, posinf=AIR_HU, neginf=AIR_HU)
-        whole = bool(np.all(voxels == np.rint(voxels))) and float(np.abs(voxels).max(initial=0)) <= HIGHEST_HU
-    else:
-        whole = True
-    in_hu = sitk.GetImageFromArray(np.clip(voxels, AIR_HU, HIGHEST_HU).astype(np.int16 if whole else np.float32))
-    in_hu.CopyInformation(image)
-    return in_hu
 
 
 def _check_hu(image: sitk.Image) -> None:

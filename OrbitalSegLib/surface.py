@@ -15,6 +15,8 @@ from OrbitalSegLib.intersections import Flags, Floats, Integers, degenerate_tria
 from OrbitalSegLib.mesh import Topology
 from OrbitalSegLib.progress import Progress, silent
 
+Smoothing = Literal["none", "faithful"]
+
 EMPTY = "There is no bone to make a surface of: lower the threshold, or choose another region or segment."
 DAMAGED = "The mask gives no surface that is closed and crosses itself nowhere: choose a smaller region."
 
@@ -30,7 +32,7 @@ class SurfaceParameters:
     vertex is further than `max_displacement_voxels` from where it was, and vertices that collide are put back).
     """
 
-    smoothing: Literal["none", "faithful"] = "faithful"
+    smoothing: Smoothing = "faithful"
     # 20 iterations at a pass band of 0.1 move the surface of a rough skull by 0.28 voxels (95 %) and keep 99.94 % of
     # its volume; 30 at 0.001 move it by up to 1.4 voxels and make it cross itself (measured on a cube of 400 voxels).
     iterations: int = 20
@@ -87,6 +89,9 @@ def surface_of_mask(
         "moved_95_mm": float(p95_mm),
         "moved_max_mm": float(max_mm),
         "vertices_put_back": put_back,
+        "open_edges": topology.open_edges,
+        "non_manifold_edges": topology.non_manifold_edges,
+        "self_intersections": 0,
     }
 
 

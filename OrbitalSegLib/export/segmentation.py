@@ -212,7 +212,7 @@ def _select(image: sitk.Image, segments: list[_Segment], wanted: str) -> sitk.Im
     if not 0 <= found.layer < layers:
         raise _damaged()
     layer = sitk.VectorIndexSelectionCast(image, found.layer) if _is_vector(image) else image
-    return _without_metadata(layer == found.value)
+    return layer == found.value
 
 
 def _is_vector(image: sitk.Image) -> bool:
@@ -232,11 +232,4 @@ def _mask_of_label_map(labels: sitk.Image) -> sitk.Image:
     seen[sitk.GetArrayViewFromImage(labels)] = True
     if seen.sum() > LABELS_AT_MOST:
         raise _not_a_segmentation("it has too many different values, as in a scan")
-    return _without_metadata(labels != 0)
-
-
-def _without_metadata(mask: sitk.Image) -> sitk.Image:
-    """The keys of the file describe the file, not the mask."""
-    for key in mask.GetMetaDataKeys():
-        mask.EraseMetaData(key)
-    return mask
+    return labels != 0

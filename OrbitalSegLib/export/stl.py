@@ -72,6 +72,6 @@ def _read_facets(path: Path) -> np.ndarray | None:
     with path.open("rb") as file:
         head = file.read(HEADER_BYTES + 4)
         facets = np.fromfile(file, FACET)
-    if len(head) < HEADER_BYTES + 4 or int.from_bytes(head[-4:], "little") != len(facets):
-        return None
-    return facets
+        size = file.seek(0, 2)
+    count = int.from_bytes(head[HEADER_BYTES:], "little")
+    return facets if size == HEADER_BYTES + 4 + count * FACET.itemsize else None

@@ -8,6 +8,7 @@ shapes of their own but what is left between the orbit and the air beside it, so
 import math
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -36,7 +37,7 @@ MUCOSA_HU, NERVE_HU, SOFT_HU, LENS_HU = 40, 42, 55, 110
 METAL_HU = 8000  # titanium; the scanner clips it
 
 # Thickness of the walls that are not thin, mm.
-ORBIT_SHELL_MM, ROOF_MM, VAULT_MM, SINUS_WALL_MM, CELL_WALL_MM, SEPTUM_MM = 2.8, 2.5, 6.0, 1.5, 0.4, 1.2
+ORBIT_SHELL_MM, ROOF_MM, VAULT_MM, SINUS_WALL_MM, CELL_WALL_MM, SEPTUM_MM = 2.8, 2.5, 5.0, 1.5, 0.4, 1.2
 
 
 @dataclass(frozen=True)
@@ -119,14 +120,14 @@ def parts(anatomy: Anatomy) -> Parts:
         soft=_soft_tissue(),
         bone=(brain.grown(VAULT_MM), *_midface(), *(shape for half in halves for shape in half.bone())),
         voids=(
-            Layers(brain, ((0.0, CSF_HU), (1.5, BRAIN_HU))),
             *(layers for half in halves for layers in half.voids()),
+            Layers(brain, ((0.0, CSF_HU), (1.5, BRAIN_HU))),
             *(Layers(plate, ((0.0, METAL_HU),)) for plate in plates),
         ),
         contents=tuple(layers for half in halves for layers in half.contents()),
         thin=tuple(shape for half in halves for shape in half.thin()),
         trabecular=(
-            brain.grown(0.72 * VAULT_MM) - brain.grown(0.28 * VAULT_MM),
+            brain.shell(0.28 * VAULT_MM, 0.72 * VAULT_MM),
             *(shape for half in halves for shape in half.trabecular()),
         ),
         walls=tuple(wall for half in halves for wall in half.walls()),
@@ -135,12 +136,14 @@ def parts(anatomy: Anatomy) -> Parts:
 
 def _brain(orbits: dict[Side, Orbit]) -> Shape:
     """The cranial cavity: three fossae, above orbits and frontal sinuses."""
-    whole = ellipsoid((0, 66, 40), (66, 84, 66))
-    anterior = whole & half_space((0, 0, 15), (0, 0.05, -1))
-    middle = union(*(ellipsoid((side * 38, 50, -4), (22, 27, 20)) for side in (1, -1))) & whole
-    sellar = ellipsoid((0, 55, 14), (24, 22, 9))
-    posterior = whole & half_space((0, 74, 0), (0, -1, 0.1))
-    cavity = union(anterior, middle, sellar, posterior)
+    whole = ellipsoid((0, 66, 40), (67, 85, 67))
+    slope = half_space((0, 0, 12), (0.2, 0.12, -1))
+    anterior = slope & slope.mirrored()  # lowest over the nose
+    middle = ellipsoid((38, 50, -4), (21, 27, 20))
+    middle = middle | middle.mirrored()
+    sellar = ellipsoid((0, 56, 13), (22, 18, 9))
+    posterior = ellipsoid((0, 104, -6), (52, 38, 28))
+    cavity = smooth_union(smooth_union(smooth_union(anterior, middle, 8), sellar, 8), posterior, 8) & whole
     for side, orbit in orbits.items():
         cavity = cavity - orbit.tube.grown(ROOF_MM) - _frontal_sinus(side).grown(2)
     return cavity
@@ -153,13 +156,18 @@ def _frontal_sinus(side: Side) -> Shape:
     return ellipsoid((-8.5, -18, 23), (7, 4.5, 8))
 
 
-def _soft_tissue() -> tuple[Layers, ...]:
+def _head() -> Shape:
+    """Everything inside the skin."""
     cranium = ellipsoid((0, 66, 40), (78, 97, 78))
     face = ellipsoid((0, 25, -38), (67, 60, 82))
     head = smooth_union(cranium, face, 20)
     head = smooth_union(head, capsule((0, -25, 6), (0, -42, -32), 7, 11), 10)
     for side in (1, -1):
         head = smooth_union(head, ellipsoid((side * 31, -14, 0), (15.5, 15.5, 15.5)), 5)
+    return head
+
+
+def _soft_tissue() -> tuple[Layers, ...]:
     fat = [
         ellipsoid((side * x, y, z), radii)
         for side in (1, -1)
@@ -170,20 +178,22 @@ def _soft_tissue() -> tuple[Layers, ...]:
         )
     ]
     return (
-        Layers(head, ((0.0, SOFT_HU), (1.8, FAT_HU), (5.0, SOFT_HU))),
+        Layers(_head(), ((0.0, SOFT_HU), (1.8, FAT_HU), (5.0, SOFT_HU))),
         *(Layers(pad, ((0.0, FAT_HU),)) for pad in fat),
         Layers(ellipsoid((0, 48, -36), (11, 9, 20)), ((0.0, MUCOSA_HU), (1.5, AIR_HU))),  # nasopharynx
     )
 
 
 def _midface() -> tuple[Shape, ...]:
-    """Unpaired bone: ethmoid block, septum, sphenoid body, palate, bridge of the nose."""
+    """Unpaired bone: ethmoid block, septum, sphenoid body, palate, root and bones of the nose."""
+    nose = capsule((0, -22, 6), (0, -36, -16), 5, 7)
     return (
-        rounded_box((-16.5, -17, -7), (16.5, 27, 16), 2),
+        rounded_box((-16.5, -17, -7), (16.5, 27, 14), 2),
         rounded_box((-SEPTUM_MM / 2, -16, -50), (SEPTUM_MM / 2, 36, -4), 0.3),
         ellipsoid((0, 42, -6), (18, 16, 14)),
         ellipsoid((0, 4, -52), (27, 30, 6)),
-        ellipsoid((0, -22, 8), (9, 5, 10)),
+        ellipsoid((0, -21, 10), (9, 5, 9)),
+        nose.shell(-1.7, 0.0) & half_space((0, -19, 0), (0, 1, 0.1)) & half_space((0, 0, -15), (0, 0, -1)),
     )
 
 
@@ -211,8 +221,8 @@ class _Half:
             capsule((50, -3, -21), (60, 24, -20), 3.2, 2.4),  # zygomatic arch
             capsule((60, 24, -20), (61, 50, -16), 2.4, 4),
             capsule((47, 2, 16), (44, -10, 18), 4, 5),  # frontozygomatic pillar
-            capsule((6, -22, 4), (4.5, -35, -13), 2.5, 1.8),  # nasal bone
-            capsule((9.5, -22, 0), (11, -21, -24), 3.2, 3.2),  # frontal process of the maxilla
+            capsule((9, -22, 2), (13.5, -19, -24), 2.6, 3.2),  # frontal process of the maxilla
+            capsule((9, -22, 0), (6.5, -29, -13), 1.8, 1.4),
             ellipsoid((30, -9, -24), (13, 5.5, 8)),  # face of the maxilla
             capsule((13, 36, -18), (15, 39, -50), 2.2, 1.8),  # pterygoid plate
             capsule((56, 78, -16), (20, 60, -8), 10, 7),  # petrous bone
@@ -233,7 +243,7 @@ class _Half:
         lining = self.anatomy.mucosa_mm
         sinus_fill = OPACITY_HU if self.anatomy.opacified == self.side else AIR_HU
         return (
-            Layers(self.orbit.tube, ((0.0, SOFT_HU),)),
+            Layers(self.orbit.tube & _head(), ((0.0, SOFT_HU),)),
             Layers(self._superior_fissure(), ((0.0, FAT_HU),)),
             Layers(self._inferior_fissure(), ((0.0, FAT_HU),)),
             Layers(canal, ((0.0, NERVE_HU),)),
@@ -247,8 +257,9 @@ class _Half:
         )
 
     def contents(self) -> tuple[Layers, ...]:
+        globe = ellipsoid((31, -14, 0), (12, 12, 12)) | ellipsoid((31, -20, 0), (7, 7, 7))
         left = (
-            (ellipsoid((31, -14, 0), (12, 12, 12)) | ellipsoid((31, -20, 0), (7, 7, 7)), ((0, SOFT_HU), (1.2, VITREOUS_HU))),
+            (globe, ((0, SOFT_HU), (1.2, VITREOUS_HU))),
             (ellipsoid((31, -22.4, 0), (4.6, 2.0, 4.6)), ((0, LENS_HU),)),
             (ellipsoid((43.5, -9, 9), (3.0, 6, 4)), ((0, SOFT_HU),)),  # lacrimal gland
             (capsule((29.5, -2.5, 0.5), (26, 10, 2.2), 2.1), ((0, NERVE_HU),)),  # optic nerve
@@ -257,17 +268,16 @@ class _Half:
             (capsule((6.5, -6, -21), (6.5, 26, -21), 2.4), ((0, SOFT_HU),)),  # middle turbinate
         )
         return (
-            Layers(self.orbit.cavity & half_space((0, -14, 0), (0, -1, 0)), ((0.0, FAT_HU),)),
-            *(Layers(self._muscle(*place), ((0.0, SOFT_HU),)) for place in ((1, 0), (-1, 0), (0, 1), (0, -1))),
+            Layers(self.orbit.cavity, ((0.0, FAT_HU),)),
+            Layers(self._muscles(), ((0.0, SOFT_HU),)),
             *(Layers(self._placed(shape), fill) for shape, fill in left),
             *(Layers(fat, ((0.0, FAT_HU),)) for fat in self._herniated_fat()),
         )
 
     def thin(self) -> tuple[Shape, ...]:
         near = 2 * self.anatomy.wall_thickness_mm + 0.5
-        return tuple(far.grown(near) & self.orbit.tube.grown(near) for _, _, far in self.walls()) + tuple(
-            cell.grown(CELL_WALL_MM) for cell in self._cells()
-        )
+        ethmoid = self._placed(rounded_box((0.2, -13.5, -7.5), (16.5, 24, 12.2), 1))
+        return (ethmoid, self._sinus_blob().grown(near) & self.orbit.tube.grown(near))
 
     def trabecular(self) -> tuple[Shape, ...]:
         return (
@@ -281,9 +291,10 @@ class _Half:
 
     def _ring(self, radius_mm: float) -> Shape:
         orbit = self.orbit
+        xs, (front, _), zs = orbit.cavity.grown(7).box
         return Shape(
             lambda x, y, z: np.hypot(orbit.wall_distance(x, y, z) - 3.0, orbit.front_distance(x, y) - 2.2) - radius_mm,
-            orbit.cavity.grown(7).box,
+            (xs, (front, front + 22), zs),
         )
 
     def _rim(self) -> Shape:
@@ -291,16 +302,13 @@ class _Half:
 
     def _beside_orbit(self, void: Shape) -> Shape:
         """What is left of a void when the orbit and the wall between them are taken from it."""
-        orbit, thickness = self.orbit, np.float32(self.anatomy.wall_thickness_mm)
-        return Shape(
-            lambda x, y, z: np.maximum(void.field(x, y, z), thickness - orbit.wall_distance(x, y, z)), void.box
-        )
+        return void - self.orbit.wall.grown(self.anatomy.wall_thickness_mm)
 
     def _sinus_blob(self) -> Shape:
         # The right sinus is the smaller one, so that left and right cannot be mistaken.
         size = (15.0, 17.5, 17.0) if self.side == "left" else (13.0, 15.5, 15.0)
         blob = superellipsoid((29.5, 7, -28), size) & half_space((40, 7, -34), (1, 0.25, -0.55))
-        return self._placed(blob & half_space((38, 20, -14), (1, 1, 0.3)))
+        return self._placed(blob & half_space((38, 15, -18), (1, 0.9, 0.2)))
 
     def _sinus(self) -> Shape:
         """The maxillary sinus: below the floor, inside its own walls, around the infraorbital canal."""
@@ -316,17 +324,19 @@ class _Half:
         half = CELL_WALL_MM / 2
         cells = []
         for near, far, middle in zip(cuts, cuts[1:], floors, strict=False):
-            for low, high in ((-4.5, middle), (middle, 13.0)):
-                box = rounded_box((2.2, near + half, low + half), (16.0, far - half, high - half), 1.5)
+            for low, high in ((-4.5, middle), (middle, 12.0)):
+                box = rounded_box((4.0, near + half, low + half), (16.0, far - half, high - half), 1.5)
                 cells.append(self._beside_orbit(self._placed(box)))
         return tuple(cells)
 
     def _nasal_half(self) -> Shape:
-        return self._placed(_nasal() & half_space((SEPTUM_MM / 2, 0, 0), (-1, 0, 0)))
+        cleft = rounded_box((0, -10, -12), (3.4, 23, 11), 0.5)
+        nostril = capsule((0, -22, -8), (0, -36, -28), 2.5, 5.5)
+        return self._placed(union(_nasal(), cleft, nostril) & half_space((SEPTUM_MM / 2, 0, 0), (-1, 0, 0)))
 
     def _infraorbital_canal(self) -> Shape:
         points: tuple[Point, ...] = ((28, 6, -11), (29.5, -6, -17.8), (30.5, -12, -22.5), (31.5, -19, -27.5))
-        return self._placed(union(*(capsule(a, b, 1.3) for a, b in zip(points, points[1:], strict=False))))
+        return self._placed(union(*(capsule(a, b, 1.3) for a, b in pairwise(points))))
 
     def _optic_canal(self) -> Shape:
         return self._placed(capsule((15.5, 17.5, 3.6), (7, 42, 10), 2.3))
@@ -346,21 +356,22 @@ class _Half:
             behind = np.maximum(outward - 7, np.maximum(-3 - outward, -across))
             return np.maximum(np.maximum(np.abs(tangential) - 1.8, along), behind)
 
-        return Shape(field, orbit.cavity.grown(7).box)
+        x, y, z = orbit.at(0.64, 0.84, -0.84)
+        return Shape(field, ((x - 15, x + 15), (y - 15, y + 15), (z - 12, z + 12)))
 
-    def _muscle(self, aside: int, above: int) -> Shape:
-        """A rectus muscle from the apex to the globe, beside (`aside`) or above or below (`above`) the optic nerve."""
+    def _muscles(self) -> Shape:
+        """The four rectus muscles, from the apex to the globe."""
         orbit = self.orbit
 
         def field(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
             across, up, g = orbit.section(x, y, z)
-            length = 4 * (orbit.depth(x, y) / orbit.depth_mm - 0.04) / 0.9
-            length = length * (1 - length / 4)
-            swell = np.sign(length) * np.sqrt(np.abs(length))
-            out = across * aside + up * above
-            width = up * aside - across * above
-            out_mm = (0.8 * orbit.half_width_mm if aside else 0.8 * orbit.half_height_mm) * g - 0.5
-            return (np.hypot((out - out_mm) / 1.9, width / (4.6 * (0.3 + 0.7 * np.clip(g, 0, 1)))) - swell) * 1.9
+            v = (orbit.depth(x, y) / orbit.depth_mm - 0.04) / 0.9
+            swell = 4 * v * (1 - v)
+            swell = 1.9 * np.sign(swell) * np.sqrt(np.abs(swell))
+            flatness = 1.9 / (4.6 * (0.3 + 0.7 * np.clip(g, 0, 1)))
+            beside = np.abs(across) - (0.8 * orbit.half_width_mm * g - 0.5)
+            above = np.abs(up) - (0.8 * orbit.half_height_mm * g - 0.5)
+            return np.minimum(np.hypot(beside, up * flatness), np.hypot(above, across * flatness)) - swell
 
         return Shape(field, orbit.cavity.box)
 

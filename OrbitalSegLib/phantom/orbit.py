@@ -11,20 +11,31 @@ from OrbitalSegLib.phantom.shapes import Box, Point, Shape
 SHIFT = np.float32(1e-6)
 
 
+def _elliptic_k(parameter: float) -> float:
+    """The complete elliptic integral of the first kind, by the arithmetic-geometric mean."""
+    a, b = 1.0, math.sqrt(1 - parameter)
+    while abs(a - b) > 1e-12:
+        a, b = (a + b) / 2, math.sqrt(a * b)
+    return math.pi / (2 * a)
+
+
 @dataclass(frozen=True)
 class Orbit:
     """A four-sided pyramid with rounded edges, seen here as the left orbit; the right one is its mirror image.
 
-    Start from the upright solid |X / a g(u)|^4 + |Z / b g(u)|^4 <= 1 over the depth s = u `depth_mm`, 0 <= u <= 1, with
-    the profile g(u) = (1 - u)(1 + `bulge` u). Four shears turn it into an orbit without changing its volume: the front
-    plane runs backwards to the side, the medial wall is parallel to the midline, the axis rises to the back, and
-    floor and roof fall to the side.
+    Start from the upright solid p^4 + 2 c p^2 q^2 + q^4 <= g(u)^4 with p = X / a and q = Z / b, over the depth
+    s = u `depth_mm`, 0 <= u <= 1, with the profile g(u) = (1 - u)(1 + `bulge` u). Its section lies between an ellipse
+    (`roundness` c = 1) and a rounded rectangle (0) and has the area 2 K(m) a b g^2, K being the complete elliptic
+    integral of the first kind of the parameter m = (1 - c) / 2. Four shears turn it into an orbit without changing its
+    volume: the front plane runs backwards to the side, the medial wall is parallel to the midline, the axis rises to
+    the back, and floor and roof fall to the side.
     """
 
     side: int  # +1 left, -1 right: the sign of x in LPS
     half_width_mm: float = 18.0
     half_height_mm: float = 16.0
     depth_mm: float = 45.0
+    roundness: float = 0.4
     bulge: float = 1.4  # widest 6 mm behind the rim
     medial_x_mm: float = 12.5  # half the distance between the orbits
     front_y_mm: float = -17.0  # of the front plane, in the middle of the entrance
@@ -35,7 +46,7 @@ class Orbit:
     @property
     def volume_ml(self) -> float:
         """The volume behind the front plane."""
-        section = 4 * math.gamma(1.25) ** 2 / math.gamma(1.5) * self.half_width_mm * self.half_height_mm
+        section = 2 * _elliptic_k((1 - self.roundness) / 2) * self.half_width_mm * self.half_height_mm
         profile = 1 / 3 + self.bulge / 6 + self.bulge**2 / 30
         return section * profile * self.depth_mm / 1000
 
@@ -58,14 +69,16 @@ class Orbit:
     def wall_distance(self, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
         """Distance in mm to the wall of the orbit, to first order, negative inside; it knows no front plane."""
         a, b, k = np.float32(self.half_width_mm), np.float32(self.half_height_mm), np.float32(self.recession)
+        depth = self.depth(x, y)
         across, up, g = self.section(x, y, z)
         p, q = across / a, up / b
-        p3, q3 = p * p * p, q * q * q
-        norm = np.sqrt(np.sqrt(p3 * p + q3 * q)) + SHIFT
-        u = np.maximum(self.depth(x, y), 0) / np.float32(self.depth_mm)
+        c, pp, qq = np.float32(self.roundness), p * p, q * q
+        norm = np.sqrt(np.sqrt(pp * (pp + 2 * c * qq) + qq * qq)) + SHIFT
+        cube = 1 / (norm * norm * norm)
+        u = np.maximum(depth, 0) / np.float32(self.depth_mm)
         g_s = np.where(u > 0, (np.float32(self.bulge - 1) - 2 * np.float32(self.bulge) * u), 0)
         g_s = g_s / np.float32(self.depth_mm)
-        by_across, by_up = b / a * p3 / norm**3, q3 / norm**3
+        by_across, by_up = b / a * p * (pp + c * qq) * cube, q * (qq + c * pp) * cube
         across_x, across_y = 1 + k * a * g_s, -a * g_s
         up_x = np.float32(self.rise) * k + np.float32(self.droop) * across_x
         up_y = -np.float32(self.rise) + np.float32(self.droop) * across_y
@@ -91,6 +104,11 @@ class Orbit:
     def cavity(self) -> Shape:
         """What the volume is of."""
         return Shape(lambda x, y, z: np.maximum(self.wall_distance(x, y, z), -self.front_distance(x, y)), self.box)
+
+    @cached_property
+    def wall(self) -> Shape:
+        """The cavity without its front plane."""
+        return Shape(self.wall_distance, self.box)
 
     @cached_property
     def tube(self) -> Shape:

@@ -14,7 +14,7 @@ from OrbitalSegLib.phantom.anatomy import AIR_HU, Anatomy, Layers, Parts, parts
 from OrbitalSegLib.phantom.shapes import Box, Shape
 
 Block = tuple[slice, slice, slice]
-GRADIENT_STEP_MM = 1e-3
+GRADIENT_STEP_MM = np.float32(0.03)
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Grid:
         return (ranges[0], ranges[1], ranges[2])
 
     def coordinates(self, block: Block) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """x, y and z of the voxels of a block in mm, as arrays that broadcast to it."""
+        """x, y and z of the voxels of a block in mm, as float32 arrays that broadcast to it."""
         rows = np.arange(block[1].start, block[1].stop)[None, :, None] * self.voxel_mm[1]
         columns = np.arange(block[2].start, block[2].stop)[None, None, :] * self.voxel_mm[0]
         axes = []
@@ -81,7 +81,7 @@ class Grid:
                 place = place + rows * self.column[i]
             if self.row[i] != 0:
                 place = place + columns * self.row[i]
-            axes.append(place)
+            axes.append(place.astype(np.float32))
         return (axes[0], axes[1], axes[2])
 
 
@@ -97,10 +97,8 @@ def coverage(shape: Shape, grid: Grid, depths_mm: tuple[float, ...]) -> tuple[Bl
     if block is None:
         return None
     x, y, z = grid.coordinates(block)
-    size = np.broadcast_shapes(x.shape, y.shape, z.shape)
-    values = np.broadcast_to(
-        shape.field(x.astype(np.float32), y.astype(np.float32), z.astype(np.float32)), size
-    )
+    values = shape.field(x, y, z)
+    size = values.shape
     reach = 0.85 * max(grid.voxel_mm)
     if values.min() > reach:
         return None
@@ -120,17 +118,13 @@ def coverage(shape: Shape, grid: Grid, depths_mm: tuple[float, ...]) -> tuple[Bl
 def _distance_and_width(shape: Shape, grid: Grid, point: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Distance of points to the surface, and the width of a voxel across the surface, in mm."""
     value = shape.field(*point)
-    slope = np.stack(
-        [
-            (shape.field(*(p + (GRADIENT_STEP_MM if i == axis else 0) for i, p in enumerate(point))) - value)
-            for axis in range(3)
-        ]
-    )
-    slope /= GRADIENT_STEP_MM
+    x, y, z = point
+    moved = ((x + GRADIENT_STEP_MM, y, z), (x, y + GRADIENT_STEP_MM, z), (x, y, z + GRADIENT_STEP_MM))
+    slope = np.stack([shape.field(*place) - value for place in moved]) / GRADIENT_STEP_MM
     steepness = np.maximum(np.sqrt((slope**2).sum(axis=0)), 1e-3)
     normal = slope / steepness
     axes = (grid.row, grid.column, grid.normal)
-    width = np.sqrt(sum((a @ normal) ** 2 * mm**2 for a, mm in zip(axes, grid.voxel_mm, strict=True)))
+    width = np.sqrt(sum((a.astype(np.float32) @ normal) ** 2 * mm**2 for a, mm in zip(axes, grid.voxel_mm, strict=True)))
     return value / steepness, width
 
 

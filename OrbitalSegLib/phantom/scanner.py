@@ -1,5 +1,7 @@
 """A CT scanner: slices of a head at true positions, blurred and noisy as the machine makes them."""
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
 
@@ -117,12 +119,13 @@ def scan(anatomy: Anatomy, scanner: Scanner, progress: Progress = silent) -> Sca
     count = len(grid.origins)
     voxels = np.empty((count, *grid.shape), np.int16)
     random = np.random.default_rng(scanner.seed)
-    for start in range(0, count, SLICES_AT_ONCE):
-        part = slice(start, min(start + SLICES_AT_ONCE, count))
-        hu = density(anatomy, grid.slices(part))
-        hu = np.stack([_taken(plane, scanner, random) for plane in hu])
-        voxels[part] = np.rint(np.clip(hu, LOWEST_HU, HIGHEST_HU))
-        progress(part.stop / count)
+    parts = [slice(start, min(start + SLICES_AT_ONCE, count)) for start in range(0, count, SLICES_AT_ONCE)]
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        for part, planes in zip(parts, threads.map(lambda p: density(anatomy, grid.slices(p)), parts), strict=True):
+            for index, plane in enumerate(planes, part.start):
+                hu = _taken(plane, scanner, random)
+                voxels[index] = np.rint(np.clip(hu, LOWEST_HU, HIGHEST_HU))
+            progress(part.stop / count)
     return Scanned(anatomy, scanner, grid, voxels)
 
 

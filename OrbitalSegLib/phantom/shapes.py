@@ -15,6 +15,9 @@ Point = tuple[float, float, float]
 
 TINY = 1e-9
 
+FAR_MM = 8.0
+"""Further than this from a surface a field may be any larger value."""
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -29,20 +32,40 @@ class Shape:
 
     def __and__(self, other: "Shape") -> "Shape":
         box = tuple((max(a[0], b[0]), min(a[1], b[1])) for a, b in zip(self.box, other.box, strict=True))
-        return Shape(lambda x, y, z: np.maximum(self.field(x, y, z), other.field(x, y, z)), box)  # type: ignore[arg-type]
+        return Shape(_highest(self, other.field, other_box=None), box)  # type: ignore[arg-type]
 
     def __sub__(self, other: "Shape") -> "Shape":
-        return Shape(lambda x, y, z: np.maximum(self.field(x, y, z), -other.field(x, y, z)), self.box)
+        return Shape(_highest(self, lambda x, y, z: -other.field(x, y, z), other.grown(FAR_MM).box), self.box)
 
     def grown(self, mm: float) -> "Shape":
         """The solid with its surface moved outwards by `mm` (inwards where negative)."""
         box = tuple((low - mm, high + mm) for low, high in self.box)
         return Shape(lambda x, y, z: self.field(x, y, z) - np.float32(mm), box)  # type: ignore[arg-type]
 
+    def shell(self, from_mm: float, to_mm: float) -> "Shape":
+        """What lies between `from_mm` and `to_mm` outside the solid."""
+        middle, half = np.float32((from_mm + to_mm) / 2), np.float32((to_mm - from_mm) / 2)
+        return Shape(lambda x, y, z: np.abs(self.field(x, y, z) - middle) - half, self.grown(to_mm).box)
+
     def mirrored(self) -> "Shape":
         """The solid on the other side of the sagittal plane."""
         (left, right), *rest = self.box
         return Shape(lambda x, y, z: self.field(-x, y, z), ((-right, -left), *rest))  # type: ignore[arg-type]
+
+
+def _highest(shape: Shape, other: Field, other_box: Box | None) -> Field:
+    """The higher of two fields; the other is asked only where it matters: near the shape and inside its own box."""
+
+    def field(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
+        values = shape.field(x, y, z)
+        asked = values < FAR_MM
+        for p, (low, high) in zip((x, y, z), other_box or (), strict=False):
+            asked = asked & (p > low) & (p < high)
+        points = (np.broadcast_to(p, asked.shape)[asked] for p in (x, y, z))
+        values[asked] = np.maximum(values[asked], other(*points))
+        return values
+
+    return field
 
 
 def union(*shapes: Shape) -> Shape:

@@ -2,6 +2,7 @@
 
 from base64 import b64decode
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -126,7 +127,7 @@ def save(datasets: Sequence[Dataset], folder: Path, name: Callable[[int], str] =
 def enhanced(slices: Sequence[Dataset]) -> Dataset:
     """The same images as one enhanced multi-frame object, its frames in the order of `slices`."""
     first = slices[0]
-    whole = pydicom.dcmread(BytesIO(file_bytes(first)))
+    whole = deepcopy(first)
     whole.SOPClassUID = whole.file_meta.MediaStorageSOPClassUID = uid.EnhancedCTImageStorage
     whole.NumberOfFrames = len(slices)
     for keyword in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness"):

@@ -19,11 +19,11 @@ from OrbitalSegLib import reading
 from OrbitalSegLib.errors import OrbitalSegError
 
 CASES = 700
-BATCH = 100
+BATCH = 350
 MEMORY_BYTES = 3 << 30
 """Address space of the process: damage that asks for more than any of these small series needs is refused, not met."""
 SECONDS = 60
-"""For a batch, which takes about two."""
+"""For a batch, which takes about seven."""
 
 
 def corpus(folder: Path) -> list[list[bytes]]:
@@ -79,7 +79,7 @@ def run_cases(first: int, last: int, folder: Path, say: Callable[[str], None]) -
         say(f"{case} ")
         try:
             scan = reading.read(folder)
-            say("scan\n" if scan.image.GetDimension() == 3 else "no scan\n")
+            say("scan\n" if min(scan.image.GetSize()) > 1 else "no scan\n")
         except OrbitalSegError as error:
             say(f"{error.code}\n")
 
@@ -94,10 +94,8 @@ def test_damaged_dicom_gives_a_scan_or_a_sentence(first, tmp_path):
     assert len(lines) == BATCH
     outcomes = {line.split()[1] for line in lines}
     assert "truncated" in outcomes
-    assert outcomes <= {"scan", "truncated", "no-dicom", "no-ct", "not-hu", "too-few-slices"} | RARE
-
-
-RARE = {"unreadable", "wrong-modality", "colour", "scout-only", "time-series", "inconsistent", "too-large"}
+    assert "scan" in outcomes
+    assert "no scan" not in done.stdout
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import SimpleITK as sitk
 
 from OrbitalSegLib import reading, worker
 from OrbitalSegLib.methods import METHODS
+from OrbitalSegLib.orbits import find_orbits
 from OrbitalSegLib.progress import silent
 
 SCANS = {
@@ -158,3 +159,19 @@ def test_a_folder_as_found_on_a_cd_is_understood(real_scans):
     assert "scout" in problems["100"]
     assert "401" in problems
     assert [item["number"] for item in listed if item["problem"] is None] == ["202"]
+
+
+@pytest.mark.parametrize(
+    ("name", "right_mm", "left_mm"),
+    [
+        ("visible-human-female/head.nii.gz", (-30, -92, 126), (24, -90, 126)),
+        ("toshiba-head-3mm", (-25, -75, -920), (29, -71, -920)),
+        ("philips-skull-phantom/straight", (-32, 34, 726), (23, 32, 726)),
+    ],
+)
+def test_the_orbits_that_the_picture_shows_are_found(name, right_mm, left_mm, real_scans):
+    """The places were checked once by looking at the pictures."""
+    orbits = find_orbits(reading.read(real_scans / name).image > 300)
+    assert orbits is not None
+    np.testing.assert_allclose(orbits.right_mm, right_mm, atol=5.0)
+    np.testing.assert_allclose(orbits.left_mm, left_mm, atol=5.0)
