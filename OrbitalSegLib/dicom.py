@@ -173,11 +173,11 @@ def _all_series(stacks: list[list[Slice]], placeless: list[Dataset], damaged: li
     An image without a place that is in all else like a stack's is a damaged slice: added to `damaged`.
     """
     series = [_series(stack[0].header, stack, len(stack)) for stack in stacks]
-    shapes = {(item.uid, item.slices[0].matrix) for item in series}
+    shapes = {(item.uid, *map(str, item.slices[0].matrix)) for item in series}
     others: dict[str, list[Dataset]] = defaultdict(list)
     for header in placeless:
         uid = text_of(header.get("SeriesInstanceUID"))
-        if (uid, (header.get("Rows"), header.get("Columns"))) in shapes:
+        if (uid, text_of(header.get("Rows")), text_of(header.get("Columns"))) in shapes:
             damaged.append(uid)
         else:
             others[uid].append(header)
@@ -409,28 +409,28 @@ def _in_hu(stored: np.ndarray, item: Slice, whole: bool) -> np.ndarray:
         hu += int(item.intercept)
     else:
         hu = stored * item.slope + item.intercept
-    padding = _padding(item)
+    padding = _padding(item, stored.dtype)
     if padding:
         hu[(stored >= padding[0]) & (stored <= padding[1])] = AIR_HU
     return np.clip(hu, AIR_HU, HIGHEST_HU, out=hu)
 
 
-def _padding(item: Slice) -> tuple[int, int] | None:
+def _padding(item: Slice, kind: np.dtype) -> tuple[int, int] | None:
     """Lowest and highest stored value outside the reconstructed field; None where none is stated or believed."""
     value, limit = item.header.get("PixelPaddingValue"), item.header.get("PixelPaddingRangeLimit")
     if not isinstance(value, int):
         return None
-    signed, bits = item.header.get("PixelRepresentation") == 1, item.header.get("BitsAllocated")
-    ends = [_as_stored(end, bits, signed) for end in (value, limit if isinstance(limit, int) else value)]
+    ends = [_as_stored(end, kind) for end in (value, limit if isinstance(limit, int) else value)]
     low, high = min(ends), max(ends)
     tissue = low * item.slope + item.intercept < PADDING_HU[1] and high * item.slope + item.intercept > PADDING_HU[0]
     return None if tissue else (low, high)
 
 
-def _as_stored(value: int, bits: int, signed: bool) -> int:
+def _as_stored(value: int, kind: np.dtype) -> int:
     """A padding value as the pixels hold it: some scanners state -2000 as 63536, or the other way round."""
-    value %= 1 << bits
-    return value - (1 << bits) if signed and value >= 1 << (bits - 1) else value
+    size = 1 << (8 * kind.itemsize)
+    value %= size
+    return value - size if kind.kind == "i" and value >= size // 2 else value
 
 
 # ---------------------------------------------------------------------------------------------------------------------

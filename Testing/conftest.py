@@ -25,3 +25,12 @@ def require_tool() -> Callable[[str], Path]:
         pytest.skip(reason)
 
     return require
+
+
+@pytest.fixture
+def pymeshlab_python() -> str:
+    """A Python that has pymeshlab, an optional judge under the GPL that is never a dependency."""
+    python = os.environ.get("ORBITALSEG_PYMESHLAB_PYTHON")
+    if not python:
+        pytest.skip("optional judge: name a Python that has pymeshlab in ORBITALSEG_PYMESHLAB_PYTHON")
+    return python

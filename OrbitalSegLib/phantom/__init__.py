@@ -8,6 +8,7 @@ from OrbitalSegLib.phantom.series import write_series
 from OrbitalSegLib.phantom.truth import (
     bone_fraction,
     bone_surface,
+    exact_bone_surface,
     orbit_volumes_ml,
     orbits_grid,
     truth_image,
@@ -25,6 +26,7 @@ __all__ = [
     "Variant",
     "bone_fraction",
     "bone_surface",
+    "exact_bone_surface",
     "orbit_volumes_ml",
     "orbits_grid",
     "scan",
@@ -41,7 +43,5 @@ def write_phantom(variant: Variant, folder: Path, progress: Progress = silent) -
     for name in ("series", "truth"):
         (folder / name).mkdir()
     scanned = scan(variant.anatomy, variant.scanner, lambda done: progress(0.5 * done))
-    write_series(
-        scanned, folder / "series", export=variant.export, progress=lambda done: progress(0.5 + 0.1 * done)
-    )
+    write_series(scanned, folder / "series", export=variant.export, progress=lambda done: progress(0.5 + 0.1 * done))
     write_truth(variant.anatomy, folder / "truth", lambda done: progress(0.6 + 0.4 * done))

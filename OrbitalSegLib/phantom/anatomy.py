@@ -7,7 +7,7 @@ shapes of their own but what is left between the orbit and the air beside it, so
 
 import math
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from itertools import pairwise
 from typing import Literal
 
@@ -106,6 +106,8 @@ class Parts:
     """Where bone has the density of trabecular bone."""
     walls: tuple[tuple[Side, str, Shape], ...]
     """Side, name and far side of each thin wall: it lies between the orbit of that side and this void."""
+    openings: tuple[tuple[Side, str, Shape], ...]
+    """Side, name and solid of each natural opening that leads out of an orbit."""
 
 
 @cache
@@ -131,6 +133,7 @@ def parts(anatomy: Anatomy) -> Parts:
             *(shape for half in halves for shape in half.trabecular()),
         ),
         walls=tuple(wall for half in halves for wall in half.walls()),
+        openings=tuple((side, name, shape) for side, half in sides.items() for name, shape in half.openings.items()),
     )
 
 
@@ -211,9 +214,7 @@ class _Half:
     def bone(self) -> tuple[Shape, ...]:
         orbit = self.orbit
         shell = Shape(
-            lambda x, y, z: np.maximum(
-                orbit.wall_distance(x, y, z) - ORBIT_SHELL_MM, 1.5 - orbit.front_distance(x, y)
-            ),
+            lambda x, y, z: np.maximum(orbit.wall_distance(x, y, z) - ORBIT_SHELL_MM, 1.5 - orbit.front_distance(x, y)),
             orbit.cavity.grown(ORBIT_SHELL_MM + 1).box,
         )
         left = (
@@ -239,20 +240,19 @@ class _Half:
         )
 
     def voids(self) -> tuple[Layers, ...]:
-        canal, nerve = self._infraorbital_canal(), self._optic_canal()
         lining = self.anatomy.mucosa_mm
         sinus_fill = OPACITY_HU if self.anatomy.opacified == self.side else AIR_HU
         return (
             Layers(self.orbit.tube & _head(), ((0.0, SOFT_HU),)),
-            Layers(self._superior_fissure(), ((0.0, FAT_HU),)),
-            Layers(self._inferior_fissure(), ((0.0, FAT_HU),)),
-            Layers(canal, ((0.0, NERVE_HU),)),
-            Layers(nerve, ((0.0, NERVE_HU),)),
+            *(
+                Layers(shape, ((0.0, FAT_HU if "fissure" in name else NERVE_HU),))
+                for name, shape in self.openings.items()
+            ),
             Layers(self._nasal_half(), ((0.0, MUCOSA_HU), (1.0, AIR_HU))),
-            Layers(self._sinus(), ((0.0, MUCOSA_HU), (lining, sinus_fill))),
+            Layers(self._sinus, ((0.0, MUCOSA_HU), (lining, sinus_fill))),
             Layers(_frontal_sinus(self.side), ((0.0, MUCOSA_HU), (lining, AIR_HU))),
             Layers(self._placed(ellipsoid((7.2, 37, -5), (6.6, 12, 8))), ((0.0, MUCOSA_HU), (lining, AIR_HU))),
-            *(Layers(cell, ((0.0, MUCOSA_HU), (lining, AIR_HU))) for cell in self._cells()),
+            *(Layers(cell, ((0.0, MUCOSA_HU), (lining, AIR_HU))) for cell in self._cells),
             *(Layers(hole, ((0.0, FAT_HU),)) for hole in self._fracture_hole()),
         )
 
@@ -286,8 +286,17 @@ class _Half:
             self._ring(1.3),
         )
 
+    @cached_property
+    def openings(self) -> dict[str, Shape]:
+        return {
+            "superior orbital fissure": self._superior_fissure(),
+            "inferior orbital fissure": self._inferior_fissure(),
+            "infraorbital canal": self._infraorbital_canal(),
+            "optic canal": self._optic_canal(),
+        }
+
     def walls(self) -> tuple[tuple[Side, str, Shape], ...]:
-        return ((self.side, "floor", self._sinus()), *((self.side, "medial", cell) for cell in self._cells()))
+        return ((self.side, "floor", self._sinus), *((self.side, "medial", cell) for cell in self._cells))
 
     def _ring(self, radius_mm: float) -> Shape:
         orbit = self.orbit
@@ -306,10 +315,11 @@ class _Half:
 
     def _sinus_blob(self) -> Shape:
         # The right sinus is the smaller one, so that left and right cannot be mistaken.
-        size = (15.0, 17.5, 17.0) if self.side == "left" else (13.0, 15.5, 15.0)
-        blob = superellipsoid((29.5, 7, -28), size) & half_space((40, 7, -34), (1, 0.25, -0.55))
+        size = (15.0, 17.5, 19.0) if self.side == "left" else (13.0, 15.5, 17.5)
+        blob = superellipsoid((29.5, 7, -27), size) & half_space((40, 7, -34), (1, 0.25, -0.55))
         return self._placed(blob & half_space((38, 15, -18), (1, 0.9, 0.2)))
 
+    @cached_property
     def _sinus(self) -> Shape:
         """The maxillary sinus: below the floor, inside its own walls, around the infraorbital canal."""
         void = self._beside_orbit(self._sinus_blob())
@@ -318,6 +328,7 @@ class _Half:
             void = void - shape
         return void - self._placed(_nasal().grown(1.0))
 
+    @cached_property
     def _cells(self) -> tuple[Shape, ...]:
         """The ethmoid cells: two storeys of boxes beside the orbit."""
         cuts, floors = (-13.0, -4.5, 4.5, 13.5, 23.0), (3.5, 5.0, 4.0, 6.0)
@@ -379,7 +390,7 @@ class _Half:
         """Middle of the hole on the wall's mid-surface, and the wall's normal out of the orbit."""
         if self.anatomy.fracture == "none" or self.anatomy.fracture_side != self.side:
             return None
-        start = self.orbit.at(0.34, -0.25, -1) if self.anatomy.fracture == "floor" else self.orbit.at(0.45, -1, 0.1)
+        start = self.orbit.at(0.34, -0.42, -1) if self.anatomy.fracture == "floor" else self.orbit.at(0.45, -1, 0.1)
         point = np.asarray(start, float)
         for _ in range(4):
             normal = gradient(self.orbit.wall_distance, point)
@@ -402,9 +413,9 @@ class _Half:
         (x, y, z), normal = place
         wide = 1.15 * math.sqrt(self.anatomy.fracture_area_mm2 / math.pi)
         if self.anatomy.fracture == "floor":
-            sac, voids = ellipsoid((x, y, z - 3), (wide, wide, 7)), [self._sinus()]
+            sac, voids = ellipsoid((x, y, z - 3), (wide, wide, 7)), [self._sinus]
         else:
-            sac, voids = ellipsoid((x + 2 * normal[0], y, z), (5, wide, wide)), list(self._cells())
+            sac, voids = ellipsoid((x + 2 * normal[0], y, z), (5, wide, wide)), list(self._cells)
         return tuple(sac & void for void in voids)
 
 

@@ -53,8 +53,10 @@ class Orbit:
     def depth(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """The depth s behind the front plane, mm along y."""
         middle_mm = self.medial_x_mm + self.half_width_mm
-        return y - np.float32(self.front_y_mm) - np.float32(self.recession) * (
-            np.float32(self.side) * x - np.float32(middle_mm)
+        return (
+            y
+            - np.float32(self.front_y_mm)
+            - np.float32(self.recession) * (np.float32(self.side) * x - np.float32(middle_mm))
         )
 
     def section(self, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

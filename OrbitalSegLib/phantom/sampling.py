@@ -15,6 +15,7 @@ from OrbitalSegLib.phantom.shapes import Box, Shape
 
 Block = tuple[slice, slice, slice]
 GRADIENT_STEP_MM = np.float32(0.03)
+TINY_MM = 1e-3
 
 
 @dataclass(frozen=True)
@@ -123,9 +124,9 @@ def _distance_and_width(shape: Shape, grid: Grid, point: list[np.ndarray]) -> tu
     slope = np.stack([shape.field(*place) - value for place in moved]) / GRADIENT_STEP_MM
     steepness = np.maximum(np.sqrt((slope**2).sum(axis=0)), 1e-3)
     normal = slope / steepness
-    axes = (grid.row, grid.column, grid.normal)
-    width = np.sqrt(sum((a.astype(np.float32) @ normal) ** 2 * mm**2 for a, mm in zip(axes, grid.voxel_mm, strict=True)))
-    return value / steepness, width
+    edges = np.stack([grid.row, grid.column, grid.normal]) * np.array(grid.voxel_mm)[:, None]
+    width = np.sqrt(((edges.astype(np.float32) @ normal) ** 2).sum(axis=0))
+    return value / steepness, np.maximum(width, np.float32(TINY_MM))
 
 
 @dataclass

@@ -153,8 +153,8 @@ def _blurred(plane: np.ndarray, sigma_pixels: float) -> np.ndarray:
 
 def _streaks(metal: np.ndarray, pixel_mm: float) -> np.ndarray:
     """Bright and dark lines through the middle of the metal, in turn."""
-    rows, columns = np.nonzero(metal)
-    y, x = ((np.arange(n, dtype=np.float32) - m.mean()) * pixel_mm for n, m in zip(metal.shape, (rows, columns), strict=True))
+    middles = [indices.mean() for indices in np.nonzero(metal)]
+    y, x = ((np.arange(n, dtype=np.float32) - m) * pixel_mm for n, m in zip(metal.shape, middles, strict=True))
     fade = np.exp(-np.hypot(y[:, None], x[None, :]) / STREAK_REACH_MM)
     streaks = np.zeros(metal.shape, np.float32)
     for index in range(STREAK_ANGLES):

@@ -100,7 +100,8 @@ def _slice(series: Dataset, scanned: Scanned, index: int, voxels: np.ndarray, ex
     dataset.SliceLocation = round(float(origin @ scanned.grid.normal), 6)
     if export == "8-bit":
         low, high = WINDOW_HU
-        dataset.PixelData = np.clip((voxels.astype(np.float32) - low) * 255 / (high - low), 0, 255).astype(np.uint8).tobytes()
+        grey = np.clip((voxels.astype(np.float32) - low) * 255 / (high - low), 0, 255)
+        dataset.PixelData = grey.astype(np.uint8).tobytes()
         dataset["PixelData"].VR = "OB"
     else:
         dataset.PixelData = (voxels.astype(np.int32) - INTERCEPT_HU).astype("<u2").tobytes()

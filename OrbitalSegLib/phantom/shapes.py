@@ -159,7 +159,7 @@ def half_space(point: Point, outward: Point) -> Shape:
     unit = (np.asarray(outward) / np.linalg.norm(outward)).astype(np.float32)
     offset = np.float32(unit @ np.asarray(point, np.float32))
     everywhere = ((-1e3, 1e3),) * 3
-    return Shape(lambda x, y, z: x * unit[0] + y * unit[1] + z * unit[2] - offset, everywhere)  # type: ignore[arg-type]
+    return Shape(lambda x, y, z: x * unit[0] + y * unit[1] + z * unit[2] - offset, everywhere)
 
 
 def _box_around(centre: Point, radii: Point) -> Box:

@@ -1,6 +1,7 @@
 """What is true of a phantom, from its formula and in patient space, whatever the scanner did (docs/contracts.md, 2)."""
 
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -9,14 +10,15 @@ import SimpleITK as sitk
 from vtkmodules.util.numpy_support import numpy_to_vtk
 from vtkmodules.vtkCommonCore import vtkStringArray
 from vtkmodules.vtkCommonDataModel import vtkImageData, vtkPolyData
-from vtkmodules.vtkFiltersCore import vtkAppendPolyData, vtkFlyingEdges3D
+from vtkmodules.vtkFiltersCore import vtkAppendPolyData, vtkClipPolyData, vtkFlyingEdges3D, vtkTriangleFilter
 from vtkmodules.vtkIOXML import vtkXMLPolyDataWriter
 
 from OrbitalSegLib.files import write_image
 from OrbitalSegLib.mesh import arrays_of, surface_of
 from OrbitalSegLib.phantom.anatomy import SIDES, Anatomy, Side, parts
+from OrbitalSegLib.phantom.orbit import Orbit
 from OrbitalSegLib.phantom.sampling import Grid, bone_part, rotation_about_z
-from OrbitalSegLib.phantom.shapes import Box, Shape
+from OrbitalSegLib.phantom.shapes import FAR_MM, Box, Shape
 from OrbitalSegLib.progress import Progress, silent
 
 TRUTH_SPACING_MM = 0.2
@@ -24,6 +26,12 @@ TRUTH_SPACING_MM = 0.2
 
 ORBITS_MM: Box = ((-54.0, 54.0), (-26.0, 36.0), (-24.0, 24.0))
 """Both orbits with their walls, before the head is turned."""
+
+WALL_TOLERANCE = 0.05
+"""Where the bone between orbit and sinus is thicker than this share over its thickness, the thin wall ends."""
+
+REACH_MM = 1.5
+"""How far from its middle the faces of a thin wall are looked for."""
 
 SLICES_AT_ONCE = 16
 
@@ -71,6 +79,29 @@ def bone_surface(fraction: sitk.Image) -> vtkPolyData:
     return _isosurface(sitk.GetArrayFromImage(fraction), np.array(fraction.GetOrigin()), fraction.GetSpacing()[0], 0.5)
 
 
+def exact_bone_surface(anatomy: Anatomy, box: Box, spacing_mm: float = 0.3) -> vtkPolyData:
+    """The surface of the bone in LPS mm, from the formula, inside a box in mm before the head is turned.
+
+    It has both faces of every wall, however thin: the bone without the air beside the orbits, and that air, are
+    contoured one by one and cut off where they meet. The pieces meet without being joined.
+    """
+    head = parts(anatomy)
+    beyond = [shape for _, _, shape in head.walls]
+    others = [layers.shape for layers in head.voids if layers.shape not in beyond]
+    append = vtkAppendPolyData()
+    append.AddInputData(_cut_off(_contour(head.bone, others, box, spacing_mm), beyond))
+    for shape in beyond:
+        inside = tuple((max(a, c), min(b, d)) for (a, b), (c, d) in zip(shape.grown(1).box, box, strict=True))
+        if any(low >= high for low, high in inside):
+            continue
+        face = _cut_off(_contour((shape,), [], inside, spacing_mm), others)  # type: ignore[arg-type]
+        points, triangles = arrays_of(_cut_off(face, head.bone, keep_inside=True))
+        append.AddInputData(surface_of(points, triangles[:, ::-1]))
+    append.Update()
+    points, triangles = arrays_of(append.GetOutput())
+    return surface_of(points @ _turn(anatomy).T, triangles)
+
+
 def wall_midsurfaces(anatomy: Anatomy, spacing_mm: float = 0.5) -> vtkPolyData:
     """The mid-surfaces of the floor and the medial wall of both orbits where bone lies between orbit and sinus.
 
@@ -88,9 +119,9 @@ def wall_midsurfaces(anatomy: Anatomy, spacing_mm: float = 0.5) -> vtkPolyData:
 
 def write_truth(anatomy: Anatomy, folder: Path, progress: Progress = silent) -> None:
     """Write bone, its surface, the walls' mid-surfaces and the volumes into an existing folder."""
-    fraction = bone_fraction(anatomy, orbits_grid(anatomy), lambda done: progress(0.9 * done))
-    write_image(fraction >= 0.5, folder / "bone.nrrd")
-    _write_surface(bone_surface(fraction), folder / "bone-surface.vtp")
+    bone = truth_image(anatomy, orbits_grid(anatomy), lambda done: progress(0.8 * done))
+    write_image(bone, folder / "bone.nrrd")
+    _write_surface(exact_bone_surface(anatomy, ORBITS_MM), folder / "bone-surface.vtp")
     _write_surface(wall_midsurfaces(anatomy), folder / "wall-midsurfaces.vtp")
     facts = {"anatomy": asdict(anatomy), "orbit_volumes_ml": orbit_volumes_ml(anatomy)}
     (folder / "truth.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
@@ -112,6 +143,65 @@ def _midsurface(
     field = np.broadcast_to(orbit.wall_distance(x, y, z), [len(a) for a in axes]).transpose(2, 1, 0)
     points, triangles = arrays_of(_isosurface(-field, low, spacing_mm, -thickness / 2))
     points = points.astype(np.float64)
+    in_bone = np.min([shape.field(*points.T) for shape in voids], axis=0) > 0
+    measured = _thickness_mm(orbit, beyond, points)
+    true_wall = in_bone & (np.abs(measured - thickness) < WALL_TOLERANCE * thickness)
+    chosen = triangles[true_wall[triangles].all(axis=1)]
+    used, renumbered = np.unique(chosen, return_inverse=True)
+    surface = surface_of(points[used] @ _turn(anatomy).T, renumbered.reshape(-1, 3))
+    thicknesses = numpy_to_vtk(measured[used].astype(np.float32), deep=True)
+    thicknesses.SetName("thickness_mm")
+    surface.GetPointData().AddArray(thicknesses)
+    walls = vtkStringArray()
+    walls.SetName("wall")
+    for _ in range(len(chosen)):
+        walls.InsertNextValue(f"{side} {name}")
+    surface.GetCellData().AddArray(walls)
+    return surface
+
+
+def _contour(solids: Sequence[Shape], cut: Sequence[Shape], box: Box, spacing_mm: float) -> vtkPolyData:
+    """The surface of the solids without what is cut out of them."""
+    axes = [np.arange(low, high + spacing_mm, spacing_mm) for low, high in box]
+    field = np.maximum(_lowest(solids, axes, spacing_mm), -_lowest(cut, axes, spacing_mm))
+    return _isosurface(-field.transpose(2, 1, 0), np.array([a[0] for a in axes]), spacing_mm, 0.0)
+
+
+def _lowest(shapes: Sequence[Shape], axes: list[np.ndarray], spacing_mm: float) -> np.ndarray:
+    """The field of the shapes joined, [x, y, z]; where no shape is near, some large value."""
+    lowest = np.full([len(a) for a in axes], FAR_MM, np.float32)
+    for shape in shapes:
+        near = shape.grown(2 * spacing_mm).box
+        spans = [np.searchsorted(a, limits) for a, limits in zip(axes, near, strict=True)]
+        if any(start == stop for start, stop in spans):
+            continue
+        block = tuple(slice(start, stop) for start, stop in spans)
+        places = (a[part].astype(np.float32) for a, part in zip(axes, block, strict=True))
+        x, y, z = np.meshgrid(*places, indexing="ij", sparse=True)
+        lowest[block] = np.minimum(lowest[block], shape.field(x, y, z))
+    return lowest
+
+
+def _cut_off(surface: vtkPolyData, shapes: Sequence[Shape], *, keep_inside: bool = False) -> vtkPolyData:
+    """The part of a surface that lies outside (or inside) the shapes."""
+    points, _ = arrays_of(surface)
+    distance = np.min([shape.field(*points.T.astype(np.float32)) for shape in shapes], axis=0)
+    scalars = numpy_to_vtk(np.ascontiguousarray(distance, np.float32), deep=True)
+    scalars.SetName("distance_mm")
+    surface.GetPointData().SetScalars(scalars)
+    clip = vtkClipPolyData()
+    clip.SetInputData(surface)
+    clip.SetValue(0.0)
+    clip.SetInsideOut(keep_inside)
+    clip.Update()
+    triangulate = vtkTriangleFilter()
+    triangulate.SetInputConnection(clip.GetOutputPort())
+    triangulate.Update()
+    return triangulate.GetOutput()
+
+
+def _thickness_mm(orbit: Orbit, beyond: list[Shape], points: np.ndarray) -> np.ndarray:
+    """How much bone lies on the orbit's normal through each point, between the orbit and the first void beyond it."""
     step_mm = 1e-2
     slope = np.stack(
         [
@@ -121,21 +211,18 @@ def _midsurface(
         axis=1,
     )
     normals = slope / np.linalg.norm(slope, axis=1, keepdims=True)
-    far = points + (thickness / 2 + 0.3) * normals
-    reaches_sinus = np.min([shape.field(*far.T) for shape in beyond], axis=0) < 0
-    in_bone = np.min([shape.field(*points.T) for shape in voids], axis=0) > 0
-    chosen = triangles[(reaches_sinus & in_bone)[triangles].all(axis=1)]
-    used, renumbered = np.unique(chosen, return_inverse=True)
-    surface = surface_of(points[used] @ _turn(anatomy).T, renumbered.reshape(-1, 3))
-    thicknesses = numpy_to_vtk(np.full(len(used), thickness, np.float32), deep=True)
-    thicknesses.SetName("thickness_mm")
-    surface.GetPointData().AddArray(thicknesses)
-    walls = vtkStringArray()
-    walls.SetName("wall")
-    for _ in range(len(chosen)):
-        walls.InsertNextValue(f"{side} {name}")
-    surface.GetCellData().AddArray(walls)
-    return surface
+
+    def boundary_mm(inside: Callable[[np.ndarray], np.ndarray], towards: int) -> np.ndarray:
+        near, far = np.zeros(len(points)), np.full(len(points), float(REACH_MM))
+        for _ in range(20):
+            middle = (near + far) / 2
+            reached = inside((points + towards * middle[:, None] * normals).T)
+            near, far = np.where(reached, near, middle), np.where(reached, middle, far)
+        return far
+
+    into_orbit = boundary_mm(lambda place: orbit.wall_distance(*place) < 0, -1)
+    into_sinus = boundary_mm(lambda place: np.min([shape.field(*place) for shape in beyond], axis=0) < 0, 1)
+    return into_orbit + into_sinus
 
 
 def _isosurface(field: np.ndarray, origin_mm: np.ndarray, spacing_mm: float, level: float) -> vtkPolyData:

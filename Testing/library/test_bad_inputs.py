@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from dicom_series import PATIENT, SHAPE, compressed, ct_slices, enhanced, head, save
+from dicom_series import PATIENT, SHAPE, compressed, ct_slices, enhanced, head, in_syntax, save
 from pydicom import uid
+from pydicom.dataset import Dataset
 
 from OrbitalSegLib import worker
 
@@ -141,14 +142,36 @@ def frame_without_a_place(folder: Path) -> Path:
     return save([whole], folder / "scan")
 
 
-def frame_of_another_size(folder: Path) -> Path:
-    """The frame's own header speaks of a matrix that the file does not."""
-    slices = [compressed(item, "JPEG", folder) for item in ct_slices()]
-    data = bytearray(slices[2].PixelData)
-    place = data.index(b"\xff\xc3") + 5
-    data[place : place + 4] = struct.pack(">HH", 60000, 60000)
-    slices[2].PixelData = bytes(data)
-    return save(slices, folder / "scan")
+def frame_with(how: str, marker: bytes, after: int, value: bytes) -> Callable[[Path], Path]:
+    """Compressed slices, in one of which the frame's own header says something else, `after` bytes from a marker."""
+
+    def build(folder: Path) -> Path:
+        slices = [compressed(item, how, folder) for item in ct_slices()]
+        data = bytearray(slices[2].PixelData)
+        place = data.index(marker) + after
+        data[place : place + len(value)] = value
+        slices[2].PixelData = bytes(data)
+        return save(slices, folder / "scan")
+
+    return build
+
+
+def senseless(**changes: object) -> Callable[[Path], Path]:
+    """Slices, one of which says what no scanner says."""
+
+    def change(dataset: Dataset, index: int) -> None:
+        if index == 4:
+            for keyword, value in changes.items():
+                setattr(dataset, keyword, value)
+
+    return lambda folder: save(ct_slices(change=change), folder / "scan")
+
+
+def deflated_header_damaged(folder: Path) -> Path:
+    scan = save([in_syntax(item, uid.DeflatedExplicitVRLittleEndian) for item in ct_slices()], folder / "scan")
+    for path in scan.iterdir():
+        path.write_bytes(path.read_bytes()[:400] + bytes(400))
+    return scan
 
 
 def matrix_beyond_its_pixels(folder: Path) -> Path:
@@ -312,7 +335,22 @@ BAD: dict[str, tuple[Callable[[Path], Path], str]] = {
     "compressed pixels cut": (compressed_pixels_cut, "truncated"),
     "multi-frame pixels cut": (frames_cut, "truncated"),
     "a frame without a place": (frame_without_a_place, "truncated"),
-    "a frame of another size": (frame_of_another_size, "truncated"),
+    "a JPEG of another size": (frame_with("JPEG", b"\xff\xc3", 5, struct.pack(">HH", 60000, 60000)), "truncated"),
+    "a JPEG of too many bits": (frame_with("JPEG", b"\xff\xc3", 4, b"\x18"), "truncated"),
+    "a JPEG that is none": (frame_with("JPEG", b"\xff\xd8", 2, b"\0\0\0\0"), "truncated"),
+    "a JPEG without end": (frame_with("JPEG", b"\xff\xc3", 0, b"\xff\xe0\xff\xff"), "truncated"),
+    "a JPEG 2000 of another size": (frame_with("JPEG2000", b"\xff\x51", 6, struct.pack(">L", 60000)), "truncated"),
+    "a JPEG 2000 in tiny tiles": (frame_with("JPEG2000", b"\xff\x51", 22, struct.pack(">LL", 1, 1)), "truncated"),
+    "an RLE of too many planes": (frame_with("RLE", b"\x02\0\0\0\x40\0\0\0", 0, b"\x0f"), "truncated"),
+    "an RLE beyond its end": (frame_with("RLE", b"\x02\0\0\0\x40\0\0\0", 8, b"\xff\xff\xff\x0f"), "truncated"),
+    "deflated headers damaged": (deflated_header_damaged, "truncated"),
+    "a position of two numbers": (senseless(ImagePositionPatient=[1.0, 2.0]), "truncated"),
+    "a position out of this world": (senseless(ImagePositionPatient=[0.0, 0.0, 1e9]), "truncated"),
+    "an orientation that is none": (senseless(ImageOrientationPatient=[1.0, 0.0, 0.0, 1.0, 0.0, 0.0]), "truncated"),
+    "pixels without a size": (senseless(PixelSpacing=[0.0, 0.5]), "truncated"),
+    "a slope of nought": (senseless(RescaleSlope=0), "truncated"),
+    "an intercept out of this world": (senseless(RescaleIntercept=1e9), "truncated"),
+    "more bits stored than there are": (senseless(BitsStored=20), "truncated"),
     "a matrix beyond its pixels": (matrix_beyond_its_pixels, "truncated"),
     "a compression that cannot be read": (video, "unreadable"),
     "no such input": (no_such_input, "no-such-input"),

@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,9 @@ import pytest
 import SimpleITK as sitk
 from typer.testing import CliRunner
 
-from OrbitalSegLib import __version__
+from OrbitalSegLib import __version__, phantom
 from OrbitalSegLib.cli import app
+from OrbitalSegLib.phantom import VARIANTS, Scanner, scan, write_series
 
 
 @pytest.fixture(autouse=True)
@@ -76,6 +78,31 @@ def test_progress_as_json_is_the_workers_lines_and_nothing_else(ct, tmp_path):
     events = [json.loads(line)["event"] for line in done.stdout.splitlines()]
     assert events[0] == "progress"
     assert events[-1] == "result"
+
+
+def test_info_lists_the_series_of_a_folder(tmp_path):
+    variant = VARIANTS["small"]
+    scanned = scan(variant.anatomy, replace(variant.scanner, matrix=64, pixel_mm=2.0, spacing_mm=3.0))
+    write_series(scanned, tmp_path)
+    done = orbitalseg("info", tmp_path)
+    assert done.exit_code == 0, done.stderr
+    assert "Head phantom by formula" in done.stdout
+    assert "can be segmented" in done.stdout
+    assert "the only CT series" in done.stdout
+    assert "3 mm" in done.stdout
+    assert "Phantom^OrbitalSeg" not in done.stdout
+
+
+def test_phantom_writes_a_series_and_its_truth(tmp_path, monkeypatch):
+    coarse = replace(VARIANTS["small"], scanner=Scanner(matrix=48, pixel_mm=2.5, spacing_mm=4.0))
+    monkeypatch.setitem(VARIANTS, "coarse", coarse)
+    monkeypatch.setattr(phantom, "write_truth", lambda _anatomy, folder, progress: progress(float(folder.is_dir())))
+    done = orbitalseg("phantom", tmp_path / "head", "--variant", "coarse")
+    assert done.exit_code == 0, done.stderr
+    assert coarse.description in done.stdout
+    assert sorted(path.name for path in (tmp_path / "head").iterdir()) == ["series", "truth"]
+    assert len(list((tmp_path / "head" / "series").iterdir())) == 17
+    assert orbitalseg("phantom", tmp_path / "head", "--variant", "coarse").exit_code == 4
 
 
 def test_methods_lists_the_table():

@@ -15,6 +15,13 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
+def break_off(target: Path, error: type[BaseException]) -> None:
+    with whole(target, overwrite=True) as folder:
+        folder.mkdir()
+        (folder / "part").write_text("half")
+        raise error
+
+
 def test_a_file_appears_under_its_name_only_when_it_is_whole(tmp_path):
     with whole(tmp_path / "a.txt") as path:
         path.write_text("half")
@@ -26,10 +33,8 @@ def test_a_file_appears_under_its_name_only_when_it_is_whole(tmp_path):
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 def test_whatever_stops_the_block_leaves_nothing_behind(tmp_path, error):
-    with pytest.raises(error), whole(tmp_path / "result") as folder:
-        folder.mkdir()
-        (folder / "part").write_text("half")
-        raise error
+    with pytest.raises(error):
+        break_off(tmp_path / "result", error)
     assert names(tmp_path) == []
 
 
@@ -54,9 +59,8 @@ def test_overwriting_replaces_a_whole_folder(tmp_path):
 
 def test_a_failed_overwriting_keeps_the_old_result(tmp_path):
     (tmp_path / "a.txt").write_text("old")
-    with pytest.raises(RuntimeError), whole(tmp_path / "a.txt", overwrite=True) as path:
-        path.write_text("new")
-        raise RuntimeError
+    with pytest.raises(RuntimeError):
+        break_off(tmp_path / "a.txt", RuntimeError)
     assert (tmp_path / "a.txt").read_text() == "old"
     assert names(tmp_path) == ["a.txt"]
 

@@ -24,7 +24,7 @@ def grid(direction: list[float] | None = None) -> sitk.Image:
 def test_within_marks_the_voxels_whose_centres_lie_in_the_box(direction):
     image = grid(direction)
     centre = np.array(image.TransformIndexToPhysicalPoint((20, 20, 20)))
-    low, high = centre - (3, 4, 5), centre + (3.1, 4.1, 5.1)
+    low, high = centre - np.array([3, 4, 5]), centre + np.array([3.1, 4.1, 5.1])
     region = Region(tuple(np.stack([low, high], axis=1).ravel()))
     marked = sitk.GetArrayFromImage(region.within(image))
     for index in np.ndindex(*image.GetSize()):

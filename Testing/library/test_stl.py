@@ -1,15 +1,12 @@
 """STL files: read back, and judged by programs that others wrote."""
 
 import errno
-import os
-import re
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
-import trimesh
+from judges import REPAIRS, admesh_repairs, closed_and_outward, pymeshlab_self_intersections
 from vtkmodules.vtkIOGeometry import vtkSTLReader
 
 import OrbitalSegLib
@@ -67,45 +64,19 @@ def test_the_file_read_back_is_the_same_sound_surface(model, stl_file):
 
 
 def test_trimesh_finds_it_closed_and_outward(model, stl_file):
-    loaded = trimesh.load(stl_file)
-    assert loaded.is_watertight
-    assert loaded.is_winding_consistent
+    loaded = closed_and_outward(stl_file)
     assert loaded.volume / 1000 == pytest.approx(mesh.check(model).volume_ml, rel=1e-5)
     assert len(loaded.vertices) == model.GetNumberOfPoints()
     assert len(loaded.faces) == model.GetNumberOfCells()
 
 
 def test_admesh_finds_nothing_to_repair(model, stl_file, require_tool):
-    done = subprocess.run([require_tool("admesh"), stl_file], capture_output=True, text=True, check=True)
-    found = {
-        name.strip(): int(count) for name, count in re.findall(r"^([A-Z][a-z0-9 ]+?) *: *(\d+)\b", done.stdout, re.M)
-    }
-    assert found["Number of facets"] == model.GetNumberOfCells()
-    repairs = [
-        "Total disconnected facets",
-        "Degenerate facets",
-        "Edges fixed",
-        "Facets removed",
-        "Facets added",
-        "Facets reversed",
-        "Backwards edges",
-        "Normals fixed",
-    ]
-    assert {name: found[name] for name in repairs} == dict.fromkeys(repairs, 0)
+    facets = {"Number of facets": model.GetNumberOfCells()}
+    assert admesh_repairs(require_tool("admesh"), stl_file) == facets | dict.fromkeys(REPAIRS, 0)
 
 
-def test_pymeshlab_finds_no_self_intersection(stl_file):
-    """pymeshlab's licence is the GPL: it judges from a process of its own and is never a dependency."""
-    python = os.environ.get("ORBITALSEG_PYMESHLAB_PYTHON")
-    if not python:
-        pytest.skip("optional judge: name a Python that has pymeshlab in ORBITALSEG_PYMESHLAB_PYTHON")
-    program = (
-        "import sys, pymeshlab; m = pymeshlab.MeshSet(); m.load_new_mesh(sys.argv[1]);"
-        "m.meshing_merge_close_vertices(threshold=pymeshlab.PercentageValue(0));"
-        "m.compute_selection_by_self_intersections_per_face(); print(m.current_mesh().selected_face_number())"
-    )
-    done = subprocess.run([python, "-c", program, stl_file], capture_output=True, text=True, check=True)
-    assert int(done.stdout.split()[-1]) == 0
+def test_pymeshlab_finds_no_self_intersection(stl_file, pymeshlab_python):
+    assert pymeshlab_self_intersections(pymeshlab_python, stl_file) == 0
 
 
 def test_vtk_reads_the_same_bounds(model, stl_file):

@@ -213,20 +213,21 @@ def test_without_smoothing_nothing_moves():
     assert measured["vertices_put_back"] == 0
 
 
-@pytest.mark.parametrize("rounds_before_growing", [0, 8])
-def test_vertices_that_collide_are_put_back(rounds_before_growing, monkeypatch):
+def test_vertices_that_collide_are_put_back(monkeypatch):
     """Real smoothing hardly ever collides within half a voxel, so it is made to: every vertex goes its own way."""
-    monkeypatch.setattr(surface, "ROUNDS_BEFORE_GROWING", rounds_before_growing)
 
     def shaken(points, *_):
         step = np.random.default_rng(0).normal(size=points.shape)
         return points + 0.5 * step / np.linalg.norm(step, axis=1, keepdims=True)
 
     monkeypatch.setattr(surface, "_smoothed", shaken)
-    model, measured = surface_of_mask(mask_of(MASKS["shell"]))
-    assert mesh.check(model).sound
-    assert 0 < measured["vertices_put_back"] < model.GetNumberOfPoints()
-    assert measured["moved_median_mm"] > 0
+    put_back = []
+    for rounds_before_growing in (8, 0):
+        monkeypatch.setattr(surface, "ROUNDS_BEFORE_GROWING", rounds_before_growing)
+        model, measured = surface_of_mask(mask_of(MASKS["shell"]))
+        assert mesh.check(model).sound
+        put_back.append(measured["vertices_put_back"])
+    assert 0 < put_back[0] < put_back[1] <= model.GetNumberOfPoints()
 
 
 def test_a_surface_that_cannot_be_repaired_is_an_error(monkeypatch):

@@ -9,8 +9,10 @@ from types import ModuleType
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from judges import REPAIRS, admesh_repairs, closed_and_outward
 
-from OrbitalSegLib import reading, worker
+from OrbitalSegLib import mesh, reading, worker
+from OrbitalSegLib.export.stl import read_stl
 from OrbitalSegLib.methods import METHODS
 from OrbitalSegLib.orbits import find_orbits
 from OrbitalSegLib.progress import silent
@@ -175,3 +177,13 @@ def test_the_orbits_that_the_picture_shows_are_found(name, right_mm, left_mm, re
     assert orbits is not None
     np.testing.assert_allclose(orbits.right_mm, right_mm, atol=5.0)
     np.testing.assert_allclose(orbits.left_mm, left_mm, atol=5.0)
+
+
+def test_the_skulls_surface_can_be_printed(plain_result, require_tool):
+    stl_file = plain_result("philips-skull-phantom/straight") / "bone.stl"
+    report = mesh.check(read_stl(stl_file))
+    assert report.sound, report
+    loaded = closed_and_outward(stl_file)
+    assert loaded.volume / 1000 == pytest.approx(report.volume_ml, rel=1e-5)
+    found = admesh_repairs(require_tool("admesh"), stl_file)
+    assert found == {"Number of facets": report.triangles} | dict.fromkeys(REPAIRS, 0)
