@@ -2,9 +2,13 @@
 
 import re
 import subprocess
+from fractions import Fraction
+from itertools import combinations
 from pathlib import Path
 
+import numpy as np
 import trimesh
+from exact import exact_pair_intersects
 
 REPAIRS = (
     "Total disconnected facets",
@@ -17,11 +21,15 @@ REPAIRS = (
     "Normals fixed",
 )
 
-PYMESHLAB = (
-    "import sys, pymeshlab; m = pymeshlab.MeshSet(); m.load_new_mesh(sys.argv[1]);"
-    "m.meshing_merge_close_vertices(threshold=pymeshlab.PercentageValue(0));"
-    "m.compute_selection_by_self_intersections_per_face(); print(m.current_mesh().selected_face_number())"
-)
+PYMESHLAB = """
+import sys, numpy, pymeshlab
+meshes = pymeshlab.MeshSet()
+meshes.load_new_mesh(sys.argv[1])
+meshes.meshing_merge_close_vertices(threshold=pymeshlab.PercentageValue(0))
+meshes.compute_selection_by_self_intersections_per_face()
+mesh = meshes.current_mesh()
+numpy.savez(sys.argv[2], points=mesh.vertex_matrix(), triangles=mesh.face_matrix()[mesh.face_selection_array()])
+"""
 
 
 def closed_and_outward(stl_file: Path) -> trimesh.Trimesh:
@@ -43,6 +51,14 @@ def admesh_repairs(admesh: Path, stl_file: Path) -> dict[str, int]:
 
 
 def pymeshlab_self_intersections(python: str, stl_file: Path) -> int:
-    """Faces that pymeshlab says cross others. Its licence is the GPL: it runs in a process of its own."""
-    done = subprocess.run([python, "-c", PYMESHLAB, stl_file], capture_output=True, text=True, check=True)
-    return int(done.stdout.split()[-1])
+    """Pairs of the faces that pymeshlab suspects which do cross by exact arithmetic.
+
+    pymeshlab also suspects triangles that lie in one plane side by side, as on every flat face. Its licence is the GPL:
+    it runs in a process of its own.
+    """
+    found = stl_file.with_suffix(".npz")
+    subprocess.run([python, "-c", PYMESHLAB, stl_file, found], capture_output=True, check=True)
+    with np.load(found) as suspects:
+        points = {v: [Fraction(x) for x in suspects["points"][v].tolist()] for v in set(suspects["triangles"].flat)}
+        triangles = suspects["triangles"].tolist()
+    return sum(exact_pair_intersects(points, *pair) for pair in combinations(triangles, 2))

@@ -166,6 +166,9 @@ def _head() -> Shape:
     head = smooth_union(cranium, face, 20)
     head = smooth_union(head, capsule((0, -25, 6), (0, -42, -32), 7, 11), 10)
     for side in (1, -1):
+        lateral_rim = ellipsoid((side * 46, -2, 1), (14, 16, 30))
+        cheekbone = ellipsoid((side * 47, -4, -22), (15, 18.5, 16))
+        head = smooth_union(head, smooth_union(lateral_rim, cheekbone, 8), 10)
         head = smooth_union(head, ellipsoid((side * 31, -14, 0), (15.5, 15.5, 15.5)), 5)
     return head
 
@@ -221,7 +224,7 @@ class _Half:
             ellipsoid((45, -8, -21), (11, 10, 10)),  # zygoma
             capsule((50, -3, -21), (60, 24, -20), 3.2, 2.4),  # zygomatic arch
             capsule((60, 24, -20), (61, 50, -16), 2.4, 4),
-            capsule((47, 2, 16), (44, -10, 18), 4, 5),  # frontozygomatic pillar
+            capsule((47, 2, 16), (44, -7, 17), 4, 5),  # frontozygomatic pillar
             capsule((9, -22, 2), (13.5, -19, -24), 2.6, 3.2),  # frontal process of the maxilla
             capsule((9, -22, 0), (6.5, -29, -13), 1.8, 1.4),
             ellipsoid((30, -9, -24), (13, 5.5, 8)),  # face of the maxilla

@@ -189,6 +189,16 @@ def is_bone(anatomy: Anatomy, places: np.ndarray) -> np.ndarray:
     return solid & (np.min([layers.shape.field(*places.T) for layers in head.voids], axis=0) > 0)
 
 
+def test_no_bone_pierces_the_skin():
+    """Within the field of view, bone lies at least 1 mm below the skin."""
+    shape = parts(Anatomy()).soft[0].shape
+    axes = [np.arange(low, high, 1.0, np.float32) for low, high in ((0, 75), (-55, 90), (-33, 33))]
+    x, y, z = (axis.ravel() for axis in np.meshgrid(*axes, indexing="ij"))
+    outside = shape.field(x, y, z) > -1
+    places = np.stack([x[outside], y[outside], z[outside]], axis=1)
+    assert not is_bone(Anatomy(), places).any()
+
+
 def test_truth_is_the_same_place_on_every_grid():
     """A grid that is turned with a turned head sees the head that is not turned."""
     straight = grid(((10.0, 40.0), (-20.0, 10.0), (-20.0, 0.0)), (0.8, 0.8, 1.0))
