@@ -4,6 +4,7 @@ import gzip
 import os
 import struct
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,8 @@ from OrbitalSegLib.scan import AIR_HU, HIGHEST_HU, Acquisition, Scan
 from OrbitalSegLib.stack import GRID_LIMIT
 
 VOLUME_KINDS = {".nrrd": "nrrd", ".nhdr": "nrrd", ".nii": "nifti", ".nii.gz": "nifti", ".mha": "meta", ".mhd": "meta"}
+
+UNREADABLE = "The volume file cannot be read, as it is damaged, cut off, or of another kind: copy or save it again."
 
 GZIP_START = b"\x1f\x8b"
 
@@ -28,18 +31,29 @@ def volume_kind(path: Path) -> str | None:
     return next((kind for ending, kind in VOLUME_KINDS.items() if name.endswith(ending)), None)
 
 
-def read_volume(path: Path, kind: str) -> Scan:
-    """A volume file that exists, of the kind that its name says. Raises `InputError`."""
+def open_volume(
+    path: Path, check: Callable[[sitk.ImageFileReader], None] = lambda _reader: None
+) -> tuple[sitk.Image, sitk.ImageFileReader]:
+    """The image in a volume file, and the reader that knows its header; `check` may refuse it by the header.
+
+    Raises `InputError` `unreadable`.
+    """
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     try:
         reader.ReadImageInformation()
-        _check_layout(reader)
+        check(reader)
         image = reader.Execute()
     except RuntimeError as error:
-        raise _unreadable(kind) from error
-    if kind == "nifti" and _is_cut(path, reader):
-        raise _unreadable(kind)
+        raise InputError("unreadable", UNREADABLE) from error
+    if volume_kind(path) == "nifti" and _is_cut(path, reader):
+        raise InputError("unreadable", UNREADABLE)
+    return image, reader
+
+
+def read_volume(path: Path, kind: str) -> Scan:
+    """A volume file that exists, of the kind that its name says. Raises `InputError`."""
+    image, reader = open_volume(path, _check_layout)
     while image.GetDimension() > 3:
         image = sitk.Extract(image, [*image.GetSize()[:-1], 0])
     axes = np.array(image.GetDirection()).reshape(3, 3)
@@ -59,13 +73,6 @@ def read_volume(path: Path, kind: str) -> Scan:
         kind=kind,
         measured={"slices": image.GetSize()[2], "resampled": False},
         warnings=_orientation_warning(reader, kind),
-    )
-
-
-def _unreadable(kind: str) -> InputError:
-    return InputError(
-        "unreadable",
-        f"The {kind.upper()} file cannot be read, as it is damaged, cut off, or of another kind: copy it again.",
     )
 
 

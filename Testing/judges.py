@@ -61,4 +61,11 @@ def pymeshlab_self_intersections(python: str, stl_file: Path) -> int:
     with np.load(found) as suspects:
         points = {v: [Fraction(x) for x in suspects["points"][v].tolist()] for v in set(suspects["triangles"].flat)}
         triangles = suspects["triangles"].tolist()
-    return sum(exact_pair_intersects(points, *pair) for pair in combinations(triangles, 2))
+        corners_of = suspects["points"][suspects["triangles"]]
+    boxes = [(corners.min(axis=0), corners.max(axis=0)) for corners in corners_of]
+    near = (
+        (triangles[i], triangles[j])
+        for (i, (low, high)), (j, (other_low, other_high)) in combinations(enumerate(boxes), 2)
+        if np.all(low <= other_high) and np.all(other_low <= high)
+    )
+    return sum(exact_pair_intersects(points, *pair) for pair in near)

@@ -11,6 +11,7 @@ import SimpleITK as sitk
 
 from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.files import output_error, write_image
+from OrbitalSegLib.volumes import open_volume
 
 
 @dataclass(frozen=True)
@@ -83,11 +84,7 @@ def read_segmentation(path: Path, segment: str = "bone") -> sitk.Image:
     """
     if not path.is_file():
         raise InputError("no-such-input", "There is no file at that place: choose the segmentation's file.")
-    try:
-        image = sitk.ReadImage(str(path))
-    except RuntimeError as error:
-        text = "The segmentation cannot be read: it is damaged, or neither NRRD, NIfTI nor MHA; save it again."
-        raise InputError("unreadable", text) from error
+    image, _ = open_volume(path)
     if image.GetDimension() != 3:
         raise _not_a_segmentation("it is not a volume of three dimensions")
     described = _described_segments(image)

@@ -163,7 +163,8 @@ def _head() -> Shape:
     """Everything inside the skin."""
     cranium = ellipsoid((0, 66, 40), (78, 97, 78))
     face = ellipsoid((0, 25, -38), (67, 60, 82))
-    head = smooth_union(cranium, face, 20)
+    neck = ellipsoid((0, 70, -28), (76, 62, 70))
+    head = smooth_union(smooth_union(cranium, neck, 20), face, 20)
     head = smooth_union(head, capsule((0, -25, 6), (0, -42, -32), 7, 11), 10)
     for side in (1, -1):
         lateral_rim = ellipsoid((side * 46, -2, 1), (14, 16, 30))

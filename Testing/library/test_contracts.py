@@ -54,6 +54,14 @@ def test_every_code_in_the_table_is_raised_somewhere():
     assert listed == {code for code in listed if f'"{code}"' in source}
 
 
+def test_every_warning_is_named():
+    named = set(re.findall(r"`([a-z-]+)`", section("Lines").partition("Warnings of reading")[2]))
+    source = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "OrbitalSegLib").rglob("*.py"))
+    warned = set(re.findall(r'warn\(\s*"([a-z-]+)"', source)) | {code for code in named if f'("{code}", ' in source}
+    assert {"resampled", "thin-walls"} <= warned
+    assert warned == named
+
+
 def test_the_jobs_keys_are_those_of_the_page():
     assert first_cells(section("The job")) == {item.name for item in fields(job.Job)} | {"contract"}
 
