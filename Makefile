@@ -10,10 +10,12 @@ PIP_FLAGS := --quiet --disable-pip-version-check
 
 .PHONY: demo test system lint types library slicer resolve clean
 
-demo: .venv/ready  ## A phantom's CT in, a printable model out: look at out/preview.png
+demo: build/phantom  ## A phantom's CT in, a printable model out: look at out/preview.png
+	$(BIN)/orbitalseg segment build/phantom --output out --force
+
+build/phantom: .venv/ready $(wildcard OrbitalSegLib/phantom/*.py)
 	mkdir -p build
 	$(BIN)/orbitalseg phantom build/phantom --force
-	$(BIN)/orbitalseg segment build/phantom --output out --force
 
 test: system lint types library slicer resolve  ## Everything that is checked before a change lands
 

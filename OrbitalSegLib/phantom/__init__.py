@@ -7,7 +7,6 @@ from OrbitalSegLib.phantom.scanner import Scanned, Scanner, scan
 from OrbitalSegLib.phantom.series import write_series
 from OrbitalSegLib.phantom.truth import (
     bone_fraction,
-    bone_surface,
     exact_bone_surface,
     orbit_volumes_ml,
     orbits_grid,
@@ -25,7 +24,6 @@ __all__ = [
     "Scanner",
     "Variant",
     "bone_fraction",
-    "bone_surface",
     "exact_bone_surface",
     "orbit_volumes_ml",
     "orbits_grid",

@@ -5,6 +5,9 @@ is projected on the surface's normal as a box of the same variance, so that the 
 thin, is the wall's thickness; no point sampling could do that.
 """
 
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,6 +17,9 @@ from OrbitalSegLib.phantom.anatomy import AIR_HU, Anatomy, Layers, Parts, parts
 from OrbitalSegLib.phantom.shapes import Box, Shape
 
 Block = tuple[slice, slice, slice]
+SLICES_AT_ONCE = 8
+"""Slices that a thread has in memory at the same time."""
+
 GRADIENT_STEP_MM = np.float32(0.03)
 TINY_MM = 1e-3
 
@@ -84,6 +90,16 @@ class Grid:
                 place = place + columns * self.row[i]
             axes.append(place.astype(np.float32))
         return (axes[0], axes[1], axes[2])
+
+
+def slice_by_slice(
+    sample: Callable[[Anatomy, Grid], np.ndarray], anatomy: Anatomy, grid: Grid
+) -> Iterator[tuple[slice, np.ndarray]]:
+    """What `sample` gives for a grid, a few slices at a time and in their order, computed on all cores."""
+    count = len(grid.origins)
+    some = [slice(start, min(start + SLICES_AT_ONCE, count)) for start in range(0, count, SLICES_AT_ONCE)]
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        yield from zip(some, threads.map(lambda chosen: sample(anatomy, grid.slices(chosen)), some), strict=True)
 
 
 def rotation_about_z(degrees: float) -> np.ndarray:

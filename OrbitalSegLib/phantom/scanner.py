@@ -1,7 +1,5 @@
 """A CT scanner: slices of a head at true positions, blurred and noisy as the machine makes them."""
 
-import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,14 +8,11 @@ import SimpleITK as sitk
 
 from OrbitalSegLib.errors import JobError
 from OrbitalSegLib.phantom.anatomy import METAL_HU, Anatomy
-from OrbitalSegLib.phantom.sampling import Grid, density
+from OrbitalSegLib.phantom.sampling import Grid, density, slice_by_slice
 from OrbitalSegLib.progress import Progress, silent
 
 LOWEST_HU, HIGHEST_HU = -1024, 3071
 """12 bits [3532-2 7]."""
-
-SLICES_AT_ONCE = 8
-"""Slices that are in memory as float at the same time."""
 
 AXES: dict[str, tuple[tuple[int, int, int], tuple[int, int, int]]] = {
     "HFS": ((1, 0, 0), (0, 1, 0)),
@@ -119,13 +114,11 @@ def scan(anatomy: Anatomy, scanner: Scanner, progress: Progress = silent) -> Sca
     count = len(grid.origins)
     voxels = np.empty((count, *grid.shape), np.int16)
     random = np.random.default_rng(scanner.seed)
-    parts = [slice(start, min(start + SLICES_AT_ONCE, count)) for start in range(0, count, SLICES_AT_ONCE)]
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
-        for part, planes in zip(parts, threads.map(lambda p: density(anatomy, grid.slices(p)), parts), strict=True):
-            for index, plane in enumerate(planes, part.start):
-                hu = _taken(plane, scanner, random)
-                voxels[index] = np.rint(np.clip(hu, LOWEST_HU, HIGHEST_HU))
-            progress(part.stop / count)
+    for some, planes in slice_by_slice(density, anatomy, grid):
+        for index, plane in enumerate(planes, some.start):
+            hu = _taken(plane, scanner, random)
+            voxels[index] = np.rint(np.clip(hu, LOWEST_HU, HIGHEST_HU))
+        progress(some.stop / count)
     return Scanned(anatomy, scanner, grid, voxels)
 
 

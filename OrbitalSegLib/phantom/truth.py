@@ -17,7 +17,7 @@ from OrbitalSegLib.files import write_image
 from OrbitalSegLib.mesh import arrays_of, surface_of
 from OrbitalSegLib.phantom.anatomy import SIDES, Anatomy, Side, parts
 from OrbitalSegLib.phantom.orbit import Orbit
-from OrbitalSegLib.phantom.sampling import Grid, bone_part, rotation_about_z
+from OrbitalSegLib.phantom.sampling import Grid, bone_part, rotation_about_z, slice_by_slice
 from OrbitalSegLib.phantom.shapes import FAR_MM, Box, Shape
 from OrbitalSegLib.progress import Progress, silent
 
@@ -33,8 +33,6 @@ WALL_TOLERANCE = 0.05
 REACH_MM = 1.5
 """How far from its middle the faces of a thin wall are looked for."""
 
-SLICES_AT_ONCE = 16
-
 
 def bone_fraction(anatomy: Anatomy, grid: sitk.Image, progress: Progress = silent) -> sitk.Image:
     """The fraction of bone in each voxel of a grid, float, 0 to 1."""
@@ -43,10 +41,9 @@ def bone_fraction(anatomy: Anatomy, grid: sitk.Image, progress: Progress = silen
     origins = np.array(grid.GetOrigin()) + np.arange(count)[:, None] * spacing[2] * axes[:, 2]
     slices = Grid(origins, axes[:, 0], axes[:, 1], (grid.GetSize()[1], grid.GetSize()[0]), spacing)
     fraction = np.empty((count, *slices.shape), np.float32)
-    for start in range(0, count, SLICES_AT_ONCE):
-        part = slice(start, min(start + SLICES_AT_ONCE, count))
-        fraction[part] = bone_part(anatomy, slices.slices(part))
-        progress(part.stop / count)
+    for some, bone in slice_by_slice(bone_part, anatomy, slices):
+        fraction[some] = bone
+        progress(some.stop / count)
     image = sitk.GetImageFromArray(fraction)
     image.CopyInformation(grid)
     return image
@@ -72,11 +69,6 @@ def orbits_grid(anatomy: Anatomy, spacing_mm: float = TRUTH_SPACING_MM) -> sitk.
 def orbit_volumes_ml(anatomy: Anatomy) -> dict[Side, float]:
     """Volume of each bony orbit behind its front plane, by closed form."""
     return {side: anatomy.orbit(side).volume_ml for side in SIDES}
-
-
-def bone_surface(fraction: sitk.Image) -> vtkPolyData:
-    """The surface of the bone in LPS mm: where its fraction is one half, interpolated between the voxels."""
-    return _isosurface(sitk.GetArrayFromImage(fraction), np.array(fraction.GetOrigin()), fraction.GetSpacing()[0], 0.5)
 
 
 def exact_bone_surface(anatomy: Anatomy, box: Box, spacing_mm: float = 0.3) -> vtkPolyData:

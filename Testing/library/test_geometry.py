@@ -18,7 +18,7 @@ from OrbitalSegLib import reading
 from OrbitalSegLib.export.stl import read_stl, write_stl
 from OrbitalSegLib.mesh import arrays_of
 from OrbitalSegLib.methods import METHODS
-from OrbitalSegLib.phantom import VARIANTS, Anatomy, bone_fraction, bone_surface, scan, truth_image, write_series
+from OrbitalSegLib.phantom import VARIANTS, Anatomy, exact_bone_surface, scan, truth_image, write_series
 from OrbitalSegLib.progress import silent
 from OrbitalSegLib.surface import surface_of_mask
 
@@ -35,6 +35,8 @@ CASES = [
 ]
 BOX_MM = ((-56.0, 56.0), (-26.0, 30.0), (-20.0, 20.0))
 """Both orbits: inside every scan, the tilted ones too."""
+UNTURNED_MM = ((-66.0, 66.0), (-42.0, 46.0), (-22.0, 22.0))
+"""The box, however the head is turned."""
 BONE_HU = 1200.0
 HALF_HEIGHT_HU = 620.0
 VOXEL_MM = 0.9
@@ -91,9 +93,8 @@ def test_dice_is_that_of_the_plain_case(case, segmented):
 
 @cache
 def true_surface(anatomy: Anatomy) -> vtkStaticCellLocator:
-    grid = box_grid((0.4, 0.4, 0.4))
     locator = vtkStaticCellLocator()
-    locator.SetDataSet(bone_surface(bone_fraction(anatomy, grid)))
+    locator.SetDataSet(exact_bone_surface(anatomy, UNTURNED_MM, spacing_mm=0.5))
     locator.BuildLocator()
     return locator
 
