@@ -200,6 +200,7 @@ def _midface() -> tuple[Shape, ...]:
         ellipsoid((0, 42, -6), (18, 16, 14)),
         ellipsoid((0, 4, -52), (27, 30, 6)),
         ellipsoid((0, -21, 10), (9, 5, 9)),
+        ellipsoid((0, -13, 25), (36, 10, 14)),  # brow
         nose.shell(-1.7, 0.0) & half_space((0, -19, 0), (0, 1, 0.1)) & half_space((0, 0, -15), (0, 0, -1)),
     )
 

@@ -45,7 +45,7 @@ class Scanner:
     """Width of the slice profile, a box."""
     spacing_mm: float = 0.6
     """How far the table moves from slice to slice."""
-    height_mm: float = 66.0
+    height_mm: float = 84.0
     """How far the table moves in all."""
     centre_mm: tuple[float, float, float] = (0.0, 25.0, 0.0)
     """The middle of the scan in patient space."""
