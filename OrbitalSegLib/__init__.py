@@ -2,4 +2,5 @@
 
 __version__ = "0.1.0"
 
+PRODUCT = "OrbitalSeg"
 NOTICE = "OrbitalSeg is not a medical device. A physician must review every model before it is used."

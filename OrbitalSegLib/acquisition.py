@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import SimpleITK as sitk
 
-from OrbitalSegLib.region import Region
-from OrbitalSegLib.scan import Acquisition
+from OrbitalSegLib.region import MARGIN_MM, Region
+from OrbitalSegLib.scan import Acquisition, Scan
 
 MET, NOT_MET, NOT_STATED = "met", "not met", "not stated"
 DECISIVE, ADVICE, NOTE = "decisive", "advice", "note"
@@ -27,7 +27,7 @@ ORBIT_HEIGHT_MM = 50.0
 """From 1 cm above the supraorbital foramen to the infraorbital foramen in an adult: 10 mm + the orbit's height of about
 35 mm + 5 to 10 mm below the rim. A lower scan cannot hold the table's region."""
 
-OLD_SCAN_DAYS = 90
+OLD_SCAN_MONTHS = 3
 """The time between scan and modelling should be short [3532-1]; three months is our reading of short."""
 
 SMALLEST_PRINTED_MM = 0.3
@@ -51,9 +51,17 @@ KERNELS = (
 class Subject:
     """What a check may look at."""
 
-    acquisition: Acquisition
-    image: sitk.Image
+    scan: Scan
     region: Region
+
+    @property
+    def acquisition(self) -> Acquisition:
+        return self.scan.acquisition
+
+    @property
+    def slice_distance_mm(self) -> float:
+        """The largest distance of neighbouring slices in the region and its margin."""
+        return self.scan.planes.largest_distance_mm(self.region.corners_mm(MARGIN_MM))
 
 
 @dataclass(frozen=True)
@@ -95,10 +103,13 @@ def _number(value: float | None, unit: str, accept: Callable[[float], bool]) -> 
 
 
 def _coverage(subject: Subject) -> tuple[str | None, bool | None]:
-    if subject.region.box_mm is not None:
-        inside = subject.region.inside_scan(subject.image)
-        return ("the region lies inside the scan" if inside else "the scan cuts the region off"), inside
-    height = _height_mm(subject.image)
+    corners = subject.region.corners_mm()
+    if corners is not None:
+        if not subject.scan.planes.hold(corners):
+            return "the scan cuts the region off", False
+        height = float(np.ptp(corners[:, 2]))
+        return f"{height:.0f} mm of height, all scanned; whether both orbits lie inside has to be looked at", None
+    height = _height_mm(subject.scan.image)
     if height < ORBIT_HEIGHT_MM:
         return f"{height:.0f} mm of height", False
     return f"{height:.0f} mm of height; whether both orbits lie inside has to be looked at", None
@@ -142,7 +153,7 @@ def _contrast(subject: Subject) -> tuple[str | None, bool | None]:
 
 
 def _smallest_feature(subject: Subject) -> tuple[str | None, bool | None]:
-    spacing = subject.image.GetSpacing()
+    spacing = subject.scan.image.GetSpacing()
     voxel = " x ".join(f"{v:.2f}" for v in spacing)
     return f"voxels of {voxel} mm", max(spacing) <= SMALLEST_PRINTED_MM
 
@@ -203,16 +214,16 @@ CHECKS = (
         "Slice spacing",
         "below 1.0 mm",
         DECISIVE,
-        lambda s: _number(s.acquisition.slice_distance_mm, "mm", lambda v: v < 1.0),
+        lambda s: _number(s.slice_distance_mm, "mm", lambda v: v < 1.0),
     ),
     Check("kernel", "Kernel", "standard", ADVICE, _kernel),
     Check("format", "Format", "DICOM", ADVICE, _format),
     Check(
         "age",
         "Age of the scan",
-        f"up to {OLD_SCAN_DAYS} days",
+        f"up to {OLD_SCAN_MONTHS} months",
         NOTE,
-        lambda s: _number(s.acquisition.age_days, "days", lambda v: v <= OLD_SCAN_DAYS),
+        lambda s: _number(s.acquisition.age_months, "months", lambda v: v <= OLD_SCAN_MONTHS),
     ),
     Check("contrast", "Contrast agent", "none", NOTE, _contrast),
     Check("smallest-feature", "Features under 0.3 mm", "voxels no larger than 0.3 mm", NOTE, _smallest_feature),
@@ -220,25 +231,26 @@ CHECKS = (
 )
 
 
-def check(acquisition: Acquisition, image: sitk.Image, region: Region) -> tuple[list[Condition], Feasibility]:
+def check(scan: Scan, region: Region) -> tuple[list[Condition], Feasibility]:
     """Every row of table A.1 and more, and the judgement for thin walls [3532-2 7, A]."""
-    subject = Subject(acquisition, image, region)
+    subject = Subject(scan, region)
     conditions = []
     for row in CHECKS:
         found, accepted = row.judge(subject)
         verdict = NOT_STATED if accepted is None else MET if accepted else NOT_MET
         conditions.append(Condition(row.id, row.term, row.condition, found, verdict, row.kind))
-    return conditions, _judge(conditions, acquisition)
+    return conditions, _judge(conditions, subject)
 
 
-def _judge(conditions: list[Condition], acquisition: Acquisition) -> Feasibility:
-    slice_mm = max(acquisition.slice_distance_mm, acquisition.slice_thickness_mm or 0.0)
-    if slice_mm > BORDERLINE_SLICE_MM:
-        return Feasibility(
-            "not feasible",
-            f"Slices of {slice_mm:.2f} mm blur the floor and the roof beyond judging; "
-            f"thin walls need {BORDERLINE_SLICE_MM} mm or less.",
-        )
+def _judge(conditions: list[Condition], subject: Subject) -> Feasibility:
+    acquisition = subject.acquisition
+    thickness_mm = acquisition.slice_thickness_mm or 0.0
+    if thickness_mm > BORDERLINE_SLICE_MM:
+        text = f"Slices {thickness_mm:.2f} mm thick blur thin walls beyond judging; they need {BORDERLINE_SLICE_MM} mm."
+        return Feasibility("not feasible", text)
+    if subject.slice_distance_mm > BORDERLINE_SLICE_MM:
+        text = f"Slices lie up to {subject.slice_distance_mm:.2f} mm apart; thin walls need {BORDERLINE_SLICE_MM} mm."
+        return Feasibility("not feasible", text)
     if acquisition.pixel_mm > BORDERLINE_PIXEL_MM:
         return Feasibility("not feasible", f"Pixels of {acquisition.pixel_mm:.2f} mm are too coarse for thin walls.")
     decisive = {row.id: row for row in conditions if row.kind == DECISIVE}

@@ -239,8 +239,8 @@ def _show_series(line: dict[str, Any]) -> None:
     table = Table("Series", "Modality", "Description", "Images", "Slices", "Distance, mm", "Use")
     for item in line["series"]:
         table.add_row(
-            item["number"],
-            item["modality"],
+            escape(item["number"]),
+            escape(item["modality"]),
             escape(item["description"]),
             str(item["images"]),
             str(item["slices"]),
@@ -257,7 +257,9 @@ def _show_conditions(summary: dict[str, Any]) -> None:
     table = Table("Table A.1", "Condition", "Found", "Verdict", "Kind")
     for row in summary["conditions"]:
         style = VERDICT_STYLES[row["verdict"]]
-        table.add_row(row["term"], row["condition"], row["found"] or "-", f"[{style}]{row['verdict']}[/]", row["kind"])
+        table.add_row(
+            row["term"], row["condition"], escape(row["found"] or "-"), f"[{style}]{row['verdict']}[/]", row["kind"]
+        )
     console.print(table)
     _show_feasibility(summary["feasibility"])
 
@@ -269,4 +271,6 @@ def _show_feasibility(feasibility: dict[str, Any]) -> None:
 
 def main() -> None:
     """The entry point."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
     app()

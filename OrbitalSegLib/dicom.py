@@ -18,11 +18,8 @@ from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.headers import CT_CLASSES, DamagedFile, Slice, header_of, slices_of, text_of, values_of
 from OrbitalSegLib.pixels import DamagedPixels, stored_frames
 from OrbitalSegLib.progress import Progress, silent
-from OrbitalSegLib.scan import AIR_HU, HIGHEST_HU, Acquisition, Scan
-from OrbitalSegLib.stack import Planes, find_gaps, to_image, without_duplicates
-
-MINIMUM_SLICES = 4
-"""Fewer planes are no volume: a scout or a key image."""
+from OrbitalSegLib.scan import AIR_HU, HIGHEST_HU, MINIMUM_SLICES, Acquisition, Planes, Scan
+from OrbitalSegLib.stack import find_gaps, to_image, without_duplicates
 
 THIN_SLICES_MM = 1.25
 """Reconstructed slice thickness that table A.1 asks for [3532-2 A]."""
@@ -42,6 +39,8 @@ MODALITY_NAMES = {
     "DX": "an X-ray",
     "XA": "an X-ray",
 }
+
+DAYS_PER_MONTH = 30
 
 HEAD_WORDS = ("HEAD", "SKULL", "ORBIT", "FACE", "FACIAL", "SINUS", "BRAIN", "EAR", "JAW", "NECK")
 """Body Part Examined values that can show an orbit."""
@@ -335,6 +334,7 @@ def load(series: Series, progress: Progress = silent) -> Scan:
     return Scan(
         image=image,
         acquisition=_acquisition(slices, planes),
+        planes=planes,
         kind="dicom",
         measured={**measured, "duplicates_left_out": len(series.slices) - len(slices)},
         gaps=gaps,
@@ -371,6 +371,7 @@ def _planes(slices: list[Slice]) -> Planes:
         row_direction=row,
         column_direction=column / np.linalg.norm(column),
         pixel_mm=slices[0].pixel_mm,
+        matrix=slices[0].matrix,
     )
 
 
@@ -444,7 +445,7 @@ def _acquisition(slices: list[Slice], planes: Planes) -> Acquisition:
         file_format="DICOM",
         matrix=item.matrix,
         pixel_mm=max(item.pixel_mm),
-        slice_distance_mm=round(float(np.diff(planes.depths_mm).max()), 4),
+        slice_distance_mm=planes.largest_distance_mm(),
         slice_thickness_mm=max(thicknesses, default=None),
         collimation_mm=item.said_number("SingleCollimationWidth"),
         tube_voltage_kv=item.said_number("KVP"),
@@ -458,7 +459,7 @@ def _acquisition(slices: list[Slice], planes: Planes) -> Acquisition:
         patient_position=item.said_text("PatientPosition"),
         contrast_agent=_contrast_agent(item),
         tilt_degrees=round(planes.tilt_degrees, 2),
-        age_days=_age_days(item),
+        age_months=_age_months(item),
     )
 
 
@@ -470,13 +471,13 @@ def _contrast_agent(item: Slice) -> bool | None:
     return agent.strip().upper() not in ("NONE", "NO", "N")
 
 
-def _age_days(item: Slice) -> int | None:
-    """Days since the scan; None where no date stands in the header or it lies in the future."""
+def _age_months(item: Slice) -> int | None:
+    """Whole months since the scan; None where no date stands in the header or it lies in the future."""
     for keyword in ("AcquisitionDate", "AcquisitionDateTime", "SeriesDate", "StudyDate"):
         try:
             scanned = datetime.strptime((item.said_text(keyword) or "")[:8], "%Y%m%d").date()
         except ValueError:
             continue
         days = (date.today() - scanned).days
-        return days if days >= 0 else None
+        return days // DAYS_PER_MONTH if days >= 0 else None
     return None

@@ -1,11 +1,11 @@
-"""Files and folders that are written whole or not at all."""
+"""Files and folders that are written whole or not at all, and never in the place of what is not ours."""
 
 import errno
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import SimpleITK as sitk
@@ -20,39 +20,53 @@ CANNOT_WRITE = "The result cannot be written there: choose a folder that exists 
 
 
 @contextmanager
-def whole(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+def whole(path: Path, replaceable: Callable[[Path], None] | None = None) -> Iterator[Path]:
     """Give a temporary path beside `path`, for a file or a folder, and rename it to `path` when the block succeeds.
 
-    On any exception, cancellation included, what was written is removed and an existing `path` stays as it was.
-    Raises `OutputError` `exists`, `cannot-write` or `disk-full`.
+    What exists under `path` is replaced only if `replaceable` is given and lets it pass; it raises to refuse. On any
+    exception, cancellation included, what was written is removed and what existed stays. Raises `OutputError`
+    `exists`, `cannot-write` or `disk-full`; an OSError of the block is the block's own (see `writing`).
     """
-    if path.exists() and not overwrite:
-        raise OutputError("exists", "A result of that name exists already: choose another name, or allow overwriting.")
-    try:
-        private = Path(tempfile.mkdtemp(prefix=f".{path.name[:80]}.partial-", dir=path.parent))
-    except OSError as error:
-        raise output_error(error, path.parent) from error
+    with writing(path.parent):
+        if path.exists() or path.is_symlink():
+            if replaceable is None:
+                raise OutputError(
+                    "exists", "A result of that name exists already: choose another name, or allow overwriting."
+                )
+            replaceable(path)
+        private = Path(tempfile.mkdtemp(prefix=".orbitalseg-", dir=path.parent))
     try:
         yield private / path.name
-        _swap(private, path)
-    except OSError as error:
-        raise output_error(error, path.parent) from error
+        with writing(path.parent):
+            _swap(private / path.name, path)
     finally:
         shutil.rmtree(private, ignore_errors=True)
 
 
-def _swap(private: Path, path: Path) -> None:
-    """Put private/NAME in the place of `path`; the old one is removed last, or put back if that fails."""
-    old = private / f"old-{path.name[:80]}"
-    if path.exists():
-        path.rename(old)
+def _swap(new: Path, path: Path) -> None:
+    """Put `new` in the place of `path`. Whatever happens, the old one stands there, or beside it, until then."""
+    if not path.exists():
+        new.rename(path)
+        return
+    old = Path(tempfile.mkdtemp(prefix=".orbitalseg-old-", dir=path.parent))
     try:
-        (private / path.name).rename(path)
-    except OSError:
-        if old.exists():
-            with suppress(OSError):
-                old.rename(path)
+        path.rename(old / path.name)
+        new.rename(path)
+    except BaseException:
+        if (old / path.name).exists():
+            (old / path.name).rename(path)
+        old.rmdir()
         raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Turn an OSError of writing into `folder` into an `OutputError` with its sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise output_error(error, folder) from error
 
 
 def output_error(error: Exception, folder: Path) -> OutputError:

@@ -58,7 +58,10 @@ def self_intersections(
     least one triangle is flagged.
     """
     wanted = np.arange(len(triangles)) if among is None else np.flatnonzero(_near(points, triangles, among))
-    wanted = wanted[~degenerate_triangles(points, triangles[wanted])]
+    degenerate = degenerate_triangles(points, triangles[wanted])
+    # Without a degenerate triangle the star of its vertices has a slit, and proves nothing.
+    wrong_vertices = np.union1d(wrong_vertices, triangles[wanted[degenerate]])
+    wanted = wanted[~degenerate]
     if len(wanted) == 0:
         return np.zeros((0, 2), np.int64)
     wanted = wanted[_curve_order(points[triangles[wanted, 0]].T)]

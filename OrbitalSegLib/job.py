@@ -1,6 +1,5 @@
 """A job as docs/contracts.md, section 7 defines it: what to do, on what, into which folder."""
 
-import math
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,9 @@ from OrbitalSegLib.region import Region
 from OrbitalSegLib.surface import Smoothing
 
 CONTRACT = 1
+
+LARGEST_NUMBER = 1e9
+"""Nothing in a job is larger; infinity and what is not a number are not smaller than it either."""
 
 TASKS = ("info", "segment", "surface", "phantom", "methods")
 SURFACES = ("cortical", "thin", "inferred")
@@ -44,7 +46,8 @@ def job_from(values: object) -> Job:
     if not isinstance(values, dict):
         raise JobError("invalid-job", "A job is one JSON object.")
     given = dict(values)
-    if given.pop("contract", None) != CONTRACT:
+    contract = given.pop("contract", None)
+    if type(contract) is not int or contract != CONTRACT:
         raise JobError("invalid-job", f"The job must say `contract`: {CONTRACT}; this version knows no other.")
     known = {item.name for item in fields(Job)}
     for name in given:
@@ -76,13 +79,22 @@ def _one_of(name: str, value: object, choices: tuple[str, ...]) -> str:
 
 
 def _text(name: str, value: object) -> str:
-    if not isinstance(value, str):
+    if not isinstance(value, str) or not _is_unicode(value):
         raise JobError("invalid-job", f"`{name}` must be text.")
     return value
 
 
+def _is_unicode(text: str) -> bool:
+    """Whether a text can be written; JSON can name halves of a character that cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _path(name: str, value: object) -> Path:
-    if not isinstance(value, str) or not value or "\0" in value:
+    if not isinstance(value, str) or not value or "\0" in value or not _is_unicode(value):
         raise JobError("invalid-job", f"`{name}` must be a path.")
     return Path(value)
 
@@ -94,9 +106,9 @@ def _flag(name: str, value: object) -> bool:
 
 
 def _number(name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise JobError("invalid-job", f"`{name}` must be a number.")
-    return float(value)
+    if not isinstance(value, bool) and isinstance(value, int | float) and abs(value) < LARGEST_NUMBER:
+        return float(value)
+    raise JobError("invalid-job", f"`{name}` must hold plain numbers.")
 
 
 def _optional_count(name: str, value: object) -> int | None:
@@ -131,7 +143,7 @@ def _postprocess(name: str, value: object) -> PostprocessingParameters | None:
 def _surfaces(name: str, value: object) -> tuple[str, ...]:
     if not isinstance(value, list):
         raise JobError("invalid-job", f"`{name}` must be a list of: {', '.join(SURFACES)}.")
-    return tuple(_one_of(name, item, SURFACES) for item in value)
+    return tuple(dict.fromkeys(_one_of(name, item, SURFACES) for item in value))
 
 
 def _optional_text(name: str, value: object) -> str | None:

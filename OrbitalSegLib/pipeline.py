@@ -1,6 +1,7 @@
 """The main job, walked in one direction: reading, preparing, segmenting, repairing, modelling, writing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,16 +11,16 @@ import SimpleITK as sitk
 
 from OrbitalSegLib import acquisition, reading
 from OrbitalSegLib.dicom import Series
-from OrbitalSegLib.errors import InputError, JobError
+from OrbitalSegLib.errors import InputError, JobError, OutputError
 from OrbitalSegLib.export.segmentation import read_segmentation, write_label_map, write_segmentation
 from OrbitalSegLib.export.stl import write_stl
-from OrbitalSegLib.files import safe_name, whole
+from OrbitalSegLib.files import safe_name, whole, writing
 from OrbitalSegLib.job import Job, method_of
 from OrbitalSegLib.methods.method import split_by_value
 from OrbitalSegLib.postprocessing import postprocess
 from OrbitalSegLib.preview import draw_preview
 from OrbitalSegLib.progress import Steps
-from OrbitalSegLib.record import Record
+from OrbitalSegLib.record import RECORD_FILE, Record, check_replaceable
 from OrbitalSegLib.region import MARGIN_MM, Region
 from OrbitalSegLib.scan import Scan
 from OrbitalSegLib.surface import SurfaceParameters, surface_of_mask
@@ -29,6 +30,7 @@ Outcome = tuple[list[str], dict[str, Any]]
 """The files written, and what a person wants to see first."""
 
 INFO_SHARES = {"reading": 2.0, "acquisition": 0.5}
+PHANTOM_SHARES = {"phantom": 1.0}
 SURFACE_SHARES = {"reading": 1.0, "modelling": 6.0, "writing": 1.0}
 SEGMENT_SHARES = {
     **INFO_SHARES,
@@ -43,7 +45,11 @@ SEGMENT_SHARES = {
 
 def info(job: Job, steps: Steps, record: Record, found: Callable[[list[Series]], None]) -> Outcome:
     """Read a scan and hold it against table A.1. `found` hears of the series before one is chosen."""
-    _read(job, steps, record, found)
+    scan = _read(job, steps, record, found)
+    try:
+        job.region.check_gaps(scan)
+    except InputError as gap:
+        record.warn("slice-gap", gap.text)
     return [], {key: record.entries[key] for key in ("acquisition", "conditions", "feasibility", "steps")}
 
 
@@ -51,14 +57,15 @@ def segment(job: Job, steps: Steps, record: Record) -> Outcome:
     """A CT in, a result folder out (docs/contracts.md, section 6). Raises `OrbitalSegError`."""
     method = method_of(job)
     parameters = method.make_parameters(job.parameters)
-    with whole(_output(job), overwrite=job.overwrite) as folder:
-        folder.mkdir()
+    if "inferred" in job.surfaces and not method.infers:
+        raise JobError("invalid-job", f"{method.title} gives no inferred wall: leave that surface out.")
+    with _result_folder(job) as folder:
         scan = _read(job, steps, record)
+        job.region.check_gaps(scan)
+        part = job.region.working_part(scan.image)
         with record.step("segmenting", {"method": method.name, **asdict(parameters)}) as measured:
-            job.region.check_gaps(scan.gaps, scan.image)
-            part = job.region.working_part(scan.image)
             masks = method.run(part, parameters, steps.step("segmenting"))
-            measured["bone_ml"] = _volume_ml(masks["bone"])
+            measured["bone_with_margin_ml"] = _volume_ml(masks["bone"])
         record.entries["region"] = _region_entry(job.region)
         masks["bone"] = _repair(masks["bone"], part, job, steps, record)
         masks = {name: job.region.cut(mask, scan.image) for name, mask in masks.items()}
@@ -93,8 +100,7 @@ def surface(job: Job, steps: Steps, record: Record) -> Outcome:
     """A segmentation in, edited by hand or not; a folder with its surface out."""
     assert job.input is not None
     name = safe_name(job.segment)
-    with whole(_output(job), overwrite=job.overwrite) as folder:
-        folder.mkdir()
+    with _result_folder(job) as folder:
         with record.step("reading", {"segment": name}) as measured:
             mask = read_segmentation(job.input, job.segment)
             measured["volume_ml"] = _volume_ml(mask)
@@ -110,9 +116,38 @@ def surface(job: Job, steps: Steps, record: Record) -> Outcome:
     return files, {"volume_ml": _volume_ml(mask), "surface": found}
 
 
-def _output(job: Job) -> Path:
+def phantom(job: Job, steps: Steps, record: Record) -> Outcome:
+    """A head CT by formula, as a DICOM series with its truth."""
+    from OrbitalSegLib.phantom import VARIANTS, write_phantom
+
+    if job.variant not in VARIANTS:
+        raise JobError("invalid-job", f"There is no phantom {job.variant}; there are: {', '.join(VARIANTS)}.")
+    variant = VARIANTS[job.variant]
+    with _result_folder(job) as folder:
+        with record.step("phantom", {"variant": job.variant}), writing(folder):
+            write_phantom(variant, folder, steps.step("phantom"))
+        files = _finish(record, folder)
+    return files, {"variant": job.variant, "description": variant.description}
+
+
+@contextmanager
+def _result_folder(job: Job) -> Iterator[Path]:
+    """An empty folder that becomes the job's output when the block succeeds."""
     assert job.output is not None
-    return job.output
+    if job.input is not None and _resolved(job.output) in (_resolved(job.input), *_resolved(job.input).parents):
+        raise OutputError("exists", "The output would replace the input: choose another name for it.")
+    with whole(job.output, check_replaceable if job.overwrite else None) as folder:
+        with writing(folder):
+            folder.mkdir()
+        yield folder
+
+
+def _resolved(path: Path) -> Path:
+    """Where a path leads; a name that no system takes leads nowhere else."""
+    try:
+        return path.resolve()
+    except OSError:
+        return path.absolute()
 
 
 def _read(job: Job, steps: Steps, record: Record, found: Callable[[list[Series]], None] = lambda _series: None) -> Scan:
@@ -123,7 +158,7 @@ def _read(job: Job, steps: Steps, record: Record, found: Callable[[list[Series]]
         measured.update(scan.measured)
     with record.step("acquisition"):
         record.add_scan(scan)
-        conditions, feasibility = acquisition.check(scan.acquisition, scan.image, job.region)
+        conditions, feasibility = acquisition.check(scan, job.region)
         record.add_conditions(conditions, feasibility)
         if feasibility.thin_walls != "feasible":
             record.warn("thin-walls", _verdict(record.entries["feasibility"]))
@@ -141,6 +176,7 @@ def _repair(bone: sitk.Image, part: sitk.Image, job: Job, steps: Steps, record: 
     with record.step("postprocessing", asdict(job.postprocess)) as measured:
         repaired, done = postprocess(bone, part, job.postprocess, steps.step("postprocessing"))
         measured["steps"] = done
+        measured["counted_in"] = "scan" if job.region.box_mm is None else "region and margin"
     for entry in done:
         if "warning" in entry:
             record.warn("wall-flakes", entry["warning"])
@@ -154,8 +190,6 @@ def _model(masks: Masks, job: Job, steps: Steps, record: Record) -> dict[str, An
     with record.step("modelling", {"smoothing": job.smoothing}) as measured:
         names = ("bone", *job.surfaces)
         for done, name in enumerate(names):
-            if name not in masks:
-                raise JobError("invalid-job", f"The method {job.method} gives no {name} wall: leave that surface out.")
             if _volume_ml(masks[name]) == 0:
                 record.warn("empty-surface", f"There is no {name} bone within these limits, so no surface of it.")
                 continue
@@ -174,10 +208,11 @@ def _write_surfaces(surfaces: dict[str, Any], folder: Path) -> None:
 
 def _finish(record: Record, folder: Path) -> list[str]:
     """Write log and record, and list every file."""
-    record.write_log(folder / "log.txt")
-    record.add_outputs(folder)
-    record.write(folder / "record.json")
-    return [output["file"] for output in record.entries["outputs"]] + ["record.json"]
+    with writing(folder):
+        record.write_log(folder / "log.txt")
+        record.add_outputs(folder)
+        record.write(folder)
+    return [output["file"] for output in record.entries["outputs"]] + [RECORD_FILE]
 
 
 def _volume_ml(mask: sitk.Image) -> float:

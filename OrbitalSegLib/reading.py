@@ -44,9 +44,11 @@ def read(
 
     Raises `InputError`; its codes are listed in docs/contracts.md, section 7.
     """
-    _must_exist(path)
+    must_exist(path)
     kind = volume_kind(path)
     if kind and not path.is_dir():
+        if series is not None:
+            raise InputError("unknown-series", "A volume file holds no series: leave the series out.")
         scan = read_volume(path, kind)
     else:
         with _listing(path, lambda fraction: progress(0.3 * fraction)) as found:
@@ -71,7 +73,7 @@ def _listing(path: Path, progress: Progress) -> Iterator[list[dicom.Series]]:
         yield dicom.list_series(path, progress)
 
 
-def _must_exist(path: Path) -> None:
+def must_exist(path: Path) -> None:
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError) as error:

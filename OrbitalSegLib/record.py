@@ -16,11 +16,43 @@ import pydicom
 import SimpleITK as sitk
 from vtkmodules.vtkCommonCore import vtkVersion
 
-from OrbitalSegLib import NOTICE, __version__
+from OrbitalSegLib import NOTICE, PRODUCT, __version__
 from OrbitalSegLib.acquisition import Condition, Feasibility
+from OrbitalSegLib.errors import OutputError
 from OrbitalSegLib.scan import Scan, grid_of, sha256_of
 
 RECORD_VERSION = 1
+RECORD_FILE = "record.json"
+
+
+def check_replaceable(folder: Path) -> None:
+    """Let a result pass that holds what its record says and nothing else; what a person made is never replaced.
+
+    Raises `OutputError` `exists`.
+    """
+    try:
+        entries = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
+        ours = entries["product"]["name"] == PRODUCT and entries["outputs"] == _listed(folder)
+    except (OSError, ValueError, KeyError, TypeError):
+        ours = False
+    if not ours:
+        raise OutputError(
+            "exists",
+            "What exists under that name is no result of OrbitalSeg, or was changed since: choose another name.",
+        )
+
+
+def _listed(folder: Path) -> list[dict[str, Any]]:
+    """Every file under a result folder but the record, with its size and hash."""
+    files = sorted(path for path in folder.rglob("*") if not path.is_dir())
+    listed = []
+    for path in files:
+        name = path.relative_to(folder).as_posix()
+        if name != RECORD_FILE:
+            content = path.read_bytes()
+            digest = hashlib.sha256(content).hexdigest()
+            listed.append({"file": name, "bytes": len(content), "sha256": digest})
+    return listed
 
 
 class Record:
@@ -30,7 +62,7 @@ class Record:
         self.warned = warned
         self.entries: dict[str, Any] = {
             "record": RECORD_VERSION,
-            "product": {"name": "OrbitalSeg", "version": __version__, "notice": NOTICE},
+            "product": {"name": PRODUCT, "version": __version__, "notice": NOTICE},
             "created": datetime.now().astimezone().isoformat(timespec="seconds"),
             "environment": {
                 "python": platform.python_version(),
@@ -74,13 +106,11 @@ class Record:
 
     def add_outputs(self, folder: Path) -> None:
         """List every file that is in the result folder now."""
-        for path in sorted(folder.iterdir()):
-            content = path.read_bytes()
-            digest = hashlib.sha256(content).hexdigest()
-            self.entries["outputs"].append({"file": path.name, "bytes": len(content), "sha256": digest})
+        self.entries["outputs"] = _listed(folder)
 
-    def write(self, path: Path) -> None:
-        path.write_text(json.dumps(self.entries, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    def write(self, folder: Path) -> None:
+        text = json.dumps(self.entries, indent=1, ensure_ascii=False) + "\n"
+        (folder / RECORD_FILE).write_text(text, encoding="utf-8")
 
     def write_log(self, path: Path) -> None:
         """The steps and warnings as lines for people."""

@@ -1,6 +1,5 @@
 """The part of the scan on which results are defined: a box in patient space, or the whole scan."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -8,7 +7,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from OrbitalSegLib.errors import InputError, JobError
-from OrbitalSegLib.scan import Gap
+from OrbitalSegLib.scan import Scan
 
 MARGIN_MM = 10.0
 """Every step works on the region and this much around it (docs/contracts.md, section 5)."""
@@ -68,20 +67,19 @@ class Region:
         label.CopyInformation(image)
         return label
 
-    def inside_scan(self, image: sitk.Image) -> bool:
-        """Whether the scan holds the whole box."""
+    def corners_mm(self, margin_mm: float = 0.0) -> np.ndarray | None:
+        """(8, 3): the corners of the box, LPS mm; None for the whole scan."""
         if self.box_mm is None:
-            return True
-        continuous = self._corners(image, 0.0)
-        half = 0.5
-        return bool(np.all(continuous >= -half) and np.all(continuous <= np.array(image.GetSize()) - half))
+            return None
+        box = np.array(self.box_mm).reshape(3, 2) + np.array([-margin_mm, margin_mm])
+        return np.array(list(product(*box)))
 
-    def check_gaps(self, gaps: Sequence[Gap], image: sitk.Image) -> None:
+    def check_gaps(self, scan: Scan) -> None:
         """Raises `InputError` `slice-gap` where slices are missing inside the region."""
-        normal = np.array(image.GetDirection()).reshape(3, 3)[:, 2]
-        for gap in gaps:
-            if self.box_mm is not None:
-                depths = np.array(list(product(*np.reshape(self.box_mm, (3, 2))))) @ normal
+        corners = self.corners_mm()
+        for gap in scan.gaps:
+            if corners is not None:
+                depths = corners @ scan.planes.normal
                 if depths.max() <= gap.start_mm or depths.min() >= gap.end_mm:
                     continue
             raise InputError(
@@ -91,13 +89,10 @@ class Region:
                 "get the complete series, or choose a region without this gap.",
             )
 
-    def _corners(self, image: sitk.Image, margin_mm: float) -> np.ndarray:
-        """(8, 3): the box's corners as continuous indices x y z of the image."""
-        box = np.array(self.box_mm).reshape(3, 2) + np.array([-margin_mm, margin_mm])
-        return np.array([image.TransformPhysicalPointToContinuousIndex(list(map(float, p))) for p in product(*box)])
-
     def _index_bounds(self, image: sitk.Image, margin_mm: float) -> tuple[np.ndarray, np.ndarray]:
-        corners = self._corners(image, margin_mm)
+        corners = self.corners_mm(margin_mm)
+        assert corners is not None
+        corners = np.array([image.TransformPhysicalPointToContinuousIndex(point.tolist()) for point in corners])
         size = np.array(image.GetSize())
         low = np.clip(np.floor(corners.min(axis=0)), 0, size - 1).astype(int)
         high = np.clip(np.ceil(corners.max(axis=0)) + 1, low + 1, size).astype(int)

@@ -9,6 +9,9 @@ import SimpleITK as sitk
 AIR_HU = -1024
 """The lowest value of a 12-bit CT [3532-2 7]; padding becomes this."""
 
+MINIMUM_SLICES = 4
+"""Fewer planes are no volume: a scout or a key image."""
+
 HIGHEST_HU = 32_767
 """The highest value that is kept; extended scales reach 31,743 HU (metal)."""
 
@@ -39,8 +42,86 @@ class Acquisition:
     contrast_agent: bool | None = None
     tilt_degrees: float = 0.0
     """Gantry tilt as the slices' positions show it: angle of the stacking direction to the slice normal."""
-    age_days: int | None = None
-    """Days from the scan to the day of reading."""
+    age_months: int | None = None
+    """Months from the scan to the day of reading: whole ones, since days would give the date of the scan away."""
+
+
+@dataclass(frozen=True)
+class Planes:
+    """Where the slices of a stack lie, sorted along their normal."""
+
+    positions_mm: np.ndarray
+    """(n, 3): centre of the first voxel of each slice, LPS."""
+    row_direction: np.ndarray
+    column_direction: np.ndarray
+    """Unit vectors along which the column index and the row index grow."""
+    pixel_mm: tuple[float, float]
+    """Distance along the row direction and along the column direction."""
+    matrix: tuple[int, int]
+    """Rows, columns."""
+
+    @classmethod
+    def of(cls, image: sitk.Image) -> "Planes":
+        """The slices of an image."""
+        axes = np.array(image.GetDirection()).reshape(3, 3)
+        depths = np.arange(image.GetSize()[2])[:, None] * image.GetSpacing()[2]
+        columns, rows, _ = image.GetSize()
+        return cls(
+            np.array(image.GetOrigin()) + depths * axes[:, 2],
+            axes[:, 0],
+            axes[:, 1],
+            image.GetSpacing()[:2],
+            (rows, columns),
+        )
+
+    @property
+    def normal(self) -> np.ndarray:
+        across = np.cross(self.row_direction, self.column_direction)
+        return (
+            across
+            if len(self.positions_mm) < 2 or across @ (self.positions_mm[-1] - self.positions_mm[0]) > 0
+            else -across
+        )
+
+    @property
+    def depths_mm(self) -> np.ndarray:
+        """(n,): distance of each slice along the normal from the first."""
+        return (self.positions_mm - self.positions_mm[0]) @ self.normal
+
+    @property
+    def shifts_mm(self) -> np.ndarray:
+        """(n, 2): in-plane offset of each slice from the first, along rows and columns."""
+        axes = np.stack([self.row_direction, self.column_direction], axis=1)
+        return (self.positions_mm - self.positions_mm[0]) @ axes
+
+    @property
+    def tilt_degrees(self) -> float:
+        """Angle between the stacking direction and the slice normal; 0 for an untilted gantry."""
+        step = self.positions_mm[-1] - self.positions_mm[0]
+        across = float(np.linalg.norm(step - (step @ self.normal) * self.normal))
+        return float(np.degrees(np.arctan2(across, step @ self.normal)))
+
+    def hold(self, points_mm: np.ndarray) -> bool:
+        """Whether points (n, 3) all lie between scanned voxels, not in what resampling filled with air."""
+        relative = points_mm - self.positions_mm[0]
+        depths, half = self.depths_mm, float(np.median(np.diff(self.depths_mm))) / 2
+        depth = relative @ self.normal
+        inside = (depth >= depths[0] - half) & (depth <= depths[-1] + half)
+        axes = (self.row_direction, self.column_direction)
+        for axis, (direction, pixel, count) in enumerate(zip(axes, self.pixel_mm, self.matrix[::-1], strict=True)):
+            place = (relative @ direction - np.interp(depth, depths, self.shifts_mm[:, axis])) / pixel
+            inside &= (place >= -0.5) & (place <= count - 0.5)
+        return bool(inside.all())
+
+    def largest_distance_mm(self, points_mm: np.ndarray | None = None) -> float:
+        """The largest distance of neighbouring slices, between the depths of points (n, 3) if given."""
+        depths = self.depths_mm
+        distances = np.diff(depths)
+        if points_mm is not None:
+            places = (points_mm - self.positions_mm[0]) @ self.normal
+            touched = (depths[1:] > places.min()) & (depths[:-1] < places.max())
+            distances = distances[touched] if touched.any() else distances
+        return round(float(distances.max()), 4)
 
 
 @dataclass(frozen=True)
@@ -61,6 +142,8 @@ class Scan:
     image: sitk.Image
     """HU, signed 16 bits or float, three dimensions, LPS mm."""
     acquisition: Acquisition
+    planes: Planes
+    """Where its slices lay before they were put on the scan grid."""
     kind: str
     """`dicom`, `nrrd`, `nifti` or `meta`."""
     measured: dict[str, object] = field(default_factory=dict)

@@ -1,13 +1,11 @@
 """A stack of parallel slices at any positions -> one image on a regular, orthogonal grid."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import SimpleITK as sitk
 
 from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.progress import Progress, silent
-from OrbitalSegLib.scan import AIR_HU, Gap
+from OrbitalSegLib.scan import AIR_HU, Gap, Planes
 
 POSITION_TOLERANCE_MM = 0.05
 """How far a slice may lie from the regular grid before the stack is resampled: a tenth of a fine voxel, and the
@@ -25,41 +23,6 @@ FINEST_SHARE = 0.25
 
 GRID_LIMIT = 1 << 31
 """Voxels of the largest scan grid: 4 GiB of HU, four times a whole body at 512 x 512."""
-
-
-@dataclass(frozen=True)
-class Planes:
-    """Where the slices of a stack lie, sorted along their normal."""
-
-    positions_mm: np.ndarray
-    """(n, 3): centre of the first voxel of each slice, LPS."""
-    row_direction: np.ndarray
-    column_direction: np.ndarray
-    """Unit vectors along which the column index and the row index grow."""
-    pixel_mm: tuple[float, float]
-    """Distance along the row direction and along the column direction."""
-
-    @property
-    def normal(self) -> np.ndarray:
-        return np.cross(self.row_direction, self.column_direction)
-
-    @property
-    def depths_mm(self) -> np.ndarray:
-        """(n,): distance of each slice along the normal from the first."""
-        return (self.positions_mm - self.positions_mm[0]) @ self.normal
-
-    @property
-    def shifts_mm(self) -> np.ndarray:
-        """(n, 2): in-plane offset of each slice from the first, along rows and columns."""
-        axes = np.stack([self.row_direction, self.column_direction], axis=1)
-        return (self.positions_mm - self.positions_mm[0]) @ axes
-
-    @property
-    def tilt_degrees(self) -> float:
-        """Angle between the stacking direction and the slice normal; 0 for an untilted gantry."""
-        step = self.positions_mm[-1] - self.positions_mm[0]
-        across = float(np.linalg.norm(step - (step @ self.normal) * self.normal))
-        return float(np.degrees(np.arctan2(across, step @ self.normal)))
 
 
 def is_regular(planes: Planes) -> bool:

@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from OrbitalSegLib.dicom import MINIMUM_SLICES
 from OrbitalSegLib.errors import InputError
-from OrbitalSegLib.scan import AIR_HU, HIGHEST_HU, Acquisition, Scan
+from OrbitalSegLib.scan import AIR_HU, HIGHEST_HU, MINIMUM_SLICES, Acquisition, Planes, Scan
 from OrbitalSegLib.stack import GRID_LIMIT
 
 VOLUME_KINDS = {".nrrd": "nrrd", ".nhdr": "nrrd", ".nii": "nifti", ".nii.gz": "nifti", ".mha": "meta", ".mhd": "meta"}
@@ -70,6 +69,7 @@ def read_volume(path: Path, kind: str) -> Scan:
             pixel_mm=max(spacing[:2]),
             slice_distance_mm=spacing[2],
         ),
+        planes=Planes.of(image),
         kind=kind,
         measured={"slices": image.GetSize()[2], "resampled": False},
         warnings=_orientation_warning(reader, kind),
@@ -130,7 +130,7 @@ def _in_hu(image: sitk.Image) -> sitk.Image:
     """Signed 16 bits where the values are whole, else float; everything below air is air."""
     voxels = sitk.GetArrayFromImage(image)
     if voxels.dtype.kind == "f":
-        voxels = np.nan_to_num(voxels, nan=AIR_HU, posinf=AIR_HU, neginf=AIR_HU)
+        voxels = np.nan_to_num(voxels, nan=AIR_HU, posinf=HIGHEST_HU, neginf=AIR_HU)
         whole = bool(np.all(voxels == np.rint(voxels))) and float(np.abs(voxels).max(initial=0)) <= HIGHEST_HU
     else:
         whole = True

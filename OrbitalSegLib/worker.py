@@ -104,15 +104,9 @@ def _surface(job: Any, emit: Emit) -> Any:
 
 
 def _phantom(job: Any, emit: Emit) -> Any:
-    from OrbitalSegLib.files import whole
-    from OrbitalSegLib.phantom import VARIANTS, write_phantom
+    from OrbitalSegLib import pipeline
 
-    if job.variant not in VARIANTS:
-        raise JobError("invalid-job", f"There is no phantom {job.variant}; there are: {', '.join(VARIANTS)}.")
-    with whole(job.output, overwrite=job.overwrite) as folder:
-        folder.mkdir()
-        write_phantom(VARIANTS[job.variant], folder, _steps({"phantom": 1.0}, emit).step("phantom"))
-    return ["series", "truth"], {"variant": job.variant, "description": VARIANTS[job.variant].description}
+    return pipeline.phantom(job, _steps(pipeline.PHANTOM_SHARES, emit), _record(emit))
 
 
 def _methods(_job: Any, _emit: Emit) -> Any:
@@ -146,10 +140,10 @@ def interrupt_once() -> None:
 
 
 def writer(stream: TextIO) -> Emit:
-    """Writes lines of JSON to a stream, flushed."""
+    """Writes lines of JSON to a stream, flushed; ASCII alone, so that no stream's encoding can refuse them."""
 
     def emit(line: dict[str, Any]) -> None:
-        stream.write(json.dumps(line, ensure_ascii=False) + "\n")
+        stream.write(json.dumps(line) + "\n")
         stream.flush()
 
     return emit
@@ -158,7 +152,6 @@ def writer(stream: TextIO) -> Emit:
 def main(arguments: list[str]) -> int:
     """Read the job named on the command line, do it, return the exit code."""
     interrupt_once()
-    sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
     emit = writer(sys.stdout)
     try:
         values = _read_job(arguments)

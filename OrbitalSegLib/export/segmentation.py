@@ -11,6 +11,7 @@ import SimpleITK as sitk
 
 from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.files import output_error, write_image
+from OrbitalSegLib.reading import must_exist
 from OrbitalSegLib.volumes import open_volume
 
 
@@ -82,8 +83,9 @@ def read_segmentation(path: Path, segment: str = "bone") -> sitk.Image:
     capitals or not. In a plain label map (NRRD, NIfTI, MHA) every value but 0 is the mask and `segment` means nothing.
     Raises `InputError` `no-such-input`, `unreadable` or `not-a-segmentation`.
     """
-    if not path.is_file():
-        raise InputError("no-such-input", "There is no file at that place: choose the segmentation's file.")
+    must_exist(path)
+    if path.is_dir():
+        raise InputError("not-a-segmentation", "This is a folder, not a segmentation: choose the segmentation's file.")
     image, _ = open_volume(path)
     if image.GetDimension() != 3:
         raise _not_a_segmentation("it is not a volume of three dimensions")

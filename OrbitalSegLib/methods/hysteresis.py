@@ -8,15 +8,16 @@ import SimpleITK as sitk
 from OrbitalSegLib.errors import JobError
 from OrbitalSegLib.methods.method import Method, parameter
 from OrbitalSegLib.progress import Progress
+from OrbitalSegLib.scan import AIR_HU, HIGHEST_HU
 
 
 @dataclass(frozen=True)
 class HysteresisParameters:
     """Bone is what lies above `lower_hu` and hangs together with something above `seed_hu`."""
 
-    seed_hu: float = parameter(300.0, "Seeds above", "HU", -1024.0, 32_767.0)  # certainly cortical [3532-2 8.2]
+    seed_hu: float = parameter(300.0, "Seeds above", "HU", AIR_HU, HIGHEST_HU)  # certainly cortical [3532-2 8.2]
     # Ours: halfway between soft tissue (up to 100 HU) and the limit of cortical bone (200 HU) [3532-2 B, D.3].
-    lower_hu: float = parameter(150.0, "Grown down to", "HU", -1024.0, 32_767.0)
+    lower_hu: float = parameter(150.0, "Grown down to", "HU", AIR_HU, HIGHEST_HU)
 
     def __post_init__(self) -> None:
         if self.lower_hu > self.seed_hu:

@@ -31,6 +31,8 @@ class Method:
     parameters: type
     """A frozen dataclass; each field made by `parameter`."""
     run: Callable[[sitk.Image, Any, Progress], dict[str, sitk.Image]]
+    infers: bool = False
+    """Whether it gives the class `inferred`."""
 
     def describe(self) -> list[dict[str, Any]]:
         """The parameters for a panel or a help text: name, title, unit, default, minimum, maximum."""

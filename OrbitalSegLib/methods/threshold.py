@@ -7,16 +7,15 @@ import SimpleITK as sitk
 from OrbitalSegLib.errors import JobError
 from OrbitalSegLib.methods.method import Method, parameter
 from OrbitalSegLib.progress import Progress
-
-HIGHEST_HU = 32_767.0
+from OrbitalSegLib.scan import AIR_HU, HIGHEST_HU
 
 
 @dataclass(frozen=True)
 class ThresholdParameters:
     """Bone is above `lower_hu` and up to `upper_hu`."""
 
-    lower_hu: float = parameter(300.0, "Lower limit", "HU", -1024.0, HIGHEST_HU)  # [3532-2 D.4]
-    upper_hu: float = parameter(HIGHEST_HU, "Upper limit", "HU", -1024.0, HIGHEST_HU)  # no limit: metal is kept
+    lower_hu: float = parameter(300.0, "Lower limit", "HU", AIR_HU, HIGHEST_HU)  # [3532-2 D.4]
+    upper_hu: float = parameter(HIGHEST_HU, "Upper limit", "HU", AIR_HU, HIGHEST_HU)  # no limit: metal is kept
 
     def __post_init__(self) -> None:
         if self.lower_hu >= self.upper_hu:

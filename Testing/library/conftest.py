@@ -6,6 +6,12 @@ from typing import Any
 
 import pytest
 from dicom_series import ct_slices, save
+from hypothesis import settings
+
+# The same examples in every run: a change is judged by what it changed. `--hypothesis-profile=search` looks for more.
+settings.register_profile("same", derandomize=True)
+settings.register_profile("search", derandomize=False)
+settings.load_profile("same")
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ import pytest
 import SimpleITK as sitk
 from typer.testing import CliRunner
 
-from OrbitalSegLib import __version__, phantom
+from OrbitalSegLib import __version__
 from OrbitalSegLib.cli import app
-from OrbitalSegLib.phantom import VARIANTS, Scanner, scan, write_series
+from OrbitalSegLib.phantom import VARIANTS, Scanner, scan, truth, write_series
 
 
 @pytest.fixture(autouse=True)
@@ -96,13 +96,21 @@ def test_info_lists_the_series_of_a_folder(tmp_path):
 def test_phantom_writes_a_series_and_its_truth(tmp_path, monkeypatch):
     coarse = replace(VARIANTS["small"], scanner=Scanner(matrix=48, pixel_mm=2.5, spacing_mm=4.0))
     monkeypatch.setitem(VARIANTS, "coarse", coarse)
-    monkeypatch.setattr(phantom, "write_truth", lambda _anatomy, folder, progress: progress(float(folder.is_dir())))
+    monkeypatch.setattr(truth, "ORBITS_MM", ((24.0, 36.0), (0.0, 10.0), (-20.0, -10.0)))  # a piece of the left floor
     done = orbitalseg("phantom", tmp_path / "head", "--variant", "coarse")
     assert done.exit_code == 0, done.stderr
     assert coarse.description in done.stdout
-    assert sorted(path.name for path in (tmp_path / "head").iterdir()) == ["series", "truth"]
-    assert len(list((tmp_path / "head" / "series").iterdir())) == 17
+    written = {path.relative_to(tmp_path / "head").as_posix() for path in (tmp_path / "head").rglob("*.*")}
+    assert len([name for name in written if name.startswith("series/")]) == 22
+    assert {name for name in written if not name.startswith("series/")} == {
+        *("truth/bone.nrrd", "truth/bone-surface.vtp", "truth/wall-midsurfaces.vtp", "truth/truth.json"),
+        *("record.json", "log.txt"),
+    }
+    bone = sitk.ReadImage(str(tmp_path / "head" / "truth" / "bone.nrrd"))
+    assert max(bone.GetSpacing()) <= 0.2
+    assert 0 < sitk.GetArrayFromImage(bone).mean() < 0.5
     assert orbitalseg("phantom", tmp_path / "head", "--variant", "coarse").exit_code == 4
+    assert orbitalseg("phantom", tmp_path / "head", "--variant", "coarse", "--force").exit_code == 0
 
 
 def test_methods_lists_the_table():

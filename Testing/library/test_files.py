@@ -8,15 +8,19 @@ import pytest
 import SimpleITK as sitk
 
 from OrbitalSegLib.errors import OutputError
-from OrbitalSegLib.files import output_error, safe_name, whole, write_image
+from OrbitalSegLib.files import output_error, safe_name, whole, write_image, writing
 
 
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
+def replace_anything(_path: Path) -> None:
+    """Refuse nothing."""
+
+
 def break_off(target: Path, error: type[BaseException]) -> None:
-    with whole(target, overwrite=True) as folder:
+    with whole(target, replace_anything) as folder:
         folder.mkdir()
         (folder / "part").write_text("half")
         raise error
@@ -49,7 +53,7 @@ def test_an_existing_result_is_refused_and_untouched(tmp_path):
 def test_overwriting_replaces_a_whole_folder(tmp_path):
     (tmp_path / "result").mkdir()
     (tmp_path / "result" / "old").write_text("old")
-    with whole(tmp_path / "result", overwrite=True) as folder:
+    with whole(tmp_path / "result", replace_anything) as folder:
         folder.mkdir()
         (folder / "new").write_text("new")
         assert names(tmp_path / "result") == ["old"]
@@ -67,7 +71,7 @@ def test_a_failed_overwriting_keeps_the_old_result(tmp_path):
 
 def test_the_old_result_comes_back_when_renaming_fails(tmp_path):
     (tmp_path / "a.txt").write_text("old")
-    with pytest.raises(OutputError) as caught, whole(tmp_path / "a.txt", overwrite=True):
+    with pytest.raises(OutputError) as caught, whole(tmp_path / "a.txt", replace_anything):
         pass  # nothing was written, so there is nothing to rename
     assert caught.value.code == "cannot-write"
     assert (tmp_path / "a.txt").read_text() == "old"
@@ -88,11 +92,67 @@ def test_a_file_in_the_place_of_the_folder_is_a_clear_error(tmp_path):
     assert caught.value.code == "cannot-write"
 
 
-def test_a_full_disk_is_called_full(tmp_path):
-    with pytest.raises(OutputError) as caught, whole(tmp_path / "a.txt"):
-        raise OSError(errno.ENOSPC, "No space left on device")
-    assert caught.value.code == "disk-full"
-    assert names(tmp_path) == []
+def test_a_result_that_may_not_be_replaced_stays(tmp_path):
+    def refuse(_path: Path) -> None:
+        raise OutputError("exists", "No.")
+
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(OutputError), whole(tmp_path / "mine", refuse):
+        pytest.fail("the block must not run")
+    assert names(tmp_path) == ["mine"]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, PermissionError])
+@pytest.mark.parametrize("fails_at", [1, 2])
+def test_the_old_result_survives_whatever_stops_the_exchange(tmp_path, monkeypatch, error, fails_at):
+    (tmp_path / "a.txt").write_text("old")
+    rename, calls = Path.rename, []
+
+    def fail_once(self: Path, target: Path) -> Path:
+        calls.append(target)
+        if len(calls) == fails_at:
+            raise error
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", fail_once)
+    with pytest.raises((KeyboardInterrupt, OutputError)):
+        write(tmp_path / "a.txt", "new")
+    assert (tmp_path / "a.txt").read_text() == "old"
+    assert names(tmp_path) == ["a.txt"]
+
+
+def test_the_old_result_is_not_lost_when_it_cannot_even_be_put_back(tmp_path, monkeypatch):
+    (tmp_path / "a.txt").write_text("old")
+    rename, calls = Path.rename, []
+
+    def fail_after_the_first(self: Path, target: Path) -> Path:
+        calls.append(target)
+        if len(calls) > 1:
+            raise PermissionError
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", fail_after_the_first)
+    with pytest.raises(OutputError):
+        write(tmp_path / "a.txt", "new")
+    assert [path.read_text() for path in tmp_path.rglob("a.txt")] == ["old"]
+
+
+def write(path: Path, text: str) -> None:
+    with whole(path, replace_anything) as target:
+        target.write_text(text)
+
+
+@pytest.mark.parametrize(("number", "code"), [(errno.ENOSPC, "disk-full"), (errno.EACCES, "cannot-write")])
+def test_a_writers_error_gets_its_sentence(tmp_path, number, code):
+    with pytest.raises(OutputError) as caught, writing(tmp_path):
+        raise OSError(number, "no")
+    assert caught.value.code == code
+
+
+def test_a_name_that_no_system_takes_is_a_clear_error(tmp_path):
+    with pytest.raises(OutputError) as caught, whole(tmp_path / ("x" * 300)):
+        pytest.fail("the block must not run")
+    assert caught.value.code == "cannot-write"
 
 
 @pytest.mark.parametrize(("free", "code"), [(0, "disk-full"), (1 << 40, "cannot-write")])

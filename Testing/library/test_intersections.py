@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import trimesh
 from exact import exact_pair_intersects
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from OrbitalSegLib.intersections import self_intersections
@@ -62,6 +62,7 @@ soups = st.integers(4, 9).flatmap(
 
 
 @settings(max_examples=300, deadline=None)
+@example(([(0, 0, 0), (0, 0, 0), (0, 0, 1), (0, 1, 0), (1, 1, 0)], [[0, 3, 1], [0, 4, 3], [1, 3, 2], [2, 3, 4]]))
 @given(soups)
 def test_soups_on_a_coarse_grid_give_the_exact_pairs(soup):
     """Integers make touching, overlapping in one plane and sharing vertices the rule, not the exception."""

@@ -13,7 +13,7 @@ from dicom_series import SHAPE, ct_slices, enhanced, head, save
 
 from OrbitalSegLib import reading
 from OrbitalSegLib.errors import InputError
-from OrbitalSegLib.scan import AIR_HU, grid_of, sha256_of
+from OrbitalSegLib.scan import AIR_HU, HIGHEST_HU, grid_of, sha256_of
 
 
 def volume(voxels: np.ndarray | None = None) -> sitk.Image:
@@ -79,12 +79,12 @@ def test_broken_values_stay_float(tmp_path):
     assert sitk.GetArrayFromImage(image) == pytest.approx(np.maximum(head() + 0.25, AIR_HU))
 
 
-def test_what_is_no_number_or_below_air_is_air_and_nothing_is_clipped_above(tmp_path):
+def test_what_is_no_number_or_below_air_is_air(tmp_path):
     voxels = head().astype(np.float32)
     voxels[0, 0, :4] = [np.nan, np.inf, -np.inf, -3024]
     voxels[0, 1, 0] = 20000
     result = sitk.GetArrayFromImage(reading.read(written(volume(voxels), tmp_path / "ct.nrrd")).image)
-    assert result[0, 0, :4].tolist() == [AIR_HU] * 4
+    assert result[0, 0, :4].tolist() == [AIR_HU, HIGHEST_HU, AIR_HU, AIR_HU]
     assert result[0, 1, 0] == 20000
 
 

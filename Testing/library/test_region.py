@@ -1,12 +1,15 @@
 """A region is a box in patient space; results are defined on it plus a margin."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
 
 from OrbitalSegLib.errors import InputError, JobError
+from OrbitalSegLib.phantom import VARIANTS
 from OrbitalSegLib.region import MARGIN_MM, Region
-from OrbitalSegLib.scan import Gap
+from OrbitalSegLib.scan import Acquisition, Gap, Planes, Scan
 
 TURNED = [0.0, -1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0]
 
@@ -61,7 +64,6 @@ def test_the_whole_scan_is_a_region_without_a_box():
     assert Region().working_part(image) is image
     assert Region().cut(image, image) is image
     assert sitk.GetArrayFromImage(Region().within(image)).all()
-    assert Region().inside_scan(image)
 
 
 def test_a_box_beside_the_scan_is_refused():
@@ -79,17 +81,32 @@ def test_a_box_that_is_none_is_refused(box):
     assert caught.value.code == "invalid-job"
 
 
-def test_inside_scan_tells_a_box_that_the_scan_cuts_off():
-    assert Region((-5.0, 5.0, 30.0, 40.0, 10.0, 20.0)).inside_scan(grid())
-    assert not Region((-15.0, 5.0, 30.0, 40.0, 10.0, 20.0)).inside_scan(grid())
+def test_planes_hold_what_was_scanned():
+    planes = Planes.of(grid())
+    assert planes.hold(Region((-5.0, 5.0, 30.0, 40.0, 10.0, 20.0)).corners_mm())
+    assert not planes.hold(Region((-15.0, 5.0, 30.0, 40.0, 10.0, 20.0)).corners_mm())
+
+
+def test_planes_of_a_tilted_stack_do_not_hold_what_resampling_filled():
+    scanner = replace(VARIANTS["tilt-plus-20"].scanner, matrix=64, pixel_mm=2.0, spacing_mm=6.0)
+    slices = scanner.grid()
+    planes = Planes(slices.origins, slices.row, slices.column, (2.0, 2.0), (64, 64))
+    for index in (0, len(slices.origins) - 1):
+        corner = slices.origins[index]
+        for rows, columns in ((0, 0), (0, 63), (63, 0), (63, 63)):
+            assert planes.hold((corner + 2.0 * (rows * slices.column + columns * slices.row))[None])
+        assert not planes.hold((corner - 4.0 * slices.column)[None])
+        assert not planes.hold((corner + 132.0 * slices.column)[None])
 
 
 def test_a_gap_counts_only_inside_the_region():
     gap = Gap("slice 7", "slice 8", start_mm=20.0, end_mm=26.0, local_distance_mm=1.5)
+    image = grid()
+    scan = Scan(image, Acquisition("DICOM", (50, 60), 1.0, 1.5), Planes.of(image), kind="dicom", gaps=(gap,))
     for region in (Region(), Region((-5.0, 5.0, 30.0, 40.0, 24.0, 40.0))):
         with pytest.raises(InputError) as caught:
-            region.check_gaps([gap], grid())
+            region.check_gaps(scan)
         assert caught.value.code == "slice-gap"
         assert "slice 7 and slice 8" in caught.value.text
         assert "6.0 mm" in caught.value.text
-    Region((-5.0, 5.0, 30.0, 40.0, 26.5, 40.0)).check_gaps([gap], grid())
+    Region((-5.0, 5.0, 30.0, 40.0, 26.5, 40.0)).check_gaps(scan)

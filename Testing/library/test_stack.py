@@ -9,11 +9,12 @@ from scipy import ndimage
 
 from OrbitalSegLib import stack
 from OrbitalSegLib.errors import InputError
-from OrbitalSegLib.scan import AIR_HU
-from OrbitalSegLib.stack import Planes, find_gaps, is_regular, to_image, without_duplicates
+from OrbitalSegLib.scan import AIR_HU, Planes
+from OrbitalSegLib.stack import find_gaps, is_regular, to_image, without_duplicates
 
 PIXEL_MM = (0.6, 0.5)
 """Along rows and along columns, unlike on purpose."""
+MATRIX = (44, 36)
 
 
 def planes(depths, tilt_degrees=0.0, row=(1.0, 0.0, 0.0), column=(0.0, 1.0, 0.0), start=(-10.0, -8.0, 30.0)) -> Planes:
@@ -21,7 +22,7 @@ def planes(depths, tilt_degrees=0.0, row=(1.0, 0.0, 0.0), column=(0.0, 1.0, 0.0)
     row, column = np.array(row), np.array(column)
     normal = np.cross(row, column)
     depths = np.array(depths, float)[:, None]
-    return Planes(start + depths * (normal + np.tan(np.radians(tilt_degrees)) * column), row, column, PIXEL_MM)
+    return Planes(start + depths * (normal + np.tan(np.radians(tilt_degrees)) * column), row, column, PIXEL_MM, MATRIX)
 
 
 def rotated(degrees: float) -> tuple[np.ndarray, np.ndarray]:
@@ -35,7 +36,7 @@ def names(count: int) -> list[str]:
     return [f"slice {index + 1}" for index in range(count)]
 
 
-def rod_voxels(where: Planes, start, end, shape=(44, 36), radius_mm=1.6) -> np.ndarray:
+def rod_voxels(where: Planes, start, end, shape=MATRIX, radius_mm=1.6) -> np.ndarray:
     """Slices of a bright rod from `start` to `end` in patient mm, each drawn where its plane cuts the rod."""
     start, end = np.array(start), np.array(end)
     voxels = np.empty((len(where.positions_mm), *shape), np.int16)
