@@ -83,6 +83,13 @@ def segment(
     ] = None,
     series: SeriesOption = None,
     region: RegionOption = "whole",
+    minimum_object_ml: Annotated[
+        float | None, typer.Option(help="Drop objects smaller than this; 0 keeps all.", show_default="0.1")
+    ] = None,
+    keep_largest: Annotated[int | None, typer.Option(help="Keep only so many of the largest objects.")] = None,
+    thin_touches_cortical: Annotated[
+        bool, typer.Option("--thin-touches-cortical", help="Keep thin bone only where it touches cortical bone.")
+    ] = False,
     postprocess: Annotated[
         Postprocess, typer.Option(help="Fill objects and drop small ones, or nothing.")
     ] = Postprocess.standard,
@@ -106,8 +113,13 @@ def segment(
         "smoothing": smoothing.value,
         "surfaces": surface or [],
     }
-    if postprocess is Postprocess.none:
-        job["postprocess"] = "none"
+    repair = {"minimum_object_ml": minimum_object_ml, "keep_largest": keep_largest}
+    job["postprocess"] = (
+        "none"
+        if postprocess is Postprocess.none
+        else {name: value for name, value in repair.items() if value is not None}
+        | {"thin_touches_cortical": thin_touches_cortical}
+    )
     summary = _run(job, progress)
     if progress is not ProgressStyle.json:
         volumes = ", ".join(f"{name} {ml:.1f} ml" for name, ml in summary["volumes_ml"].items())

@@ -155,6 +155,7 @@ _POSTPROCESS_READERS: dict[str, Any] = {
     "fill_maximum_ml": _number,
     "minimum_object_ml": _number,
     "keep_largest": _optional_count,
+    "thin_touches_cortical": _flag,
 }
 
 _READERS: dict[str, Any] = {

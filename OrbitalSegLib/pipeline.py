@@ -17,7 +17,7 @@ from OrbitalSegLib.export.stl import write_stl
 from OrbitalSegLib.files import safe_name, whole, writing
 from OrbitalSegLib.job import Job, method_of
 from OrbitalSegLib.methods.method import split_by_value
-from OrbitalSegLib.postprocessing import postprocess
+from OrbitalSegLib.postprocessing import keep_touching, postprocess
 from OrbitalSegLib.preview import draw_preview
 from OrbitalSegLib.progress import Steps
 from OrbitalSegLib.record import RECORD_FILE, Record, check_replaceable
@@ -175,6 +175,11 @@ def _repair(bone: sitk.Image, part: sitk.Image, job: Job, steps: Steps, record: 
         return bone
     with record.step("postprocessing", asdict(job.postprocess)) as measured:
         repaired, done = postprocess(bone, part, job.postprocess, steps.step("postprocessing"))
+        if job.postprocess.thin_touches_cortical:
+            classes = split_by_value(part, repaired)
+            thin, step = keep_touching(classes["thin"], classes["cortical"])
+            repaired = sitk.Or(classes["cortical"], thin)
+            done.append(step)
         measured["steps"] = done
         measured["counted_in"] = "scan" if job.region.box_mm is None else "region and margin"
     for entry in done:

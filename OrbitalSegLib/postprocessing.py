@@ -49,6 +49,9 @@ class PostprocessingParameters:
     """How many of the largest objects (26-connected) are kept; None keeps them all. [Ekman] keeps 1 for orbital bone,
     which thresholds cannot afford: their walls lie in pieces."""
 
+    thin_touches_cortical: bool = False
+    """Whether thin bone is kept only where it touches cortical bone [Ekman: optionally a class must touch another]."""
+
     def __post_init__(self) -> None:
         if self.fill_maximum_ml < 0 or self.minimum_object_ml < 0:
             raise JobError("invalid-job", "A volume of post-processing is negative: give millilitres, 0 or more.")

@@ -59,6 +59,10 @@ def test_segment_writes_a_result_and_says_what_it_is(ct, tmp_path):
     again = orbitalseg("segment", ct, "-o", tmp_path / "result")
     assert again.exit_code == 4
     assert "exists already" in again.stderr
+    forced = orbitalseg("segment", ct, "-o", tmp_path / "result", "--force", "--keep-largest", 1)
+    assert forced.exit_code == 0
+    repair = json.loads((tmp_path / "result" / "record.json").read_text())["steps"][3]
+    assert (repair["step"], repair["parameters"]["keep_largest"]) == ("postprocessing", 1)
     forced = orbitalseg("segment", ct, "-o", tmp_path / "result", "--force", "--postprocess", "none")
     assert forced.exit_code == 0
     steps = [entry["step"] for entry in json.loads((tmp_path / "result" / "record.json").read_text())["steps"]]

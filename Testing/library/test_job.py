@@ -20,7 +20,11 @@ def test_every_key_of_a_job_is_understood():
     job = job_from(
         SEGMENT
         | {"overwrite": True, "series": "3", "region": [0, 1, 2, 3, 4, 5.5], "method": "hysteresis"}
-        | {"parameters": {"seed_hu": 400}, "postprocess": {"minimum_object_ml": 0.2}, "smoothing": "none"}
+        | {
+            "parameters": {"seed_hu": 400},
+            "postprocess": {"minimum_object_ml": 0.2, "keep_largest": 2},
+            "smoothing": "none",
+        }
         | {"surfaces": ["cortical", "thin"], "segment": "x", "variant": "tilt"}
     )
     assert job == Job(
@@ -32,7 +36,7 @@ def test_every_key_of_a_job_is_understood():
         region=Region((0.0, 1.0, 2.0, 3.0, 4.0, 5.5)),
         method="hysteresis",
         parameters={"seed_hu": 400},
-        postprocess=PostprocessingParameters(minimum_object_ml=0.2),
+        postprocess=PostprocessingParameters(minimum_object_ml=0.2, keep_largest=2),
         smoothing="none",
         surfaces=("cortical", "thin"),
         segment="x",

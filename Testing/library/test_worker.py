@@ -164,6 +164,26 @@ def test_an_existing_result_is_kept_unless_overwriting_is_allowed(ct, tmp_path):
     )
 
 
+def test_thin_bone_that_touches_no_cortical_bone_can_be_dropped(tmp_path):
+    voxels = np.full((20, 40, 40), -1000, np.int16)
+    voxels[5:15, 5:15, 5:15] = 1000
+    voxels[8:12, 15:30, 8:12] = 180  # a thin wall on the block
+    voxels[5:15, 34, 20:38] = 180  # a thin wall alone
+    sitk.WriteImage(sitk.GetImageFromArray(voxels), str(tmp_path / "ct.nrrd"))
+    bone = {}
+    for touching in (False, True):
+        result = tmp_path / f"result {touching}"
+        repair = {"thin_touches_cortical": touching, "minimum_object_ml": 0}
+        code, lines = segment(tmp_path / "ct.nrrd", result, parameters={"lower_hu": 100}, postprocess=repair)
+        assert code == 0, lines[-1]
+        bone[touching] = sitk.GetArrayFromImage(sitk.ReadImage(str(result / "bone.nii.gz")))
+    np.testing.assert_array_equal(bone[False], voxels > 100)
+    expected = voxels > 100
+    expected[:, 34] = False
+    np.testing.assert_array_equal(bone[True], expected)
+    assert "wall-flakes" in [line["code"] for line in lines if line["event"] == "warning"]
+
+
 def test_a_class_without_voxels_gets_a_warning_and_no_surface(ct, tmp_path):
     code, lines = segment(ct, tmp_path / "result", surfaces=["thin"], postprocess="none")
     assert code == 0
