@@ -6,9 +6,9 @@ from typing import Any
 
 from OrbitalSegLib.errors import JobError
 from OrbitalSegLib.methods import DEFAULT_METHOD, METHODS, Method
+from OrbitalSegLib.modelling.surface import Smoothing
 from OrbitalSegLib.postprocessing import PostprocessingParameters
 from OrbitalSegLib.region import Region
-from OrbitalSegLib.surface import Smoothing
 
 CONTRACT = 1
 

@@ -10,20 +10,20 @@ import numpy as np
 import SimpleITK as sitk
 
 from OrbitalSegLib import acquisition, reading
-from OrbitalSegLib.dicom import Series
 from OrbitalSegLib.errors import InputError, JobError, OutputError
 from OrbitalSegLib.export.segmentation import read_segmentation, write_label_map, write_segmentation
 from OrbitalSegLib.export.stl import write_stl
 from OrbitalSegLib.files import safe_name, whole, writing
 from OrbitalSegLib.job import Job, method_of
 from OrbitalSegLib.methods.method import split_by_value
+from OrbitalSegLib.modelling.surface import SurfaceParameters, surface_of_mask
 from OrbitalSegLib.postprocessing import keep_touching, postprocess
 from OrbitalSegLib.preview import draw_preview
 from OrbitalSegLib.progress import Steps
+from OrbitalSegLib.reading.dicom import Series
 from OrbitalSegLib.record import RECORD_FILE, Record, check_replaceable
 from OrbitalSegLib.region import MARGIN_MM, Region
 from OrbitalSegLib.scan import Scan
-from OrbitalSegLib.surface import SurfaceParameters, surface_of_mask
 
 Masks = dict[str, sitk.Image]
 Outcome = tuple[list[str], dict[str, Any]]

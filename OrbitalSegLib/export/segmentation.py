@@ -12,7 +12,7 @@ import SimpleITK as sitk
 from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.files import output_error, write_image
 from OrbitalSegLib.reading import must_exist
-from OrbitalSegLib.volumes import open_volume
+from OrbitalSegLib.reading.volumes import open_volume
 
 
 @dataclass(frozen=True)

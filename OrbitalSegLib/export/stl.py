@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 from vtkmodules.vtkCommonDataModel import vtkPolyData
 
-from OrbitalSegLib import __version__, mesh
+from OrbitalSegLib import __version__
 from OrbitalSegLib.errors import InputError, OutputError
 from OrbitalSegLib.files import output_error
-from OrbitalSegLib.intersections import Floats
+from OrbitalSegLib.modelling import mesh
+from OrbitalSegLib.modelling.intersections import Floats
 
 HEADER_BYTES = 80
 

@@ -14,7 +14,7 @@ from vtkmodules.vtkFiltersCore import vtkAppendPolyData, vtkClipPolyData, vtkFly
 from vtkmodules.vtkIOXML import vtkXMLPolyDataWriter
 
 from OrbitalSegLib.files import write_image
-from OrbitalSegLib.mesh import arrays_of, surface_of
+from OrbitalSegLib.modelling.mesh import arrays_of, surface_of
 from OrbitalSegLib.phantom.anatomy import SIDES, Anatomy, Side, parts
 from OrbitalSegLib.phantom.orbit import Orbit
 from OrbitalSegLib.phantom.sampling import Grid, bone_part, rotation_about_z, slice_by_slice

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from OrbitalSegLib import acquisition, errors, job, pipeline, region, stack
+from OrbitalSegLib import acquisition, errors, job, pipeline, region
+from OrbitalSegLib.reading import stack
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "contracts.md").read_text(encoding="utf-8")

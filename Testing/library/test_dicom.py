@@ -27,8 +27,9 @@ from pydicom import uid
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from OrbitalSegLib import dicom, reading
+from OrbitalSegLib import reading
 from OrbitalSegLib.errors import InputError
+from OrbitalSegLib.reading import dicom
 from OrbitalSegLib.region import Region
 from OrbitalSegLib.scan import AIR_HU, Scan, sha256_of
 

@@ -16,11 +16,11 @@ from vtkmodules.vtkCommonDataModel import vtkStaticCellLocator
 
 from OrbitalSegLib import reading
 from OrbitalSegLib.export.stl import read_stl, write_stl
-from OrbitalSegLib.mesh import arrays_of
 from OrbitalSegLib.methods import METHODS
+from OrbitalSegLib.modelling.mesh import arrays_of
+from OrbitalSegLib.modelling.surface import surface_of_mask
 from OrbitalSegLib.phantom import VARIANTS, Anatomy, exact_bone_surface, scan, truth_image, write_series
 from OrbitalSegLib.progress import silent
-from OrbitalSegLib.surface import surface_of_mask
 
 CASES = [
     "tilt-plus-20",

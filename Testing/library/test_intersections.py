@@ -7,8 +7,8 @@ from exact import exact_pair_intersects
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from OrbitalSegLib.intersections import self_intersections
-from OrbitalSegLib.mesh import Topology
+from OrbitalSegLib.modelling.intersections import self_intersections
+from OrbitalSegLib.modelling.mesh import Topology
 
 TETRAHEDRON = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]], float)
 TETRAHEDRON_FACES = np.array([[0, 2, 1], [0, 1, 3], [1, 2, 3], [0, 3, 2]])

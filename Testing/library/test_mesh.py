@@ -5,8 +5,8 @@ import pytest
 import trimesh
 from vtkmodules.vtkFiltersSources import vtkPlaneSource
 
-from OrbitalSegLib import mesh
-from OrbitalSegLib.mesh import MeshReport, Topology
+from OrbitalSegLib.modelling import mesh
+from OrbitalSegLib.modelling.mesh import MeshReport, Topology
 
 TETRAHEDRON = np.array([[0, 0, 0], [10, 0, 0], [0, 10, 0], [0, 0, 10]], np.float32)
 FACES = np.array([[0, 2, 1], [0, 1, 3], [1, 2, 3], [0, 3, 2]])

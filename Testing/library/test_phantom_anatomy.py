@@ -10,7 +10,7 @@ from scipy import ndimage
 from vtkmodules.util.numpy_support import vtk_to_numpy
 
 from OrbitalSegLib.errors import JobError
-from OrbitalSegLib.mesh import arrays_of
+from OrbitalSegLib.modelling.mesh import arrays_of
 from OrbitalSegLib.phantom import (
     Anatomy,
     bone_fraction,

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from OrbitalSegLib import stack
 from OrbitalSegLib.errors import InputError
+from OrbitalSegLib.reading import stack
+from OrbitalSegLib.reading.stack import find_gaps, is_regular, to_image, without_duplicates
 from OrbitalSegLib.scan import AIR_HU, Planes
-from OrbitalSegLib.stack import find_gaps, is_regular, to_image, without_duplicates
 
 PIXEL_MM = (0.6, 0.5)
 """Along rows and along columns, unlike on purpose."""

@@ -10,11 +10,11 @@ from judges import REPAIRS, admesh_repairs, closed_and_outward, pymeshlab_self_i
 from vtkmodules.vtkIOGeometry import vtkSTLReader
 
 import OrbitalSegLib
-from OrbitalSegLib import mesh
 from OrbitalSegLib.errors import InputError, OutputError
 from OrbitalSegLib.export import stl
 from OrbitalSegLib.export.stl import read_stl, write_stl
-from OrbitalSegLib.surface import SurfaceParameters, surface_of_mask
+from OrbitalSegLib.modelling import mesh
+from OrbitalSegLib.modelling.surface import SurfaceParameters, surface_of_mask
 
 
 def image_of(array, origin_mm):

@@ -12,9 +12,9 @@ from scipy.ndimage import generate_binary_structure, label
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from OrbitalSegLib import mesh, surface
 from OrbitalSegLib.errors import Cancelled, InputError
-from OrbitalSegLib.surface import SurfaceParameters, surface_of_mask
+from OrbitalSegLib.modelling import mesh, surface
+from OrbitalSegLib.modelling.surface import SurfaceParameters, surface_of_mask
 
 NONE = SurfaceParameters(smoothing="none")
 FAITHFUL = SurfaceParameters(smoothing="faithful")

@@ -11,9 +11,10 @@ import pytest
 import SimpleITK as sitk
 from judges import REPAIRS, admesh_repairs, closed_and_outward
 
-from OrbitalSegLib import mesh, reading, worker
+from OrbitalSegLib import reading, worker
 from OrbitalSegLib.export.stl import read_stl
 from OrbitalSegLib.methods import METHODS
+from OrbitalSegLib.modelling import mesh
 from OrbitalSegLib.orbits import find_orbits
 from OrbitalSegLib.progress import silent
 

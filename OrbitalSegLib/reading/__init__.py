@@ -12,11 +12,11 @@ from pathlib import Path
 
 import SimpleITK as sitk
 
-from OrbitalSegLib import dicom
 from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.progress import Progress, silent
+from OrbitalSegLib.reading import dicom
+from OrbitalSegLib.reading.volumes import read_volume, volume_kind
 from OrbitalSegLib.scan import AIR_HU, HIGHEST_HU, Scan
-from OrbitalSegLib.volumes import read_volume, volume_kind
 
 ZIP_LIMIT_BYTES = 8 << 30
 """Unpacked size that a zip may have: a whole body at 0.5 mm takes 1 GiB."""

@@ -7,7 +7,7 @@ from vtkmodules.util.numpy_support import numpy_to_vtk, numpy_to_vtkIdTypeArray,
 from vtkmodules.vtkCommonCore import vtkPoints
 from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkPolyData
 
-from OrbitalSegLib.intersections import (
+from OrbitalSegLib.modelling.intersections import (
     Flags,
     Floats,
     Integers,

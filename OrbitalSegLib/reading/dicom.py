@@ -15,11 +15,11 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from OrbitalSegLib.errors import InputError
-from OrbitalSegLib.headers import CT_CLASSES, DamagedFile, Slice, header_of, slices_of, text_of, values_of
-from OrbitalSegLib.pixels import DamagedPixels, stored_frames
 from OrbitalSegLib.progress import Progress, silent
+from OrbitalSegLib.reading.headers import CT_CLASSES, DamagedFile, Slice, header_of, slices_of, text_of, values_of
+from OrbitalSegLib.reading.pixels import DamagedPixels, stored_frames
+from OrbitalSegLib.reading.stack import find_gaps, to_image, without_duplicates
 from OrbitalSegLib.scan import AIR_HU, HIGHEST_HU, MINIMUM_SLICES, Acquisition, Planes, Scan
-from OrbitalSegLib.stack import find_gaps, to_image, without_duplicates
 
 THIN_SLICES_MM = 1.25
 """Reconstructed slice thickness that table A.1 asks for [3532-2 A]."""

@@ -9,10 +9,10 @@ from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 from vtkmodules.vtkCommonDataModel import vtkImageData, vtkPolyData
 from vtkmodules.vtkFiltersCore import vtkFlyingEdges3D, vtkWindowedSincPolyDataFilter
 
-from OrbitalSegLib import mesh
 from OrbitalSegLib.errors import InputError
-from OrbitalSegLib.intersections import Flags, Floats, Integers, degenerate_triangles, self_intersections
-from OrbitalSegLib.mesh import Topology
+from OrbitalSegLib.modelling import mesh
+from OrbitalSegLib.modelling.intersections import Flags, Floats, Integers, degenerate_triangles, self_intersections
+from OrbitalSegLib.modelling.mesh import Topology
 from OrbitalSegLib.progress import Progress, silent
 
 Smoothing = Literal["none", "faithful"]

@@ -1,0 +1,1 @@
+"""A mask -> a printable, measured surface."""
