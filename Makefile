@@ -14,8 +14,9 @@ demo: build/phantom  ## A phantom's CT in, a printable model out: look at out/pr
 	$(BIN)/orbitalseg segment build/phantom --output out --force
 
 build/phantom: .venv/ready $(wildcard OrbitalSegLib/phantom/*.py)
+	rm -rf build/phantom
 	mkdir -p build
-	$(BIN)/orbitalseg phantom build/phantom --force
+	$(BIN)/orbitalseg phantom build/phantom
 
 test: system lint types library slicer resolve  ## Everything that is checked before a change lands
 
