@@ -42,9 +42,10 @@ resolve: .venvs/resolved  ## Do the dependencies exist for Slicer's Python on ev
 	mkdir -p .venvs && touch $@
 
 system:
-	@sh Testing/system-packages.sh
+	@PYTHON=$(PYTHON) sh Testing/system-packages.sh
 
 .venv/ready: pyproject.toml
+	@PYTHON=$(PYTHON) sh Testing/system-packages.sh python3-venv
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install $(PIP_FLAGS) --upgrade pip
 	$(BIN)/python -m pip install $(PIP_FLAGS) --editable ".[cli,mesh,test]"
