@@ -12,7 +12,8 @@ import pytest
 import SimpleITK as sitk
 from typer.testing import CliRunner
 
-from OrbitalSegLib import __version__
+import OrbitalSegLib
+from OrbitalSegLib import __main__, __version__
 from OrbitalSegLib.cli import app
 from OrbitalSegLib.phantom import VARIANTS, Scanner, scan, truth, write_series
 
@@ -149,6 +150,23 @@ def test_errors_are_one_sentence_and_an_exit_code(arguments, code, word, tmp_pat
     assert word in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_starts_as_a_module(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["orbitalseg", "methods", "--progress", "json"])
+    with pytest.raises(SystemExit) as caught:
+        __main__.main()
+    assert caught.value.code == 0
+    assert json.loads(capsys.readouterr().out)["event"] == "result"
+
+
+def test_without_its_packages_the_command_says_how_to_get_them(monkeypatch):
+    monkeypatch.setitem(sys.modules, "typer", None)
+    monkeypatch.delitem(sys.modules, "OrbitalSegLib.cli")
+    monkeypatch.delattr(OrbitalSegLib, "cli")
+    with pytest.raises(SystemExit) as caught:
+        __main__.main()
+    assert "orbitalseg[cli]" in str(caught.value.code)
 
 
 def test_help_appears_without_the_heavy_packages():

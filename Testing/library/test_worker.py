@@ -231,6 +231,11 @@ def test_overwriting_replaces_no_folder_of_other_files(ct, tmp_path):
     code, lines = segment(ct, tmp_path / "result", overwrite=True)
     assert (code, lines[-1]["code"]) == (4, "exists")
     assert (tmp_path / "result" / "thesis.txt").read_text() == "years of work"
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "record.json").write_text('{"product": "a record, but of something else"}')
+    code, lines = segment(ct, tmp_path / "notes", overwrite=True)
+    assert (code, lines[-1]["code"]) == (4, "exists")
+    assert [path.name for path in (tmp_path / "notes").iterdir()] == ["record.json"]
 
 
 def test_a_surface_cannot_take_the_place_of_its_segmentation(ct, tmp_path):
