@@ -1,5 +1,6 @@
 """`orbitalseg`: the worker's jobs, for people. Needs the extra `cli`."""
 
+import io
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -284,5 +285,6 @@ def _show_feasibility(feasibility: dict[str, Any]) -> None:
 def main() -> None:
     """The entry point."""
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="replace")
     app()

@@ -16,6 +16,7 @@ import numpy as np
 from OrbitalSegLib.errors import JobError
 from OrbitalSegLib.phantom.orbit import Orbit
 from OrbitalSegLib.phantom.shapes import (
+    Field,
     Point,
     Shape,
     capsule,
@@ -402,7 +403,7 @@ class _Half:
             distance = float(self.orbit.wall_distance(*point)) - self.anatomy.wall_thickness_mm / 2
             point = point - distance * normal / float(normal @ normal)
         normal = normal / np.linalg.norm(normal)
-        return tuple(map(float, point)), tuple(map(float, normal))  # type: ignore[return-value]
+        return _point(point), _point(normal)
 
     def _fracture_hole(self) -> tuple[Shape, ...]:
         place = self._fracture_place()
@@ -433,7 +434,11 @@ def _plate() -> Shape:
     return capsule((24, -22.5, -20), (41, -17, -20), 0.9)
 
 
-def gradient(field: object, point: np.ndarray, step_mm: float = 1e-3) -> np.ndarray:
+def _point(place: np.ndarray) -> Point:
+    return (float(place[0]), float(place[1]), float(place[2]))
+
+
+def gradient(field: Field, point: np.ndarray, step_mm: float = 1e-3) -> np.ndarray:
     """The gradient of a field at one point, by central differences."""
     steps = np.eye(3) * step_mm
-    return np.array([(field(*(point + e)) - field(*(point - e))) / (2 * step_mm) for e in steps])  # type: ignore[operator]
+    return np.array([(field(*(point + e)) - field(*(point - e))) / (2 * step_mm) for e in steps])

@@ -10,7 +10,9 @@ Field = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 """f(x, y, z) in mm, arrays that broadcast. Zero on the surface, negative inside; its slope near the surface lies
 between 0.5 and 1.5, so that a voxel near the surface is known by a small value."""
 
-Box = tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
+Box = tuple[tuple[float, float], ...]
+"""Lowest and highest x, y and z, mm."""
+
 Point = tuple[float, float, float]
 
 TINY = 1e-9
@@ -28,11 +30,11 @@ class Shape:
 
     def __or__(self, other: "Shape") -> "Shape":
         box = tuple((min(a[0], b[0]), max(a[1], b[1])) for a, b in zip(self.box, other.box, strict=True))
-        return Shape(lambda x, y, z: np.minimum(self.field(x, y, z), other.field(x, y, z)), box)  # type: ignore[arg-type]
+        return Shape(lambda x, y, z: np.minimum(self.field(x, y, z), other.field(x, y, z)), box)
 
     def __and__(self, other: "Shape") -> "Shape":
         box = tuple((max(a[0], b[0]), min(a[1], b[1])) for a, b in zip(self.box, other.box, strict=True))
-        return Shape(_highest(self, other.field, other_box=None), box)  # type: ignore[arg-type]
+        return Shape(_highest(self, other.field, other_box=None), box)
 
     def __sub__(self, other: "Shape") -> "Shape":
         return Shape(_highest(self, lambda x, y, z: -other.field(x, y, z), other.grown(FAR_MM).box), self.box)
@@ -40,7 +42,7 @@ class Shape:
     def grown(self, mm: float) -> "Shape":
         """The solid with its surface moved outwards by `mm` (inwards where negative)."""
         box = tuple((low - mm, high + mm) for low, high in self.box)
-        return Shape(lambda x, y, z: self.field(x, y, z) - np.float32(mm), box)  # type: ignore[arg-type]
+        return Shape(lambda x, y, z: self.field(x, y, z) - np.float32(mm), box)
 
     def shell(self, from_mm: float, to_mm: float) -> "Shape":
         """What lies between `from_mm` and `to_mm` outside the solid."""
@@ -50,7 +52,7 @@ class Shape:
     def mirrored(self) -> "Shape":
         """The solid on the other side of the sagittal plane."""
         (left, right), *rest = self.box
-        return Shape(lambda x, y, z: self.field(-x, y, z), ((-right, -left), *rest))  # type: ignore[arg-type]
+        return Shape(lambda x, y, z: self.field(-x, y, z), ((-right, -left), *rest))
 
 
 def _highest(shape: Shape, other: Field, other_box: Box | None) -> Field:
@@ -167,4 +169,4 @@ def _box_around(centre: Point, radii: Point) -> Box:
 
 
 def _box_between(low: np.ndarray | Point, high: np.ndarray | Point) -> Box:
-    return tuple((float(a), float(b)) for a, b in zip(low, high, strict=True))  # type: ignore[return-value]
+    return tuple((float(a), float(b)) for a, b in zip(low, high, strict=True))

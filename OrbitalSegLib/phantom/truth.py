@@ -86,7 +86,7 @@ def exact_bone_surface(anatomy: Anatomy, box: Box, spacing_mm: float = 0.3) -> v
         inside = tuple((max(a, c), min(b, d)) for (a, b), (c, d) in zip(shape.grown(1).box, box, strict=True))
         if any(low >= high for low, high in inside):
             continue
-        face = _cut_off(_contour((shape,), [], inside, spacing_mm), others)  # type: ignore[arg-type]
+        face = _cut_off(_contour((shape,), [], inside, spacing_mm), others)
         points, triangles = arrays_of(_cut_off(face, head.bone, keep_inside=True))
         append.AddInputData(surface_of(points, triangles[:, ::-1]))
     append.Update()
