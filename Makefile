@@ -44,11 +44,11 @@ resolve: .venvs/resolved  ## Do the dependencies exist for Slicer's Python on ev
 system:
 	@PYTHON=$(PYTHON) sh Testing/system-packages.sh
 
-.venv/ready: pyproject.toml
+.venv/ready: pyproject.toml constraints.txt
 	@PYTHON=$(PYTHON) sh Testing/system-packages.sh python3-venv
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install $(PIP_FLAGS) --upgrade pip
-	$(BIN)/python -m pip install $(PIP_FLAGS) --editable ".[cli,mesh,test]"
+	$(BIN)/python -m pip install $(PIP_FLAGS) --constraint constraints.txt --editable ".[cli,mesh,test]"
 	touch $@
 
 .venvs/base/ready: pyproject.toml

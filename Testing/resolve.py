@@ -23,7 +23,7 @@ SETS = {
     "mesh": [],
     "infer": [],
     "dicom": [],
-    "learn": ["--no-deps"],  # torch alone: what it pulls on Linux weighs gigabytes
+    "learn": ["--no-deps"],  # by themselves: what torch pulls on Linux weighs gigabytes
 }
 """The sets of requirements that a user may install, with further arguments for pip."""
 
