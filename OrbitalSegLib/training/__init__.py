@@ -1,0 +1,1 @@
+"""What the networks are made with: templates of anatomy, synthetic scans, data sets and training."""
