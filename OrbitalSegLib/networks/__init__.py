@@ -1,0 +1,1 @@
+"""The U-Net, its engines and packages of trained ones. Importing this imports neither torch nor OpenVINO."""

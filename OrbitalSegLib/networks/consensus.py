@@ -1,0 +1,228 @@
+"""Tri-planar consensus: a network on axial, coronal and sagittal slices, and the mean of the three [Ekman].
+
+What makes the result the same whatever the machine has: a slice larger than a tile is cut into tiles of one size; the
+probabilities of a voxel are added as whole numbers, in which no order matters; and a slice of nothing but air is given
+the answer that the engine itself gives for such a slice, asked for once.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from OrbitalSegLib.networks.engines.engine import BATCH, Engine
+from OrbitalSegLib.preprocessing import WINDOW_HU, Box, WorkingGrid, to_windowed, working_grid
+from OrbitalSegLib.progress import Progress, silent
+
+PLANES = {"axial": 0, "coronal": 1, "sagittal": 2}
+"""The axis of an array (z, y, x) across which each plane lies."""
+
+TILE = 512
+"""Voxels along the side of the largest tile: 256 mm at 0.5 mm, so that most heads are one tile."""
+
+HALO = 64
+"""Voxels at a tile's sides that only show the network where it is: their result is that of the tile beside it."""
+
+LATTICE = 32
+"""Every tile begins at a multiple of this, counted from the scan's first voxel: the stride of a network of six levels,
+so that the region does not change how slices are divided into coarse pixels."""
+
+AIR_MM = 16.0
+"""So much air around tissue is looked at; what lies further out is left away."""
+
+CARD_SLICES = 4 * BATCH
+"""Slices at a time on a graphics card."""
+
+BYTES_OF_FEATURE = 40
+"""What an engine holds at once for each pixel and each channel of the first level (measured)."""
+
+BYTES_OF_TILE = 8
+"""What a voxel takes while its tile is looked at: the window, the total, its table's entry."""
+
+BYTES_AFTERWARDS = 20
+"""What a voxel takes in post-processing, where objects are numbered (measured)."""
+
+LEVELS = 65535
+"""The whole numbers of the mean probability: 16 bits hold it to a ten-thousandth of what 8 bits show."""
+
+IDENTITY = (np.arange(LEVELS + 1) / LEVELS).astype(np.float32)
+"""The table that leaves the mean as it is."""
+
+
+@dataclass(frozen=True)
+class Consensus:
+    """What came of it."""
+
+    probabilities: dict[str, sitk.Image]
+    """By network, on the working grid: the entry of its table for the mean probability of each voxel."""
+    slices: int
+    """Of all planes and tiles."""
+    skipped: int
+    """Those of them that hold nothing but air."""
+
+
+def consensus_grid(scan: sitk.Image, spacing_mm: float, box_mm: Box | None = None) -> WorkingGrid:
+    """The working grid of a region, less what lies further than `AIR_MM` from the box around all that is not air."""
+    tissue_mm = _tissue_box_mm(scan)
+    if tissue_mm is not None:
+        box_mm = tissue_mm if box_mm is None else _common(tissue_mm, box_mm)
+    return working_grid(scan, spacing_mm, box_mm, LATTICE)
+
+
+def triplanar(
+    scan: sitk.Image,
+    engines: Mapping[str, Engine],
+    grid: WorkingGrid,
+    planes: Sequence[str] = tuple(PLANES),
+    *,
+    tables: Mapping[str, NDArray] | None = None,
+    quantised: bool = True,
+    skip_air: bool = True,
+    progress: Progress = silent,
+) -> Consensus:
+    """Run each network over all slices of the grid, whole, and take the mean of the planes.
+
+    `scan` is HU on the scan grid, `grid` a working grid of it. A network's table has 65,536 entries: what is stored
+    for the mean `i / 65535`, as a calibrated probability in 8 bits. Without tables the mean itself is, in 32-bit
+    floats. `quantised` says whether the networks see the window in 8 bits.
+    """
+    tables = dict.fromkeys(engines, IDENTITY) if tables is None else tables
+    stored = {name: np.empty(grid.size[::-1], tables[name].dtype) for name in engines}
+    slices = skipped = 0
+    for before, tile in _tiles(grid):
+        windowed = sitk.GetArrayFromImage(to_windowed(scan, tile.grid, quantised, _standing(progress, before)))
+        sweeps = [_Sweep.of(windowed, tile, PLANES[plane], skip_air) for plane in planes]
+        slices += sum(len(sweep.tissue) + len(sweep.air) for sweep in sweeps)
+        skipped += sum(len(sweep.air) for sweep in sweeps)
+        pixels = max(len(engines) * sum(sweep.pixels for sweep in sweeps), 1)
+        done = 0
+        for name, engine in engines.items():
+            total = np.zeros(tile.shape, np.uint16)
+            for sweep in sweeps:
+                for looked_at in sweep.run(engine, total, LEVELS // len(planes)):
+                    done += looked_at
+                    progress(before + done / pixels * total.size / grid.voxels)
+            stored[name][tile.place] = tables[name][total]
+    progress(1.0)
+    return Consensus({name: grid.image(array) for name, array in stored.items()}, slices, skipped)
+
+
+def _standing(progress: Progress, at: float) -> Progress:
+    """A progress that stands, and can still be stopped."""
+    return lambda _fraction: progress(at)
+
+
+def needed_bytes(grid: WorkingGrid, channels: Sequence[Sequence[int]]) -> int:
+    """The memory that `triplanar` and the steps after it take at most, for networks of these channels."""
+    tile = sorted(min(size, TILE) for size in grid.size)
+    slices = BATCH * tile[1] * tile[2] * max(own[0] for own in channels) * BYTES_OF_FEATURE
+    stored = grid.voxels * len(channels)
+    return stored + max(slices + int(np.prod(tile)) * BYTES_OF_TILE, grid.voxels * BYTES_AFTERWARDS)
+
+
+@dataclass(frozen=True)
+class _Tile:
+    """A part of the working grid; all slices are (z, y, x)."""
+
+    grid: WorkingGrid
+    core: tuple[slice, ...]
+    """The part of the tile whose result is taken."""
+    place: tuple[slice, ...]
+    """Where that lies in the whole grid."""
+
+    @property
+    def shape(self) -> list[int]:
+        return [part.stop - part.start for part in self.core]
+
+
+def _tiles(grid: WorkingGrid) -> Iterator[tuple[float, _Tile]]:
+    """Each tile, after the fraction of the grid's voxels that lie in those before it."""
+    done = 0
+    for spans in product(*(_spans(size) for size in grid.size[::-1])):
+        starts, core, place = zip(*spans, strict=True)
+        low = tuple(own + start for own, (start, _end) in zip(grid.low, reversed(starts), strict=True))
+        size = tuple(end - start for start, end in reversed(starts))
+        tile = _Tile(replace(grid, low=low, size=size), core, place)
+        yield done / grid.voxels, tile
+        done += int(np.prod(tile.shape))
+
+
+def _spans(size: int) -> list[tuple[tuple[int, int], slice, slice]]:
+    """Along one axis: where each tile starts and ends, its core in the tile, and its core in the grid."""
+    if size <= TILE:
+        return [((0, size), slice(0, size), slice(0, size))]
+    spans = []
+    for low in range(0, size, TILE - 2 * HALO):
+        high = min(low + TILE - 2 * HALO, size)
+        start, end = max(low - HALO, 0), min(high + HALO, size)
+        spans.append(((start, end), slice(low - start, high - start), slice(low, high)))
+    return spans
+
+
+@dataclass(frozen=True)
+class _Sweep:
+    """The slices of a tile across one axis."""
+
+    axis: int
+    slices: NDArray
+    """(n, h, w): those of the core, with the halo around each."""
+    core: tuple[slice, ...]
+    """Rows and columns of the core."""
+    tissue: NDArray[np.int64]
+    """Which of the slices go through the network."""
+    air: NDArray[np.int64]
+    """Which of them hold nothing but air."""
+
+    @classmethod
+    def of(cls, windowed: NDArray, tile: _Tile, axis: int, skip_air: bool) -> "_Sweep":
+        slices = np.moveaxis(windowed, axis, 0)[tile.core[axis]]
+        within = tuple(part for other, part in enumerate(tile.core) if other != axis)
+        holds = slices.any(axis=(1, 2)) if skip_air else np.ones(len(slices), bool)
+        return cls(axis, slices, within, np.flatnonzero(holds), np.flatnonzero(~holds))
+
+    @property
+    def pixels(self) -> int:
+        return len(self.tissue) * self.slices.shape[1] * self.slices.shape[2]
+
+    def run(self, engine: Engine, total: NDArray[np.uint16], one: int) -> Iterator[int]:
+        """Add each slice's probability times `one` to the tile's total, and give how many pixels that was."""
+        target = np.moveaxis(total, self.axis, 0)
+        rows, columns = self.core
+        if len(self.air):
+            blank = np.zeros((1, *self.slices.shape[1:]), self.slices.dtype)
+            target[self.air] += _whole(engine.probabilities(blank)[:, rows, columns], one)
+        at_once = BATCH if engine.device == "cpu" else CARD_SLICES
+        for start in range(0, len(self.tissue), at_once):
+            which = self.tissue[start : start + at_once]
+            found = engine.probabilities(self.slices[which])
+            target[which] += _whole(found[:, rows, columns], one)
+            yield found.size
+
+
+def _whole(probability: NDArray[np.float32], one: int) -> NDArray[np.uint16]:
+    return np.rint(probability * np.float32(one)).astype(np.uint16)
+
+
+def _tissue_box_mm(scan: sitk.Image) -> Box | None:
+    """The box (LPS) around every voxel above the window's lower end, with `AIR_MM` around it; None if there is none."""
+    statistics = sitk.LabelShapeStatisticsImageFilter()
+    statistics.Execute(scan > WINDOW_HU[0])
+    if not statistics.HasLabel(1):
+        return None
+    box = np.array(statistics.GetBoundingBox(1))
+    ends = np.stack([box[:3] - 1, box[:3] + box[3:]])  # a voxel further out: interpolation reaches so far
+    corners = [
+        scan.TransformContinuousIndexToPhysicalPoint([float(ends[end, axis]) for axis, end in enumerate(corner)])
+        for corner in product((0, 1), repeat=3)
+    ]
+    return np.stack([np.min(corners, axis=0) - AIR_MM, np.max(corners, axis=0) + AIR_MM], axis=1).ravel().tolist()
+
+
+def _common(box_mm: Box, other_mm: Box) -> Box:
+    """What two boxes share, or the second where they share nothing."""
+    low = np.maximum(box_mm[::2], other_mm[::2])
+    high = np.minimum(box_mm[1::2], other_mm[1::2])
+    return np.stack([low, high], axis=1).ravel().tolist() if (low < high).all() else other_mm

@@ -1,0 +1,89 @@
+"""Engines: what runs a network, behind one protocol. Which one runs is chosen here; each is imported when it is."""
+
+import ctypes
+import os
+from importlib.util import find_spec
+
+from OrbitalSegLib.errors import InputError
+from OrbitalSegLib.networks import layout
+from OrbitalSegLib.networks.engines.engine import Engine
+from OrbitalSegLib.networks.package import Package
+
+__all__ = ["DEVICES", "ENGINES", "PRECISIONS", "Engine", "choose", "cores"]
+
+ENGINES = ("auto", "openvino", "torch")
+PRECISIONS = ("auto", "fp32", "bf16")
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+CARD_DRIVERS = ("libcuda.so.1", "nvcuda.dll")
+"""What a computer with an NVIDIA card has. Asked first, because importing torch takes a second and much memory."""
+
+
+def choose(
+    package: Package,
+    network: str,
+    engine: str = "auto",
+    precision: str = "auto",
+    device: str = "auto",
+    threads: int | None = None,
+) -> Engine:
+    """The engine for one network of a package; what was taken stands in its fields.
+
+    `auto` takes torch on an NVIDIA card, else OpenVINO, else torch; bf16 where the device calculates in it, else fp32.
+    `threads` is for the processor, by default one for each core. Raises `InputError` `no-engine` or `bad-model`.
+    """
+    taken = _engine(engine, device)
+    threads = threads or cores()
+    if taken == "openvino":
+        from OrbitalSegLib.networks.engines import openvino
+
+        precision = _precision(precision, openvino.has_bf16())
+        stride = layout.stride(package.networks[network].channels)
+        return openvino.OpenVinoEngine(package.onnx(network), stride, precision, threads)
+    from OrbitalSegLib.networks.engines import torch
+
+    device = torch.device(device)
+    model = torch.from_weights(package.networks[network].channels, package.weights(network))
+    return torch.TorchEngine(model, _precision(precision, torch.has_bf16(device)), device, threads)
+
+
+def cores(spare: int = 0) -> int:
+    """The processor's cores that this program may use, `spare` of them left to others, and at least one."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, usable - spare)
+
+
+def _engine(engine: str, device: str) -> str:
+    """`openvino` or `torch`: the one that was asked for, or the best that is installed and has the device."""
+    installed = [name for name in ("openvino", "torch") if find_spec(name)]
+    fit = [name for name in installed if name == "torch" or device in ("auto", "cpu")]
+    if engine == "auto" and device == "auto" and "torch" in fit and _has_card():
+        return "torch"
+    wanted = fit if engine == "auto" else [name for name in fit if name == engine]
+    if wanted:
+        return wanted[0]
+    missing = "torch" if engine == "torch" or device in ("cuda", "mps") else "openvino"
+    if missing in installed:
+        raise InputError(
+            "no-engine", "OpenVINO runs on the processor here: choose the device cpu, or the engine torch."
+        )
+    extra = {"openvino": "infer", "torch": "learn"}[missing]
+    raise InputError(
+        "no-engine", f"The networks need {missing}, which is not installed: pip install 'orbitalseg[{extra}]'."
+    )
+
+
+def _precision(precision: str, has_bf16: bool) -> str:
+    if precision == "bf16" and not has_bf16:
+        raise InputError("no-engine", "This device does not calculate in bf16: choose the precision auto or fp32.")
+    return ("bf16" if has_bf16 else "fp32") if precision == "auto" else precision
+
+
+def _has_card() -> bool:
+    for name in CARD_DRIVERS:
+        try:
+            ctypes.CDLL(name)
+        except OSError:
+            continue
+        return True
+    return False

@@ -1,0 +1,256 @@
+"""Model packages: a folder with `model.json` and weights, of which nothing is believed before it is checked.
+
+Loading runs no code from a package: `model.json` is JSON held against `model.schema.json`, weights are safetensors
+with the names and shapes that the description demands, and the ONNX file must be, byte for byte, the one that these
+weights make. Only plain files that the description lists are opened, each no larger than it says. A package is a
+folder and never an archive, so nothing is unpacked.
+"""
+
+import hashlib
+import json
+import math
+import stat
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from OrbitalSegLib.errors import InputError
+from OrbitalSegLib.networks import layout, onnx, schema, weights
+from OrbitalSegLib.networks.layout import Weights
+
+FORMAT = 1
+"""The newest format that this version reads."""
+
+DESCRIPTION = "model.json"
+DESCRIPTION_BYTES = 1 << 20
+"""A description longer than this is none."""
+
+SHIPPED = Path(__file__).parents[1] / "models"
+"""Where the packages that come with the library lie."""
+
+DEFAULT = "orbital-bone-1"
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What makes a mean of probabilities a probability again: `slope * logit + offset`."""
+
+    slope: float
+    offset: float
+
+    def apply(self, probability: np.ndarray) -> np.ndarray:
+        """Calibrated probabilities, float32, of uncalibrated ones of any shape."""
+        certain = np.finfo(np.float32).eps
+        clipped = np.clip(np.asarray(probability, np.float32), certain, 1 - certain)
+        logit = np.log(clipped / (1 - clipped))
+        return 1 / (1 + np.exp(-(np.float32(self.slope) * logit + np.float32(self.offset))))
+
+
+@dataclass(frozen=True)
+class Network:
+    """One network of a package. Thresholds hold for the calibrated mean probability of the planes."""
+
+    name: str
+    channels: tuple[int, ...]
+    classes: int
+    safetensors: str
+    onnx: str
+    seen_above: float
+    inferred_above: float | None
+    """Below `seen_above`; None where this network infers nothing."""
+    calibration: Calibration
+
+
+@dataclass(frozen=True)
+class File:
+    """What a file of a package must be."""
+
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Package:
+    """A package that was checked. What the fields mean stands in `model.schema.json`."""
+
+    folder: Path
+    sha256: str
+    """Of `model.json`, which holds that of every other file: it names the package's content."""
+    name: str
+    version: str
+    licence: str
+    intended_use: str
+    window_hu: tuple[float, float]
+    quantised: bool
+    spacing_mm: float
+    planes: tuple[str, ...]
+    networks: dict[str, Network]
+    provenance: dict[str, Any]
+    performance: dict[str, Any]
+    credits: tuple[str, ...]
+    files: dict[str, File]
+
+    def weights(self, network: str) -> Weights:
+        """One network's weights, read and checked anew. Raises `InputError` `bad-model`."""
+        item = self.networks[network]
+        try:
+            return weights.read(self._read(item.safetensors), layout.shapes(item.channels, item.classes))
+        except weights.BadWeights as error:
+            raise bad_model(f"The weights in {item.safetensors} of the model package {error}") from error
+
+    def onnx(self, network: str) -> bytes:
+        """One network's ONNX file, read and checked anew. Raises `InputError` `bad-model`."""
+        item = self.networks[network]
+        content = self._read(item.onnx)
+        if content != onnx.model(item.channels, self.weights(network)):
+            raise bad_model(f"{item.onnx} of the model package is not the network that its weights make")
+        return content
+
+    def describe(self) -> dict[str, Any]:
+        """What the record says of it."""
+        return {"name": self.name, "version": self.version, "licence": self.licence, "sha256": self.sha256}
+
+    def _read(self, name: str) -> bytes:
+        content = _read_file(self.folder / name, name, self.files[name].bytes)
+        if len(content) != self.files[name].bytes:
+            raise bad_model(f"{name} of the model package has not the size that its description says")
+        if hashlib.sha256(content).hexdigest() != self.files[name].sha256:
+            raise bad_model(f"{name} of the model package is damaged: its SHA256 is not the one described")
+        return content
+
+
+def bad_model(what: str) -> InputError:
+    """The refusal of a package, with what there is to do."""
+    return InputError("bad-model", f"{what}; get the package again from where it came, or choose another.")
+
+
+def models() -> dict[str, Path]:
+    """The packages that come with the library, by name."""
+    return {path.parent.name: path.parent for path in sorted(SHIPPED.glob(f"*/{DESCRIPTION}"))}
+
+
+def load(model: str | Path | None = None) -> Package:
+    """The package of that name or folder, whole and checked; None: the shipped one.
+
+    Raises `InputError`: `no-model` (none is shipped), `no-such-model`, `bad-model`.
+    """
+    shipped = models()
+    if model is None:
+        if DEFAULT not in shipped:
+            raise InputError("no-model", "No model package comes with this installation: name the folder of one.")
+        return read(shipped[DEFAULT])
+    if str(model) in shipped:
+        return read(shipped[str(model)])
+    try:
+        mode = Path(model).stat().st_mode
+    except (OSError, ValueError) as error:
+        known = ", ".join(shipped) or "none"
+        raise InputError(
+            "no-such-model", f"No model package is there: name the folder of one, or one that is shipped ({known})."
+        ) from error
+    if not stat.S_ISDIR(mode):
+        raise InputError("no-such-model", "A model package is a folder: unpack an archive first, and name the folder.")
+    return read(Path(model))
+
+
+def read(folder: Path) -> Package:
+    """The package in a folder, with every file of it checked. Raises `InputError` `bad-model`."""
+    content = _read_file(folder / DESCRIPTION, DESCRIPTION, DESCRIPTION_BYTES)
+    package = _package(folder, hashlib.sha256(content).hexdigest(), _parse(content))
+    for name in package.files:
+        package._read(name)
+    for name in package.networks:
+        package.onnx(name)
+    return package
+
+
+def check(description: Any) -> None:
+    """Hold a description against the schema and what a schema cannot say. Raises `InputError` `bad-model`."""
+    stated = description.get("format") if isinstance(description, dict) else None
+    if isinstance(stated, int | float) and stated > FORMAT:
+        raise InputError(
+            "bad-model",
+            f"The model package is newer than this program, which reads format {FORMAT}: update the program.",
+        )
+    found = schema.problem(description, _schema()) or _contradiction(description)
+    if found:
+        raise bad_model(f"The model package's description is not valid: {found}")
+
+
+@cache
+def _schema() -> dict[str, Any]:
+    return json.loads((Path(__file__).parent / "model.schema.json").read_text(encoding="utf-8"))
+
+
+def _contradiction(description: dict[str, Any]) -> str | None:
+    """What is wrong in a description that the schema lets pass, or None."""
+    low, high = description["window_hu"]
+    if low >= high:
+        return "window_hu must rise"
+    used = [item[kind] for item in description["networks"].values() for kind in ("safetensors", "onnx")]
+    if len(set(used)) < len(used):
+        return "two entries of networks use one file"
+    for name, item in description["networks"].items():
+        for kind in ("safetensors", "onnx"):
+            if not item[kind].endswith(f".{kind}"):
+                return f"networks.{name}.{kind} is a file of another kind"
+            if item[kind] not in description["files"]:
+                return f"networks.{name}.{kind} is not listed in files"
+        if item["inferred_above"] is not None and item["inferred_above"] >= item["seen_above"]:
+            return f"networks.{name}.inferred_above must be below seen_above"
+    return None
+
+
+def _read_file(path: Path, name: str, most: int) -> bytes:
+    """The content of a plain file, `most` bytes and one at most."""
+    try:
+        if not stat.S_ISREG(path.lstat().st_mode):
+            raise bad_model(f"{name} of the model package is not a plain file")
+        with path.open("rb") as file:
+            content = file.read(most + 1)
+    except OSError as error:
+        raise bad_model(f"{name} of the model package is missing or cannot be read") from error
+    if len(content) > most:
+        raise bad_model(f"{name} of the model package is larger than it may be")
+    return content
+
+
+def _parse(content: bytes) -> Any:
+    """The description's JSON, in which no key stands twice and every number is one."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            raise ValueError("a key stands twice")
+        return found
+
+    def finite(text: str) -> float:
+        if not math.isfinite(float(text)):
+            raise ValueError("a number is too large")
+        return float(text)
+
+    try:
+        return json.loads(content.decode(), object_pairs_hook=once, parse_float=finite, parse_constant=finite)
+    except (ValueError, RecursionError) as error:
+        raise bad_model(f"{DESCRIPTION} of the model package cannot be understood") from error
+
+
+def _package(folder: Path, sha256: str, description: Any) -> Package:
+    """The description as a package, checked."""
+    check(description)
+    fields = {key: value for key, value in description.items() if key != "format"}
+    low, high = fields["window_hu"]
+    fields["window_hu"] = (float(low), float(high))
+    fields["planes"] = tuple(fields["planes"])
+    fields["credits"] = tuple(fields["credits"])
+    fields["files"] = {name: File(int(item["bytes"]), item["sha256"]) for name, item in fields["files"].items()}
+    fields["networks"] = {name: _network(name, item) for name, item in fields["networks"].items()}
+    return Package(folder=folder, sha256=sha256, **fields)
+
+
+def _network(name: str, item: dict[str, Any]) -> Network:
+    channels = tuple(int(count) for count in item["channels"])
+    return Network(**{**item, "name": name, "channels": channels, "calibration": Calibration(**item["calibration"])})
