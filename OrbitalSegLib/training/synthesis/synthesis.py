@@ -1,0 +1,137 @@
+"""A case from a template and a seed: anatomy, bone, tissues, scan, label."""
+
+from dataclasses import asdict
+
+import numpy as np
+import SimpleITK as sitk
+
+from OrbitalSegLib.preprocessing import to_isotropic
+from OrbitalSegLib.training.cases import WORKING_SPACING_MM, Case, Flag
+from OrbitalSegLib.training.synthesis import objects, orbit, tissues
+from OrbitalSegLib.training.synthesis.deformation import Anatomy, Deformation
+from OrbitalSegLib.training.synthesis.draw import Draw
+from OrbitalSegLib.training.synthesis.fractures import Fractures, draw_fractures
+from OrbitalSegLib.training.synthesis.grids import Grid, behind
+from OrbitalSegLib.training.synthesis.labels import label_flags, wall_points
+from OrbitalSegLib.training.synthesis.scanner import Scanner, outside_view, scan
+from OrbitalSegLib.training.synthesis.settings import Settings
+from OrbitalSegLib.training.synthesis.tissues import Densities, Painter
+from OrbitalSegLib.training.synthesis.walls import Bone, Walls, fracturable, orbit_wall_mm
+from OrbitalSegLib.training.templates.template import Template
+
+TRUTH_SPACING_MM = 0.2
+"""The coarsest grid on which bone is true (docs/contracts.md, section 2)."""
+
+TRUTH_SLICES = 16
+"""Slices of truth that are made at a time, so that memory stays small."""
+
+
+def synthesize(template: Template, seed: int, settings: Settings | None = None, *, truth: bool = False) -> Case:
+    """Make the case of a template and a seed; the same three give the same voxels.
+
+    The volume lies around the origin of patient space, which the template's orbits are moved to. `truth` adds the bone
+    on a grid of 0.2 mm around the orbits in view, which takes longer than all the rest.
+    """
+    settings = settings or Settings()
+    draw = Draw(seed)
+    deformation = Deformation(template, draw, settings)
+    walls = Walls(draw, settings)
+    grid = _volume(settings)
+    anatomy = deformation.anatomy(grid)
+    fractures = draw_fractures(fracturable(anatomy, orbit_wall_mm(anatomy)), draw, settings)
+    bone = walls.bone(anatomy, fractures)
+    density = Densities.drawn(draw, settings)
+    painter = Painter(anatomy, bone, fractures, draw, settings, density, template.landmarks_mm)
+    hu, metal = _painted(painter)
+    scanner = Scanner.drawn(draw, settings)
+    scanned = scan(hu, bone.fraction, metal, grid, scanner, draw)
+    working = to_isotropic(scanned.ct, WORKING_SPACING_MM)
+    clean = to_isotropic(scanned.clean, WORKING_SPACING_MM)
+    flags = label_flags(anatomy, bone, metal)
+    if scanner.narrow:
+        flags[:, outside_view(flags.shape[1:])] |= np.uint8(Flag.IGNORE)
+    points = wall_points(anatomy, bone, mirrored=deformation.mirrored)
+    facts = {
+        "template": template.name,
+        "seed": seed,
+        "settings": asdict(settings),
+        "drawn": draw.values,
+        "scanner": scanner.facts(),
+        "mirrored": deformation.mirrored,
+        "licence": template.licence,
+    }
+    return Case(
+        ct=scanned.ct,
+        working_ct=working,
+        clean=clean,
+        label=_on_grid_of(working, grid.image(flags)),
+        walls=points,
+        facts=facts,
+        truth=_truth(deformation, walls, fractures, anatomy) if truth else None,
+    )
+
+
+def _volume(settings: Settings) -> Grid:
+    size = [round(s / WORKING_SPACING_MM) for s in settings.size_mm]
+    origin = [-WORKING_SPACING_MM * (n - 1) / 2 for n in size]
+    return Grid((origin[0], origin[1], origin[2]), (size[0], size[1], size[2]), WORKING_SPACING_MM)
+
+
+def _painted(p: Painter) -> tuple[np.ndarray, np.ndarray]:
+    """HU of the whole head, and the fraction of metal."""
+    a, h = p.anatomy, p.voxel_mm
+    eyes = orbit.eyes(p)
+    depth_mm = orbit.skin_depth_mm(p, eyes)
+    hu = tissues.exterior_hu(p, depth_mm)
+    orbit.paint_lids(p, hu, eyes, depth_mm)
+    objects.paint_surroundings(p, hu, depth_mm)
+
+    border_mm = p.bone.wall_mm - p.fractures.bulge_mm(a.grid)
+    hu += (tissues.cranial_hu(p) - hu) * behind((a.cranial_mm - a.exterior_mm) / 2, h)
+    from_orbit_mm = border_mm - p.bone.thickness_mm / 2
+    beyond = np.minimum(a.cranial_mm, a.exterior_mm)
+    hu += (tissues.sinus_hu(p, from_orbit_mm) - hu) * behind((a.sinus_mm - beyond) / 2, h)
+    content = orbit.orbit_hu(p, eyes)
+    orbit.herniated_hu(p, content)
+    hu += (content - hu) * behind(border_mm, h)
+    for eye in eyes:
+        orbit.paint_eye(p, hu, eye)
+
+    bone = tissues.bone_hu(p)
+    hu += (bone - hu) * p.bone.fraction
+    objects.paint_teeth(p, hu)
+    metal = objects.metal(p)
+    hu += (objects.METAL_HU - hu) * metal
+    return hu, metal
+
+
+def _on_grid_of(working: sitk.Image, label: sitk.Image) -> sitk.Image:
+    """The label's voxels that the working grid holds. Both grids begin at the same voxel."""
+    size = working.GetSize()
+    cut = label[: size[0], : size[1], : size[2]]
+    cut.CopyInformation(working)
+    return cut
+
+
+def _truth(deformation: Deformation, walls: Walls, fractures: Fractures, anatomy: Anatomy) -> sitk.Image:
+    """Bone fraction of at least one half around the orbits in view."""
+    grid = _around_orbits(anatomy)
+    slabs = []
+    for start in range(0, grid.size[2], TRUTH_SLICES):
+        stop = min(start + TRUTH_SLICES, grid.size[2])
+        slab = grid.part((slice(start, stop), slice(0, grid.size[1]), slice(0, grid.size[0])))
+        bone: Bone = walls.bone(deformation.anatomy(slab), fractures)
+        slabs.append((bone.fraction >= 0.5).astype(np.uint8))
+    return grid.image(np.concatenate(slabs))
+
+
+def _around_orbits(anatomy: Anatomy) -> Grid:
+    """A grid of 0.2 mm around all that lies within 4 mm of an orbit."""
+    near = np.argwhere(anatomy.orbit_mm < 4)[:, ::-1]
+    coarse = anatomy.grid
+    if not len(near):
+        near = np.array([[0, 0, 0], np.array(coarse.size) - 1])
+    low = np.array(coarse.origin_mm) + near.min(axis=0) * coarse.spacing_mm
+    high = np.array(coarse.origin_mm) + near.max(axis=0) * coarse.spacing_mm
+    size = [int(n) for n in (high - low) // TRUTH_SPACING_MM]
+    return Grid((low[0], low[1], low[2]), (size[0], size[1], size[2]), TRUTH_SPACING_MM)
