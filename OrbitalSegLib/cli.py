@@ -1,7 +1,9 @@
 """`orbitalseg`: the worker's jobs, for people. Needs the extra `cli`."""
 
 import io
+import signal
 import sys
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +14,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Table
 
-from OrbitalSegLib import NOTICE, __version__, worker
+from OrbitalSegLib import CONTRACT, NOTICE, __version__, worker
+from OrbitalSegLib.errors import InputError, OrbitalSegError
 
 VERDICT_STYLES = {
     "met": "green",
@@ -58,13 +61,15 @@ Input = Annotated[Path, typer.Argument(help="A folder of DICOM, a zip of it, or 
 Output = Annotated[Path, typer.Option("--output", "-o", help="The folder to make.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace an existing result.")]
 SeriesOption = Annotated[str | None, typer.Option("--series", help="Series number or UID; default: the fittest.")]
-RegionOption = Annotated[str, typer.Option("--region", help="whole, or a box x0,x1,y0,y1,z0,z1 in mm (LPS).")]
+RegionOption = Annotated[
+    str, typer.Option("--region", help="auto (both orbits), left, right, whole, or a box x0,x1,y0,y1,z0,z1 in mm.")
+]
 Style = Annotated[ProgressStyle, typer.Option("--progress", help="A bar, JSON lines, or nothing.")]
 
 
 @app.command()
 def info(
-    source: Input, series: SeriesOption = None, region: RegionOption = "whole", progress: Style = ProgressStyle.bar
+    source: Input, series: SeriesOption = None, region: RegionOption = "auto", progress: Style = ProgressStyle.bar
 ) -> None:
     """List the series of a scan and hold the one fit for the orbit against table A.1 of ISO/IEC 3532-2."""
     summary = _run(
@@ -78,12 +83,26 @@ def info(
 def segment(
     source: Input,
     output: Output,
-    method: Annotated[str, typer.Option(help="A method; `orbitalseg methods` lists them.")] = "threshold",
+    method: Annotated[
+        str | None, typer.Option(help="A method; `orbitalseg methods` lists them and names the default.")
+    ] = None,
     parameter: Annotated[
-        list[str] | None, typer.Option("--parameter", "-p", help="A parameter of the method, as lower_hu=150.")
+        list[str] | None, typer.Option("--parameter", "-p", help="A parameter of the method, as thin_above=0.4.")
     ] = None,
     series: SeriesOption = None,
-    region: RegionOption = "whole",
+    region: RegionOption = "auto",
+    model: Annotated[
+        str | None, typer.Option(help="A model package's folder, or the name of a shipped one.", show_default="shipped")
+    ] = None,
+    engine: Annotated[str, typer.Option(help="What runs the networks: openvino, torch, or auto.")] = "auto",
+    precision: Annotated[str, typer.Option(help="fp32, bf16, or auto.")] = "auto",
+    device: Annotated[str, typer.Option(help="cpu, cuda, mps, or auto.")] = "auto",
+    threads: Annotated[
+        int | None, typer.Option(help="Of the processor; -1 leaves one core free.", show_default="all cores")
+    ] = None,
+    memory_gb: Annotated[
+        float | None, typer.Option(help="What the networks may use.", show_default="half of what is free")
+    ] = None,
     minimum_object_ml: Annotated[
         float | None, typer.Option(help="Drop objects smaller than this; 0 keeps all.", show_default="0.1")
     ] = None,
@@ -96,7 +115,7 @@ def segment(
     ] = Postprocess.standard,
     smoothing: Annotated[Smoothing, typer.Option(help="Of the surface.")] = Smoothing.faithful,
     surface: Annotated[
-        list[str] | None, typer.Option("--surface", help="A further surface to export: cortical, thin.")
+        list[str] | None, typer.Option("--surface", help="A further surface to export: cortical, thin, inferred.")
     ] = None,
     force: Force = False,
     progress: Style = ProgressStyle.bar,
@@ -109,11 +128,17 @@ def segment(
         "overwrite": force,
         "series": series,
         "region": _region(region),
-        "method": method,
         "parameters": _parameters(parameter or []),
+        "model": model,
+        "engine": engine,
+        "precision": precision,
+        "device": device,
+        "threads": threads,
+        "memory_gb": memory_gb,
         "smoothing": smoothing.value,
         "surfaces": surface or [],
     }
+    job |= {} if method is None else {"method": method}
     repair = {"minimum_object_ml": minimum_object_ml, "keep_largest": keep_largest}
     job["postprocess"] = (
         "none"
@@ -174,9 +199,176 @@ def methods(progress: Style = ProgressStyle.bar) -> None:
         return
     table = Table("Method", "What it is", "Parameters (default)", "Source")
     for method in summary["methods"]:
-        parameters = ", ".join(f"{p['name']} ({p['default']:g})" for p in method["parameters"])
+        parameters = ", ".join(f"{p['name']} ({_default(p['default'])})" for p in method["parameters"])
         table.add_row(method["name"], method["title"], parameters, method["source"])
     console.print(table)
+    console.print(f"Default: {summary['default']}.")
+
+
+def _default(value: float | None) -> str:
+    return "the model's" if value is None else f"{value:g}"
+
+
+@app.command()
+def evaluate(
+    truth: Annotated[Path, typer.Argument(help="The true segmentation: .seg.nrrd, NRRD, NIfTI or MHA.")],
+    result: Annotated[Path, typer.Argument(help="The one to judge, or a result folder.")],
+    ct: Annotated[Path | None, typer.Option(help="The CT, to tell cortical from thin bone.")] = None,
+    walls: Annotated[Path | None, typer.Option(help="The walls.vtp of a synthetic case.")] = None,
+    segment: Annotated[str, typer.Option(help="Of the result; `bone+inferred` takes both.")] = "bone",
+    region: RegionOption = "whole",
+    progress: Style = ProgressStyle.bar,
+) -> None:
+    """Hold a segmentation against the truth, by every metric of docs/metrics.md."""
+    job = {
+        "task": "evaluate",
+        "input": str(result),
+        "truth": str(truth),
+        "ct": None if ct is None else str(ct),
+        "walls": None if walls is None else str(walls),
+        "segment": segment,
+        "region": _region(region),
+    }
+    summary = _run(job, progress)
+    if progress is ProgressStyle.json:
+        return
+    table = Table("Metric", "Value")
+    for name, value in summary["figures"].items():
+        table.add_row(name, _figure(value))
+    console.print(table)
+
+
+@app.command()
+def observers(
+    result: Annotated[Path, typer.Argument(help="The method's segmentation, or a result folder.")],
+    people: Annotated[list[Path], typer.Argument(help="Segmentations by two persons or more.")],
+    segment: Annotated[str, typer.Option(help="Of the result; `bone+inferred` takes both.")] = "bone",
+    region: Annotated[str, typer.Option(help="whole, or a box x0,x1,y0,y1,z0,z1 in mm.")] = "whole",
+    progress: Style = ProgressStyle.bar,
+) -> None:
+    """Place a method among the people who segmented the same scan: agreement, and their STAPLE consensus."""
+    job = {
+        "task": "observers",
+        "input": str(result),
+        "observers": [str(path) for path in people],
+        "segment": segment,
+        "region": _region(region),
+    }
+    summary = _run(job, progress)
+    if progress is ProgressStyle.json:
+        return
+    table = Table("", "Dice, others", "Distance, mm", "Dice, consensus of others", "Sensitivity", "Specificity")
+    for name, place in summary["places"].items():
+        rater = summary["raters"].get(name, {})
+        numbers = [place["with_others"]["dice"], place["with_others"]["average_symmetric_mm"]]
+        numbers += [place["with_consensus"]["dice"], rater.get("sensitivity"), rater.get("specificity")]
+        table.add_row(name, *(_figure(number) for number in numbers))
+    console.print(table)
+    verdict = "no worse than" if summary["no_worse"] else "worse than"
+    console.print(f"The method agrees with these people {verdict} they agree with each other.")
+
+
+def _figure(value: float | str | None) -> str:
+    return "-" if value is None else value if isinstance(value, str) else f"{value:.6g}"
+
+
+@app.command()
+def evaluate_cases(
+    folder: Annotated[Path, typer.Argument(help="A folder for each case, with truth and result (docs/metrics.md).")],
+    output: Output,
+    force: Force = False,
+    progress: Style = ProgressStyle.bar,
+) -> None:
+    """Evaluate many cases: tables with mean and SD, methods compared, box plots, and the worst case."""
+    job = {"task": "evaluate-cases", "input": str(folder), "output": str(output), "overwrite": force}
+    summary = _run(job, progress)
+    if progress is ProgressStyle.json:
+        return
+    table = Table("Method", "Mean Dice", "SD", "Worst case", title=f"{summary['cases']} cases")
+    for name, found in summary["methods"].items():
+        numbers = [found[f"whole_dice_{key}"] for key in ("mean", "sd")]
+        table.add_row(name, *map(_figure, numbers), escape(found["worst_case"]))
+    console.print(table)
+
+
+Training = Annotated[str, typer.Argument(help="A preset (orbitalseg, iso-3532-2, ekman-2025), or a TOML file.")]
+Threads = Annotated[int, typer.Option(help="Of the processor.")]
+
+
+@app.command()
+def train(
+    config: Training,
+    cases: Annotated[list[Path], typer.Option(help="A folder of cases, made by synthesis or image with label.")],
+    output: Output,
+    network: Annotated[list[str] | None, typer.Option(help="Only this one; default: all of them, in turn.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Another number of steps than the configuration's.")] = None,
+    threads: Threads = 1,
+) -> None:
+    """Train networks on cases. What was stopped goes on with the same command, bit by bit as if it had not been."""
+
+    def work(tell: Callable[[str], None], stop: Callable[[], bool]) -> None:
+        from OrbitalSegLib.training import commands
+
+        commands.train(config, cases, output, network or [], steps, tell, stop)
+
+    _learn(work, threads)
+
+
+@app.command()
+def finetune(
+    package: Annotated[str, typer.Argument(help="A model package's folder, or the name of a shipped one.")],
+    data: Annotated[Path, typer.Argument(help="A folder of cases: image and label each.")],
+    output: Output,
+    held_out: Annotated[Path | None, typer.Option(help="Cases by which limits and calibration are chosen.")] = None,
+    config: Annotated[str, typer.Option(help="A preset or a TOML file.")] = "finetune",
+    steps: Annotated[int | None, typer.Option(help="Another number of steps than the configuration's.")] = None,
+    threads: Threads = 1,
+) -> None:
+    """Train a package's networks further on own data, to a new package."""
+
+    def work(tell: Callable[[str], None], stop: Callable[[], bool]) -> None:
+        from OrbitalSegLib.training import commands
+
+        commands.finetune(package, config, data, output, held_out, steps, tell, stop)
+
+    _learn(work, threads)
+
+
+@app.command()
+def select(
+    config: Annotated[Path, typer.Argument(help="A TOML file: candidates, networks, and the folders of the sets.")],
+    output: Output,
+    again: Annotated[bool, typer.Option("--again", help="Look at a test set that was opened before.")] = False,
+    threads: Threads = 1,
+) -> None:
+    """Choose a model in the eight steps of ISO/IEC 3532-2, 10.1; the test set is opened once."""
+
+    def work(tell: Callable[[str], None], stop: Callable[[], bool]) -> None:
+        from OrbitalSegLib.training import commands
+
+        commands.select(config, output, again, tell, stop)
+
+    _learn(work, threads)
+
+
+def _learn(work: Callable[[Callable[[str], None], Callable[[], bool]], None], threads: int) -> None:
+    """Do long work in this process: its lines as they come. Ctrl+C asks it to write a checkpoint and end."""
+    asked: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda caught, _frame: asked.append(caught))
+    try:
+        import torch
+
+        torch.set_num_threads(threads)
+        work(lambda line: console.print(line, markup=False, highlight=False, soft_wrap=True), lambda: bool(asked))
+    except ModuleNotFoundError as missing:
+        if missing.name not in ("torch", "scipy", "matplotlib", "safetensors", "onnx"):
+            raise
+        errors.print("[red]Error:[/] Training needs more packages: pip install 'orbitalseg\\[learn]'.", soft_wrap=True)
+        raise typer.Exit(InputError.exit_code) from missing
+    except OrbitalSegError as error:
+        errors.print(f"[red]Error:[/] {escape(error.text)}", soft_wrap=True)
+        raise typer.Exit(error.exit_code) from error
 
 
 def version(value: bool) -> None:
@@ -196,19 +388,19 @@ def common(
 
 
 def _region(text: str) -> str | list[float]:
-    if text == "whole":
+    if text in ("auto", "left", "right", "whole"):
         return text
     try:
         return [float(number) for number in text.split(",")]
     except ValueError as error:
-        raise typer.BadParameter("give whole, or six numbers x0,x1,y0,y1,z0,z1 in mm") from error
+        raise typer.BadParameter("give auto, left, right, whole, or six numbers x0,x1,y0,y1,z0,z1 in mm") from error
 
 
 def _parameters(pairs: list[str]) -> dict[str, float]:
     try:
         return {name: float(value) for name, value in (pair.split("=") for pair in pairs)}
     except ValueError as error:
-        raise typer.BadParameter("give a parameter as name=number, for example lower_hu=150") from error
+        raise typer.BadParameter("give a parameter as name=number, for example thin_above=0.4") from error
 
 
 def _run(job: dict[str, Any], style: ProgressStyle, show_series: Any = lambda _line: None) -> dict[str, Any]:
@@ -242,7 +434,7 @@ def _run(job: dict[str, Any], style: ProgressStyle, show_series: Any = lambda _l
             outcome.update(line["summary"])
 
     with bar:
-        code = worker.run({"contract": 1, **job}, emit)
+        code = worker.run({"contract": CONTRACT, **job}, emit)
     if code:
         raise typer.Exit(code)
     return outcome

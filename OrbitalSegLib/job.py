@@ -2,20 +2,26 @@
 
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast, get_args
 
+from OrbitalSegLib import CONTRACT
 from OrbitalSegLib.errors import JobError
 from OrbitalSegLib.methods import DEFAULT_METHOD, METHODS, Method
+from OrbitalSegLib.methods.method import Resources
 from OrbitalSegLib.modelling.surface import Smoothing
+from OrbitalSegLib.networks.engines import DEVICES, ENGINES, PRECISIONS
 from OrbitalSegLib.postprocessing import PostprocessingParameters
 from OrbitalSegLib.region import Region
 
-CONTRACT = 1
+Orbit = Literal["auto", "left", "right"]
+"""Regions that are looked for in the scan."""
 
 LARGEST_NUMBER = 1e9
 """Nothing in a job is larger; infinity and what is not a number are not smaller than it either."""
 
-TASKS = ("info", "segment", "surface", "phantom", "methods")
+MOST_THREADS = 1024
+
+TASKS = ("info", "segment", "surface", "phantom", "methods", "evaluate", "evaluate-cases", "observers")
 SURFACES = ("cortical", "thin", "inferred")
 SMOOTHINGS: tuple[Smoothing, ...] = ("none", "faithful")
 
@@ -29,9 +35,15 @@ class Job:
     output: Path | None = None
     overwrite: bool = False
     series: str | None = None
-    region: Region = field(default_factory=Region)
+    region: Region | Orbit = "auto"
     method: str = DEFAULT_METHOD
     parameters: dict[str, Any] = field(default_factory=dict)
+    model: Path | None = None
+    engine: str = "auto"
+    precision: str = "auto"
+    device: str = "auto"
+    threads: int | None = None
+    memory_gb: float | None = None
     postprocess: PostprocessingParameters | None = field(default_factory=PostprocessingParameters)
     """None leaves the mask alone."""
     smoothing: Smoothing = "faithful"
@@ -39,6 +51,15 @@ class Job:
     """Besides `bone`."""
     segment: str = "bone"
     variant: str = "plain"
+    truth: Path | None = None
+    ct: Path | None = None
+    walls: Path | None = None
+    observers: tuple[Path, ...] = ()
+
+    @property
+    def resources(self) -> Resources:
+        """What a method that runs networks is to take."""
+        return Resources(self.model, self.engine, self.precision, self.device, self.threads, self.memory_gb)
 
 
 def job_from(values: object) -> Job:
@@ -66,10 +87,14 @@ def method_of(job: Job) -> Method:
 
 
 def _require(job: Job) -> None:
-    if job.task in ("info", "segment", "surface") and job.input is None:
+    if job.task in ("info", "segment", "surface", "evaluate", "evaluate-cases", "observers") and job.input is None:
         raise JobError("invalid-job", f"A job `{job.task}` needs an `input`.")
-    if job.task in ("segment", "surface", "phantom") and job.output is None:
+    if job.task in ("segment", "surface", "phantom", "evaluate-cases") and job.output is None:
         raise JobError("invalid-job", f"A job `{job.task}` needs an `output`.")
+    if job.task == "evaluate" and job.truth is None:
+        raise JobError("invalid-job", "A job `evaluate` needs a `truth`.")
+    if job.task == "observers" and len(job.observers) < 2:
+        raise JobError("invalid-job", "A job `observers` needs two `observers` or more.")
 
 
 def _one_of(name: str, value: object, choices: tuple[str, ...]) -> str:
@@ -117,17 +142,35 @@ def _optional_count(name: str, value: object) -> int | None:
     return value
 
 
+def _optional_threads(name: str, value: object) -> int | None:
+    count = _optional_count(name, value)
+    if count is not None and not 0 < abs(count) <= MOST_THREADS:
+        raise JobError("invalid-job", f"`{name}` must be a number of threads, or of cores that stay free below 0.")
+    return count
+
+
+def _optional_amount(name: str, value: object) -> float | None:
+    if value is None:
+        return None
+    amount = _number(name, value)
+    if amount <= 0:
+        raise JobError("invalid-job", f"`{name}` must be above 0, or null.")
+    return amount
+
+
 def _object(name: str, value: object) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise JobError("invalid-job", f"`{name}` must be an object.")
     return value
 
 
-def _region(name: str, value: object) -> Region:
+def _region(name: str, value: object) -> Region | Orbit:
     if value == "whole":
         return Region()
+    if value in get_args(Orbit):
+        return cast(Orbit, value)
     if not isinstance(value, list):
-        raise JobError("invalid-job", f"`{name}` must be `whole` or six numbers in mm.")
+        raise JobError("invalid-job", f"`{name}` must be `auto`, `left`, `right`, `whole` or six numbers in mm.")
     return Region(tuple(_number(name, item) for item in value))
 
 
@@ -150,6 +193,16 @@ def _optional_text(name: str, value: object) -> str | None:
     return None if value is None else _text(name, value)
 
 
+def _paths(name: str, value: object) -> tuple[Path, ...]:
+    if not isinstance(value, list):
+        raise JobError("invalid-job", f"`{name}` must be a list of paths.")
+    return tuple(_path(name, item) for item in value)
+
+
+def _optional_path(name: str, value: object) -> Path | None:
+    return None if value is None else _path(name, value)
+
+
 _POSTPROCESS_READERS: dict[str, Any] = {
     "fill_objects": _flag,
     "fill_maximum_ml": _number,
@@ -167,9 +220,19 @@ _READERS: dict[str, Any] = {
     "region": _region,
     "method": _text,
     "parameters": _object,
+    "model": _optional_path,
+    "engine": lambda name, value: _one_of(name, value, ENGINES),
+    "precision": lambda name, value: _one_of(name, value, PRECISIONS),
+    "device": lambda name, value: _one_of(name, value, DEVICES),
+    "threads": _optional_threads,
+    "memory_gb": _optional_amount,
     "postprocess": _postprocess,
     "smoothing": lambda name, value: _one_of(name, value, SMOOTHINGS),
     "surfaces": _surfaces,
     "segment": _text,
     "variant": _text,
+    "truth": _optional_path,
+    "ct": _optional_path,
+    "walls": _optional_path,
+    "observers": _paths,
 }

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,10 @@ from OrbitalSegLib import acquisition, reading
 from OrbitalSegLib.errors import InputError, JobError, OutputError
 from OrbitalSegLib.export.segmentation import read_segmentation, write_label_map, write_segmentation
 from OrbitalSegLib.export.stl import write_stl
-from OrbitalSegLib.files import safe_name, whole, writing
-from OrbitalSegLib.job import Job, method_of
-from OrbitalSegLib.methods.method import split_by_value
+from OrbitalSegLib.files import safe_name, whole, write_image, writing
+from OrbitalSegLib.job import Job, Orbit, method_of
+from OrbitalSegLib.locate import Orbits, Point, locate
+from OrbitalSegLib.methods.method import Masks, Segmented, Task
 from OrbitalSegLib.modelling.surface import SurfaceParameters, surface_of_mask
 from OrbitalSegLib.postprocessing import keep_touching, postprocess
 from OrbitalSegLib.preview import draw_preview
@@ -25,12 +26,16 @@ from OrbitalSegLib.record import RECORD_FILE, Record, check_replaceable
 from OrbitalSegLib.region import MARGIN_MM, Region
 from OrbitalSegLib.scan import Scan
 
-Masks = dict[str, sitk.Image]
+SEGMENTATION_FILE = "segmentation.seg.nrrd"
+
 Outcome = tuple[list[str], dict[str, Any]]
 """The files written, and what a person wants to see first."""
 
-INFO_SHARES = {"reading": 2.0, "acquisition": 0.5}
+INFO_SHARES = {"reading": 2.0, "locating": 1.5, "acquisition": 0.5}
 PHANTOM_SHARES = {"phantom": 1.0}
+EVALUATE_SHARES = {"reading": 1.0, "locating": 1.5, "acquisition": 0.5, "evaluating": 4.0}
+OBSERVERS_SHARES = {"reading": 1.0, "evaluating": 9.0}
+EVALUATE_CASES_SHARES = {"evaluating": 20.0, "writing": 0.5, "preview": 2.0}
 SURFACE_SHARES = {"reading": 1.0, "modelling": 6.0, "writing": 1.0}
 SEGMENT_SHARES = {
     **INFO_SHARES,
@@ -43,11 +48,16 @@ SEGMENT_SHARES = {
 """Seconds of each step on a head of 512 x 512 x 140 voxels, by benchmarks/main_job.py."""
 
 
+def segment_shares(job: Job) -> dict[str, float]:
+    """The seconds of each step with the method that the job names."""
+    return SEGMENT_SHARES | {"segmenting": method_of(job).seconds}
+
+
 def info(job: Job, steps: Steps, record: Record, found: Callable[[list[Series]], None]) -> Outcome:
     """Read a scan and hold it against table A.1. `found` hears of the series before one is chosen."""
-    scan = _read(job, steps, record, found)
+    scan, found_in = _read(job, steps, record, found)
     try:
-        job.region.check_gaps(scan)
+        found_in.region.check_gaps(scan)
     except InputError as gap:
         record.warn("slice-gap", gap.text)
     return [], {key: record.entries[key] for key in ("acquisition", "conditions", "feasibility", "steps")}
@@ -60,32 +70,37 @@ def segment(job: Job, steps: Steps, record: Record) -> Outcome:
     if "inferred" in job.surfaces and not method.infers:
         raise JobError("invalid-job", f"{method.title} gives no inferred wall: leave that surface out.")
     with _result_folder(job) as folder:
-        scan = _read(job, steps, record)
-        job.region.check_gaps(scan)
-        part = job.region.working_part(scan.image)
-        with record.step("segmenting", {"method": method.name, **asdict(parameters)}) as measured:
-            masks = method.run(part, parameters, steps.step("segmenting"))
-            measured["bone_with_margin_ml"] = _volume_ml(masks["bone"])
-        record.entries["region"] = _region_entry(job.region)
-        masks["bone"] = _repair(masks["bone"], part, job, steps, record)
-        masks = {name: job.region.cut(mask, scan.image) for name, mask in masks.items()}
-        masks |= split_by_value(scan.image, masks["bone"])
+        scan, place = _read(job, steps, record)
+        region = place.region
+        region.check_gaps(scan)
+        asked = {"method": method.name, **asdict(parameters)}
+        with record.step("segmenting", asked) as measured:
+            found = method.run(Task(scan.image, region, job.resources), parameters, steps.step("segmenting"))
+            asked |= found.parameters
+            measured |= {**found.measured, "bone_with_margin_ml": _volume_ml(found.bone)}
+        record.entries["region"] |= {"tile_size": found.tile_size}
+        own = found.classes(_repair(found, region, job, steps, record))
+        masks = {name: region.cut(mask, scan.image) for name, mask in found.on_scan(own).items()}
         volumes_ml = {name: _volume_ml(mask) for name, mask in masks.items()}
         if volumes_ml["bone"] == 0:
             raise InputError(
                 "empty-result",
-                "No bone was found: widen the region or lower the HU limit, and check that the scan shows a head.",
+                "No bone was found: widen the region or lower the limit, and check that the scan shows a head.",
             )
-        surfaces = _model(masks, job, steps, record)
+        own = {name: region.cut(mask, mask) for name, mask in own.items()}
+        surfaces = _model(own, job, steps, record)
         with record.step("writing") as measured:
             measured["volumes_ml"] = volumes_ml
-            write_segmentation(masks, folder / "segmentation.seg.nrrd")
+            write_segmentation(masks, folder / SEGMENTATION_FILE)
             write_label_map(masks["bone"], folder / "bone.nii.gz")
+            for name, probability in found.probabilities.items():
+                write_image(probability, folder / f"probability-{name}.nrrd")
             _write_surfaces(surfaces, folder)
             steps.step("writing")(1.0)
         with record.step("preview"):
-            caption = [f"{method.title}: {_sentence(asdict(parameters))}", _verdict(record.entries["feasibility"])]
-            draw_preview(scan.image, masks["bone"], surfaces["bone"], folder / "preview.png", caption)
+            caption = [f"{method.title}: {_sentence(found.parameters)}", _verdict(record.entries["feasibility"])]
+            picture = folder / "preview.png"
+            draw_preview(scan.image, own, surfaces.get("bone"), picture, caption, openings_mm=place.openings_mm)
             steps.step("preview")(1.0)
         files = _finish(record, folder)
     return files, {
@@ -130,6 +145,124 @@ def phantom(job: Job, steps: Steps, record: Record) -> Outcome:
     return files, {"variant": job.variant, "description": variant.description}
 
 
+def evaluate(job: Job, steps: Steps, record: Record) -> Outcome:
+    """A result held against its truth, by docs/metrics.md; nothing is written."""
+    from OrbitalSegLib.evaluation import figures
+    from OrbitalSegLib.training.cases import read_walls
+
+    assert job.input is not None
+    assert job.truth is not None
+    with record.step("reading", {"segment": job.segment}):
+        truth = read_segmentation(job.truth)
+        result = _read_result(job.input, job.segment)
+        walls = None if job.walls is None else read_walls(job.walls)
+        steps.step("reading")(0.5)
+    ct, region = _judged(job, steps, record)
+    within = None if region.box_mm is None else region.within(truth)
+    with record.step("evaluating"):
+        found = figures.evaluate(truth, result, ct, within, walls, progress=steps.step("evaluating"))
+    return [], {"figures": {name: _plain(value) for name, value in found.items()}}
+
+
+def evaluate_cases(job: Job, steps: Steps, record: Record) -> Outcome:
+    """A folder of cases in; a folder with tables and pictures of them out (docs/metrics.md)."""
+    from OrbitalSegLib.evaluation import pictures, table
+
+    assert job.input is not None
+    with _result_folder(job) as folder:
+        cases = table.find_cases(job.input)
+        with record.step("evaluating") as measured:
+            found = table.evaluate_cases(cases, steps.step("evaluating"))
+            measured |= {"cases": len(cases), "methods": found.methods}
+        with record.step("writing"):
+            table.write_tables(found, folder)
+            steps.step("writing")(1.0)
+        if pictures.can_draw():
+            with record.step("preview"):
+                pictures.draw_all(found, cases, folder)
+        else:
+            record.warn("no-pictures", "Pictures need matplotlib, so none were drawn: pip install 'orbitalseg[learn]'.")
+        files = _finish(record, folder)
+    shown = {name: found.summary(name, table.DECISIVE) for name in found.methods}
+    return files, {
+        "cases": len(cases),
+        "methods": {
+            name: {
+                "worst_case": found.worst(name).case,
+                f"{table.DECISIVE}_mean": _plain(s.mean),
+                f"{table.DECISIVE}_sd": _plain(s.sd),
+            }
+            for name, s in shown.items()
+        },
+    }
+
+
+def observers(job: Job, steps: Steps, record: Record) -> Outcome:
+    """How several persons' segmentations agree, and where a method's stands among them; nothing is written."""
+    from OrbitalSegLib.evaluation import observers as judges
+
+    assert job.input is not None
+    with record.step("reading", {"segment": job.segment}):
+        method = _read_result(job.input, job.segment)
+        persons = {f"observer {n}": read_segmentation(path) for n, path in enumerate(job.observers, 1)}
+        steps.step("reading")(1.0)
+    reference = persons["observer 1"]
+    if not isinstance(job.region, Region) and job.region != "auto":
+        raise JobError("invalid-job", "Observers are compared in the whole of their masks, or in a box in mm.")
+    box = job.region if isinstance(job.region, Region) else Region()
+    within = None if box.box_mm is None else box.within(reference)
+    with record.step("evaluating"):
+        progress = steps.step("evaluating")
+        raters = judges.consensus(persons, within).raters
+        progress(0.1)
+        pairs = judges.pairwise(persons, within)
+        progress(0.4)
+        places = judges.placed(persons, method, within)
+        progress(1.0)
+    return [], {
+        "pairs": [{"between": list(pair), **_plain_fields(found)} for pair, found in pairs.items()],
+        "raters": {name: _plain_fields(rater) for name, rater in raters.items()},
+        "places": {
+            name: {
+                "with_others": _plain_fields(place.with_others),
+                "with_consensus": _plain_fields(place.with_consensus),
+            }
+            for name, place in places.items()
+        },
+        "no_worse": judges.no_worse(places),
+    }
+
+
+def _read_result(path: Path, segment: str) -> sitk.Image:
+    """The segments of a segmentation or a result folder, joined where they are several, as `bone+inferred`."""
+    ours = path / SEGMENTATION_FILE
+    parts = [read_segmentation(ours if ours.is_file() else path, name) for name in segment.split("+")]
+    return sitk.Cast(sitk.NaryAdd(parts) > 0, sitk.sitkUInt8)
+
+
+def _plain_fields(found: Any) -> dict[str, float | str | None]:
+    return {name: _plain(value) for name, value in asdict(found).items()}
+
+
+def _judged(job: Job, steps: Steps, record: Record) -> tuple[sitk.Image | None, Region]:
+    """The CT, if there is one, and the region in which a result is judged."""
+    if job.ct is not None:
+        scan = reading.read(job.ct, job.series, steps.step("reading"))
+        return scan.image, _place(job, scan, steps, record).region
+    if isinstance(job.region, Region):
+        return None, job.region
+    if job.region == "auto":
+        return None, Region()
+    raise JobError("invalid-job", "An orbit is looked for in the CT: give `ct`, or the region as a box in mm.")
+
+
+def _plain(value: float) -> float | str | None:
+    """A number that JSON knows."""
+    if np.isnan(value):
+        return None
+    return "infinite" if np.isinf(value) else value
+
+
 @contextmanager
 def _result_folder(job: Job) -> Iterator[Path]:
     """An empty folder that becomes the job's output when the block succeeds."""
@@ -150,38 +283,82 @@ def _resolved(path: Path) -> Path:
         return path.absolute()
 
 
-def _read(job: Job, steps: Steps, record: Record, found: Callable[[list[Series]], None] = lambda _series: None) -> Scan:
-    """Reading, and holding the scan against table A.1."""
+@dataclass(frozen=True)
+class _Place:
+    """The region, and the middle of each orbit's opening where they were looked for and found."""
+
+    region: Region
+    openings_mm: list[Point]
+
+
+def _read(
+    job: Job, steps: Steps, record: Record, found: Callable[[list[Series]], None] = lambda _series: None
+) -> tuple[Scan, _Place]:
+    """Reading, finding the region, and holding the scan against table A.1."""
     assert job.input is not None
     with record.step("reading", {"series": "asked for" if job.series else "chosen"}) as measured:
         scan = reading.read(job.input, job.series, steps.step("reading"), found)
         measured.update(scan.measured)
+    record.add_scan(scan)
+    place = _place(job, scan, steps, record)
     with record.step("acquisition"):
-        record.add_scan(scan)
-        conditions, feasibility = acquisition.check(scan, job.region)
+        conditions, feasibility = acquisition.check(scan, place.region)
         record.add_conditions(conditions, feasibility)
         if feasibility.thin_walls != "feasible":
             record.warn("thin-walls", _verdict(record.entries["feasibility"]))
         steps.step("acquisition")(1.0)
-    return scan
+    return scan, place
 
 
-def _region_entry(region: Region) -> dict[str, Any]:
-    return {"box_mm": region.box_mm or "whole", "margin_mm": MARGIN_MM, "tile_size": None}
+def _place(job: Job, scan: Scan, steps: Steps, record: Record) -> _Place:
+    """The region that the job names, or the orbits that are looked for. Raises `InputError` `no-orbit`."""
+    if isinstance(job.region, Region):
+        place = _Place(job.region, [])
+    else:
+        with record.step("locating", {"region": job.region}) as measured:
+            orbits = locate(scan.image, steps.step("locating"))
+            for orbit in (orbits.right, orbits.left):
+                measured[orbit.side] = {"status": orbit.status, "confidence": round(orbit.confidence, 3)}
+        place = _place_of(orbits, job.region, record)
+    record.entries["region"] = {
+        "asked": job.region if isinstance(job.region, str) else "box" if place.region.box_mm else "whole",
+        "box_mm": place.region.box_mm or "whole",
+        "margin_mm": MARGIN_MM,
+    }
+    return place
 
 
-def _repair(bone: sitk.Image, part: sitk.Image, job: Job, steps: Steps, record: Record) -> sitk.Image:
+def _place_of(orbits: Orbits, wanted: Orbit, record: Record) -> _Place:
+    looked_for = [orbits.right, orbits.left] if wanted == "auto" else [getattr(orbits, wanted)]
+    region = orbits.region("both" if wanted == "auto" else wanted)
+    if region is None and wanted != "auto":
+        raise InputError(
+            "no-orbit", f"The {wanted} orbit was not found: give a region as a box in mm, or segment the whole scan."
+        )
+    if region is None:
+        record.warn("orbits-not-found", "No orbit was found in this scan, so the whole of it was taken.")
+    for orbit in looked_for:
+        if orbit.status == "missing" and region is not None:
+            record.warn("orbit-not-found", f"The {orbit.side} orbit was not found: the region holds the other one.")
+        elif orbit.status == "cut off":
+            record.warn(
+                "orbit-cut-off", f"The {orbit.side} orbit reaches beyond the scan: what lies outside is not modelled."
+            )
+    return _Place(region or Region(), [orbit.opening_mm for orbit in looked_for if orbit.opening_mm is not None])
+
+
+def _repair(found: Segmented, region: Region, job: Job, steps: Steps, record: Record) -> sitk.Image:
     if job.postprocess is None:
-        return bone
+        return found.bone
     with record.step("postprocessing", asdict(job.postprocess)) as measured:
-        repaired, done = postprocess(bone, part, job.postprocess, steps.step("postprocessing"))
+        repaired, done = postprocess(found.bone, found.ct, job.postprocess, steps.step("postprocessing"))
         if job.postprocess.thin_touches_cortical:
-            classes = split_by_value(part, repaired)
+            classes = found.classes(repaired)
             thin, step = keep_touching(classes["thin"], classes["cortical"])
             repaired = sitk.Or(classes["cortical"], thin)
             done.append(step)
         measured["steps"] = done
-        measured["counted_in"] = "scan" if job.region.box_mm is None else "region and margin"
+        measured["counted_in"] = "scan" if region.box_mm is None else "region and margin"
     for entry in done:
         if "warning" in entry:
             record.warn("wall-flakes", entry["warning"])
@@ -230,4 +407,7 @@ def _verdict(feasibility: dict[str, Any]) -> str:
 
 
 def _sentence(parameters: dict[str, Any]) -> str:
-    return ", ".join(f"{name.replace('_hu', '')} {value:g} HU" for name, value in parameters.items())
+    return ", ".join(
+        f"{name.removesuffix('_hu')} {value:g} HU" if name.endswith("_hu") else f"{name.replace('_', ' ')} {value:g}"
+        for name, value in parameters.items()
+    )

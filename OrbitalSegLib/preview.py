@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
+from numpy.typing import NDArray
 from vtkmodules.vtkCommonDataModel import vtkPolyData
 
 from OrbitalSegLib import NOTICE, __version__
 from OrbitalSegLib.files import write_image
-from OrbitalSegLib.orbits import Point, bounds_of_bone_mm, find_orbits
+from OrbitalSegLib.locate import Point, locate
 from OrbitalSegLib.raster import Floats, FrontView, colour, draw_front, draw_text, wrapped
 
 WIDTH, HEIGHT = 1600, 1000
@@ -46,7 +47,7 @@ BACKGROUND = colour(0.055, 0.065, 0.085)
 TEXT = colour(0.90, 0.92, 0.95)
 FAINT = colour(0.68, 0.72, 0.78)
 WARNING = colour(1.0, 0.74, 0.35)
-CONTOUR = colour(1.0, 0.42, 0.16)
+CONTOURS = {"inferred": colour(0.78, 0.52, 1.0), "bone": colour(1.0, 0.42, 0.16)}
 CROSS = colour(0.35, 0.62, 0.95)
 
 WINDOW_HU = (-500.0, 1300.0)
@@ -77,42 +78,54 @@ _PLANES = (
 
 def draw_preview(
     ct: sitk.Image,
-    bone: sitk.Image,
+    masks: dict[str, sitk.Image],
     surface: vtkPolyData | None,
     path: Path,
     caption: Sequence[str],
-    at_mm: Point | None = None,
+    openings_mm: Sequence[Point] = (),
 ) -> None:
-    """Draw the picture as PNG. `ct` is HU, `bone` a mask on the same grid, `surface` of the bone, LPS mm.
+    """Draw the picture as PNG. `ct` is HU, `masks` hold `bone` and perhaps `inferred`, `surface` is the bone's, LPS mm.
 
-    The planes meet in `at_mm` (LPS), or else in one of the orbits, which are looked for in the bone. No skin is drawn
-    but its edge in the planes. Raises `OutputError`.
+    The planes meet in one of the orbits, whose openings are `openings_mm`, or else are looked for in the CT. No skin
+    is drawn but its edge in the planes. Raises `OutputError`.
     """
-    at, middle = _places(bone, at_mm)
+    at, middle = _places(ct, masks["bone"], openings_mm)
     at = _nearest_voxel(ct, at)
     picture = np.full((HEIGHT, WIDTH, 3), BACKGROUND)
     _draw_header(picture)
     _paste(picture, _front_panel(surface, middle), FRONT_AT)
     for plane, cell in zip(_PLANES, CELLS, strict=False):
-        _paste(picture, _plane_panel(ct, bone, plane, at, middle), cell)
-    _draw_caption(picture, caption, CELLS[-1])
+        _paste(picture, _plane_panel(ct, masks, plane, at, middle), cell)
+    _draw_caption(picture, caption, CELLS[-1], "inferred" in masks)
     pixels = (np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8)
     write_image(sitk.GetImageFromArray(pixels, isVector=True), path)
 
 
-def _places(bone: sitk.Image, at_mm: Point | None) -> tuple[Point, Point]:
+def _places(ct: sitk.Image, bone: sitk.Image, openings_mm: Sequence[Point]) -> tuple[Point, Point]:
     """Where the planes meet, and the middle of what is shown."""
-    if at_mm is not None:
-        return at_mm, at_mm
-    orbits = find_orbits(bone)
-    if orbits is None:
-        low, high = bounds_of_bone_mm(bone)
+    low, high = _bounds_of_bone_mm(bone)
+    if not openings_mm:
+        orbits = locate(ct)
+        looked_for = [orbit.opening_mm for orbit in (orbits.right, orbits.left) if orbit.opening_mm is not None]
+        openings_mm = [point for point in looked_for if np.all((low <= point) & (point <= high))]
+    if not openings_mm:
         x, y, z = (float(v) for v in low + (high - low) * (0.5, 1 / 3, 0.5))
         return (x, y, z), (x, y, z)
-    right, left = orbits.right_mm, orbits.left_mm
-    x, y, z = ((a + b) / 2 for a, b in zip(right, left, strict=True))
+    x, y, z = (float(v) for v in np.mean(openings_mm, axis=0))
     y += CORONAL_BEHIND_RIM_MM
-    return (right[0], y, z), (x, y, z)
+    return (float(openings_mm[0][0]), y, z), (x, y, z)
+
+
+def _bounds_of_bone_mm(bone: sitk.Image) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The lowest and the highest coordinates (LPS) of the box around a mask, or of its grid if it is empty."""
+    statistics = sitk.LabelShapeStatisticsImageFilter()
+    statistics.Execute(bone)
+    box = statistics.GetBoundingBox(1) if statistics.HasLabel(1) else (0, 0, 0, *bone.GetSize())
+    corners = [
+        bone.TransformIndexToPhysicalPoint([int(box[i] + end[i] * (box[3 + i] - 1)) for i in range(3)])
+        for end in np.ndindex(2, 2, 2)
+    ]
+    return np.min(corners, axis=0), np.max(corners, axis=0)
 
 
 def _nearest_voxel(image: sitk.Image, point: Point) -> Point:
@@ -121,7 +134,7 @@ def _nearest_voxel(image: sitk.Image, point: Point) -> Point:
     return image.TransformIndexToPhysicalPoint([int(i) for i in index])
 
 
-def _plane_panel(ct: sitk.Image, bone: sitk.Image, plane: _Plane, at: Point, middle: Point) -> Floats:
+def _plane_panel(ct: sitk.Image, masks: dict[str, sitk.Image], plane: _Plane, at: Point, middle: Point) -> Floats:
     columns, rows = PLANE_SIZE
     through = _centre_of(plane, at, middle)
     hu = _sliced(ct, plane, through, 1, sitk.sitkLinear, float(WINDOW_HU[0]))
@@ -129,8 +142,10 @@ def _plane_panel(ct: sitk.Image, bone: sitk.Image, plane: _Plane, at: Point, mid
     grey = np.clip((hu - low) / (high - low), 0, 1).astype(np.float32)
     picture = np.repeat(grey[..., None], 3, axis=-1)
     _cross_lines(picture, plane, at, through)
-    line = _contour(bone, plane, through)[..., None]
-    picture += line * (CONTOUR - picture)
+    for name, ink in CONTOURS.items():
+        if name in masks:
+            line = _contour(masks[name], plane, through)[..., None]
+            picture += line * (ink - picture)
     across = int(np.flatnonzero(np.abs(np.cross(plane.along, plane.down)) > 0.5)[0])
     draw_text(picture, f"{plane.name}  {'xyz'[across]} = {at[across]:.1f} mm", (10, 8), 15, FAINT)
     for letter, place, anchor in zip(
@@ -234,15 +249,18 @@ def _draw_header(picture: Floats) -> None:
     draw_text(picture, NOTICE, (WIDTH - MARGIN, HEADER / 2), 17, WARNING, (1, 0.5))
 
 
-def _draw_caption(picture: Floats, caption: Sequence[str], at: tuple[int, int]) -> None:
+def _draw_caption(picture: Floats, caption: Sequence[str], at: tuple[int, int], infers: bool) -> None:
     column, row = at
     for paragraph in caption:
         for line in wrapped(paragraph, 18, PLANE_SIZE[0] - 16):
             draw_text(picture, line, (column + 8, row), 18, TEXT)
             row += 26
         row += 12
-    row = at[1] + PLANE_SIZE[1] - 60
-    for ink, meaning in ((CONTOUR, "edge of the bone that was found"), (CROSS, "the other two planes")):
+    legend = [(CONTOURS["bone"], "edge of the bone that was found"), (CROSS, "the other two planes")]
+    if infers:
+        legend.insert(1, (CONTOURS["inferred"], "wall that is inferred, not seen"))
+    row = at[1] + PLANE_SIZE[1] - 8 - 26 * len(legend)
+    for ink, meaning in legend:
         picture[row + 8 : row + 10, column + 8 : column + 38] = ink
         draw_text(picture, meaning, (column + 48, row), 15, FAINT)
         row += 26

@@ -94,7 +94,7 @@ def _series_line(series: Any) -> dict[str, Any]:
 def _segment(job: Any, emit: Emit) -> Any:
     from OrbitalSegLib import pipeline
 
-    return pipeline.segment(job, _steps(pipeline.SEGMENT_SHARES, emit), _record(emit))
+    return pipeline.segment(job, _steps(pipeline.segment_shares(job), emit), _record(emit))
 
 
 def _surface(job: Any, emit: Emit) -> Any:
@@ -109,11 +109,37 @@ def _phantom(job: Any, emit: Emit) -> Any:
     return pipeline.phantom(job, _steps(pipeline.PHANTOM_SHARES, emit), _record(emit))
 
 
+def _evaluate(job: Any, emit: Emit) -> Any:
+    from OrbitalSegLib import pipeline
+
+    return pipeline.evaluate(job, _steps(pipeline.EVALUATE_SHARES, emit), _record(emit))
+
+
+def _evaluate_cases(job: Any, emit: Emit) -> Any:
+    from OrbitalSegLib import pipeline
+
+    return pipeline.evaluate_cases(job, _steps(pipeline.EVALUATE_CASES_SHARES, emit), _record(emit))
+
+
+def _observers(job: Any, emit: Emit) -> Any:
+    from OrbitalSegLib import pipeline
+
+    return pipeline.observers(job, _steps(pipeline.OBSERVERS_SHARES, emit), _record(emit))
+
+
 def _methods(_job: Any, _emit: Emit) -> Any:
     from OrbitalSegLib.methods import DEFAULT_METHOD, METHODS
 
     table = [
-        {"name": m.name, "title": m.title, "source": m.source, "parameters": m.describe()} for m in METHODS.values()
+        {
+            "name": m.name,
+            "title": m.title,
+            "source": m.source,
+            "infers": m.infers,
+            "needs_model": m.needs_model,
+            "parameters": m.describe(),
+        }
+        for m in METHODS.values()
     ]
     return [], {"default": DEFAULT_METHOD, "methods": table}
 
@@ -124,6 +150,9 @@ _TASKS: dict[str, Callable[[Any, Emit], Any]] = {
     "surface": _surface,
     "phantom": _phantom,
     "methods": _methods,
+    "evaluate": _evaluate,
+    "evaluate-cases": _evaluate_cases,
+    "observers": _observers,
 }
 
 

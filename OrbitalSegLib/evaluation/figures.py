@@ -45,7 +45,7 @@ def evaluate(
         f"{name}_{figure}": value for name, counted in counts.items() for figure, value in counted.figures().items()
     }
     progress(0.1)
-    found |= surface_distances(truth, result, region).figures(tolerance_mm)
+    found |= surface_distances(truth, result, region, lambda part: progress(0.1 + 0.7 * part)).figures(tolerance_mm)
     progress(0.8)
     for name, mask in (("truth", truth), ("result", result)):
         found |= {f"{name}_{figure}": value for figure, value in topology(mask, region).figures().items()}

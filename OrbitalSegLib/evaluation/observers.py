@@ -93,7 +93,6 @@ def placed(
 ) -> dict[str, Place]:
     """Each observer and the method, judged by the (other) observers alike. There must be at least two observers.
 
-    The method is as good as a person where its agreement with the persons is no worse than theirs with each other.
     Raises `InputError` `different-grids` and `empty-result`.
     """
     if len(observers) < 2:
@@ -106,6 +105,16 @@ def placed(
         places[observer] = Place(_mean(each), agreement(_one_of(others, region), mask, region))
     each = [agreement(mask, method, region) for mask in observers.values()]
     return {**places, name: Place(_mean(each), agreement(_one_of(observers, region), method, region))}
+
+
+def no_worse(places: Mapping[str, Place], name: str = "method") -> bool:
+    """Whether the method agrees with the persons at least as well as that person does who agrees least, by Dice and by
+    average distance."""
+    persons = [place.with_others for other, place in places.items() if other != name]
+    ours = places[name].with_others
+    return ours.dice >= min(person.dice for person in persons) and ours.average_symmetric_mm <= max(
+        person.average_symmetric_mm for person in persons
+    )
 
 
 def _one_of(masks: Mapping[str, sitk.Image], region: sitk.Image | None) -> sitk.Image:

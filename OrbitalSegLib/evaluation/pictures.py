@@ -46,12 +46,9 @@ def draw_boxes(table: Table, path: Path, figures: Sequence[str] = BOXES) -> None
 
     The box holds the middle half, the line is the median, whiskers reach to the lowest and highest case.
     """
-    pyplot = _pyplot()
-    shown = [name for name in figures if name in table.figures]
-    figure, axes = pyplot.subplots(
-        1, len(shown), figsize=(1 + 2.6 * len(shown), 4), squeeze=False, layout="constrained"
-    )
-    for name, axis in zip(shown, axes[0], strict=True):
+    shown = [name for name in figures if name in table.figures] or [DECISIVE]
+    figure, axes = _figure(len(shown), 1 + 2.6 * len(shown), 4)
+    for name, axis in zip(shown, axes, strict=True):
         values = [[v for v in table.values(method, name).values() if np.isfinite(v)] for method in table.methods]
         axis.boxplot(values, tick_labels=table.methods, whis=(0, 100), medianprops={"color": RESULT_COLOUR})
         for place, some in enumerate(values):
@@ -59,7 +56,7 @@ def draw_boxes(table: Table, path: Path, figures: Sequence[str] = BOXES) -> None
         missing = sum(len(table.values(m, name)) for m in table.methods) - sum(map(len, values))
         axis.set_title(name.replace("_", " ") + (f"\n({missing} not finite)" if missing else ""), fontsize=9)
         axis.tick_params(axis="x", labelrotation=30)
-    _save(pyplot, figure, path)
+    _save(figure, path)
 
 
 def draw_error(truth: sitk.Image, result: sitk.Image, path: Path, title: str, ct: sitk.Image | None = None) -> None:
@@ -67,17 +64,15 @@ def draw_error(truth: sitk.Image, result: sitk.Image, path: Path, title: str, ct
 
     Without a CT the truth is what is grey. Raises `InputError` `different-grids`, and `OutputError`.
     """
-    pyplot = _pyplot()
-    result = on_grid_of(truth, result)
-    truth, result = (sitk.DICOMOrient(image, "LPS") for image in (truth, result))
+    shown = truth if ct is None else on_grid_of(truth, ct)
+    images = (sitk.DICOMOrient(image, "LPS") for image in (truth, on_grid_of(truth, result), shown))
+    truth, result, shown = images
     at = largest_error(truth, result)
-    grey = sitk.GetArrayFromImage(truth if ct is None else on_grid_of(truth, sitk.DICOMOrient(ct, "LPS"))).astype(
-        np.float32
-    )
+    grey = sitk.GetArrayFromImage(shown).astype(np.float32)
     low, high = (0.0, 2.0) if ct is None else WINDOW_HU
     masks = [mask_array(image) for image in (truth, result)]
     spacing = spacing_zyx(truth)
-    figure, axes = pyplot.subplots(1, 3, figsize=(15, 5.4), layout="constrained")
+    figure, axes = _figure(3, 15, 5.4)
     for across, (panel, name) in enumerate(zip(axes, PLANES, strict=True)):
         rows, columns = (axis for axis in range(3) if axis != across)
         plane = np.take(grey, at[across], axis=across)
@@ -91,19 +86,17 @@ def draw_error(truth: sitk.Image, result: sitk.Image, path: Path, title: str, ct
         panel.set_title(name, fontsize=9)
         panel.set_axis_off()
     figure.suptitle(f"{title}   (green: truth, orange: result)", fontsize=10)
-    _save(pyplot, figure, path)
+    _save(figure, path)
 
 
-def _pyplot() -> Any:
-    import matplotlib
+def _figure(columns: int, width: float, height: float) -> tuple[Any, list[Any]]:
+    """A figure in inches, and its panels side by side."""
+    from matplotlib.figure import Figure
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    return pyplot
+    figure = Figure((width, height), layout="constrained")
+    return figure, list(figure.subplots(1, columns, squeeze=False)[0])
 
 
-def _save(pyplot: Any, figure: Any, path: Path) -> None:
+def _save(figure: Any, path: Path) -> None:
     with writing(path.parent):
         figure.savefig(path, dpi=110, bbox_inches="tight")
-    pyplot.close(figure)

@@ -18,10 +18,10 @@ from OrbitalSegLib import reading
 from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.evaluation.figures import badness, evaluate
 from OrbitalSegLib.evaluation.paired import Comparison, compare
-from OrbitalSegLib.evaluation.walls import read_walls
 from OrbitalSegLib.export.segmentation import read_segmentation
 from OrbitalSegLib.files import writing
 from OrbitalSegLib.progress import Progress, silent
+from OrbitalSegLib.training.cases import read_walls
 
 ENDINGS = (".seg.nrrd", ".nrrd", ".nii.gz", ".nii", ".mha")
 DECISIVE = "whole_dice"
@@ -131,8 +131,9 @@ def evaluate_case(case: CaseFiles, progress: Progress = silent) -> list[Row]:
     walls = None if case.walls is None else read_walls(case.walls)
     rows = []
     for done, (method, path) in enumerate(case.results.items()):
-        rows.append(Row(case.name, method, evaluate(truth, read_segmentation(path), ct, region, walls)))
-        progress((done + 1) / len(case.results))
+        part = _part(progress, done, len(case.results))
+        found = evaluate(truth, read_segmentation(path), ct, region, walls, progress=part)
+        rows.append(Row(case.name, method, found))
     return rows
 
 
@@ -140,12 +141,10 @@ def evaluate_cases(cases: Sequence[CaseFiles], progress: Progress = silent) -> T
     """The table of some cases. Raises `InputError`, whose text says which case it is by its number."""
     rows: list[Row] = []
     for done, case in enumerate(cases):
-        progress(done / len(cases))
         try:
-            rows += evaluate_case(case)
+            rows += evaluate_case(case, _part(progress, done, len(cases)))
         except InputError as error:
             raise InputError(error.code, f"Case {done + 1} of {len(cases)}: {error.text}") from error
-    progress(1.0)
     return Table(tuple(rows))
 
 
@@ -194,6 +193,11 @@ def _text(value: float) -> str:
     if isnan(value):
         return ""
     return f"{value:.0f}" if isinf(value) or value == int(value) else f"{value:.6g}"
+
+
+def _part(progress: Progress, done: int, count: int) -> Progress:
+    """The progress of one piece of work out of several."""
+    return lambda fraction: progress((done + fraction) / count)
 
 
 def _case(folder: Path) -> CaseFiles | None:

@@ -8,7 +8,6 @@ either side, meets the mask, sampled on the mask's own grid.
 from dataclasses import dataclass, field
 from itertools import pairwise
 from math import inf, nan
-from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
@@ -17,7 +16,6 @@ from vtkmodules.vtkCommonCore import vtkPoints
 from vtkmodules.vtkCommonDataModel import vtkPolyData
 from vtkmodules.vtkFiltersCore import vtkPolyDataNormals
 from vtkmodules.vtkFiltersPoints import vtkConnectedPointsFilter
-from vtkmodules.vtkIOXML import vtkXMLPolyDataReader
 
 from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.evaluation.grids import mask_array, voxel_indices
@@ -153,36 +151,6 @@ def patches_mm2(points: WallPoints, where: np.ndarray) -> np.ndarray:
     connect.Update()
     labels = vtk_to_numpy(connect.GetOutput().GetPointData().GetArray("RegionLabels"))
     return np.bincount(labels, weights=areas)
-
-
-def read_walls(path: Path) -> WallPoints:
-    """The `walls.vtp` of a synthetic case. Raises `InputError` `unreadable`."""
-    reader = vtkXMLPolyDataReader()
-    if not reader.CanReadFile(str(path)):
-        raise InputError("unreadable", "The walls cannot be read: give the walls.vtp of a synthetic case.")
-    reader.SetFileName(str(path))
-    reader.Update()
-    return walls_of(reader.GetOutput())
-
-
-def walls_of(surface: vtkPolyData) -> WallPoints:
-    """The points of a `walls.vtp`. Raises `InputError` `unreadable` if it lacks an array."""
-    data = surface.GetPointData()
-    names = ("wall", "side", "thickness_mm", "hole", "depth_mm", "area_mm2")
-    arrays = [data.GetArray(name) for name in names]
-    if data.GetNormals() is None or None in arrays:
-        raise InputError("unreadable", f"The walls must have normals and, at their points: {', '.join(names)}.")
-    wall, side, thickness, hole, depth, area = (vtk_to_numpy(array) for array in arrays)
-    return WallPoints(
-        points_mm=vtk_to_numpy(surface.GetPoints().GetData()).astype(np.float64),
-        normals=_unit(vtk_to_numpy(data.GetNormals()).astype(np.float64)),
-        wall=wall.astype(np.int64),
-        side=side.astype(np.int64),
-        thickness_mm=thickness.astype(np.float64),
-        hole=hole.astype(np.uint8),
-        depth_mm=depth.astype(np.float64),
-        area_mm2=area.astype(np.float64),
-    )
 
 
 def walls_of_phantom(midsurfaces: vtkPolyData) -> WallPoints:

@@ -1,12 +1,12 @@
 """Hysteresis threshold: cortical seeds, grown into the bone connected to them [3532-2 B, after Nystrom]."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import SimpleITK as sitk
 
 from OrbitalSegLib.errors import JobError
-from OrbitalSegLib.methods.method import Method, parameter
+from OrbitalSegLib.methods.method import ByValue, Method, Task, parameter
 from OrbitalSegLib.progress import Progress
 from OrbitalSegLib.scan import AIR_HU, HIGHEST_HU
 
@@ -24,8 +24,9 @@ class HysteresisParameters:
             raise JobError("invalid-job", "The seeds' limit must not be below the limit they are grown down to.")
 
 
-def run(ct: sitk.Image, parameters: HysteresisParameters, progress: Progress) -> dict[str, sitk.Image]:
-    """Return `bone`, on the grid of `ct`: 26-connected objects that hold a seed."""
+def run(task: Task, parameters: HysteresisParameters, progress: Progress) -> ByValue:
+    """See `Method`. Bone is the 26-connected objects that hold a seed."""
+    ct = task.part
     objects = sitk.ConnectedComponent(ct > parameters.lower_hu, True)
     progress(0.6)
     labels = sitk.GetArrayFromImage(objects)
@@ -35,7 +36,7 @@ def run(ct: sitk.Image, parameters: HysteresisParameters, progress: Progress) ->
     bone = sitk.GetImageFromArray(keep[labels])
     bone.CopyInformation(ct)
     progress(1.0)
-    return {"bone": bone}
+    return ByValue(ct, bone, asdict(parameters))
 
 
 HYSTERESIS = Method("hysteresis", "Hysteresis threshold", "ISO/IEC 3532-2 annex B", HysteresisParameters, run)

@@ -2,12 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import SimpleITK as sitk
 
 from OrbitalSegLib.errors import JobError
 from OrbitalSegLib.progress import Progress
+from OrbitalSegLib.region import Region
+
+Masks = dict[str, sitk.Image]
+"""Masks by class, unsigned 8 bits, 0 or 1, all on one grid."""
 
 CORTICAL_ABOVE_HU = 200.0
 """Bone above this is cortical [3532-2 D.3]."""
@@ -17,12 +22,82 @@ THIN_BELOW_HU = 300.0
 
 
 @dataclass(frozen=True)
-class Method:
-    """A way to find bone.
+class Resources:
+    """What a method that runs networks is to take; methods without networks ask for nothing of it."""
 
-    `run` takes the CT in HU (region and margin), the parameters and a progress callback, and returns masks on the CT's
-    grid, unsigned 8 bits, 0 or 1, by class: `bone` always, `inferred` where the method gives it.
-    """
+    model: Path | None = None
+    """A model package's folder, or the name of a shipped one; None: the shipped one."""
+    engine: str = "auto"
+    precision: str = "auto"
+    device: str = "auto"
+    threads: int | None = None
+    """Of the processor; None: one for each core; negative: so many cores stay free."""
+    memory_gb: float | None = None
+    """How much may be used; None: half of what is free."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a method gets."""
+
+    scan: sitk.Image
+    """The whole CT in HU, on the scan grid: grids that a method makes begin where the scan begins."""
+    region: Region
+    """Voxels beyond the region and its margin must not change the result inside the region."""
+    resources: Resources = field(default_factory=Resources)
+
+    @property
+    def part(self) -> sitk.Image:
+        """The CT cut to region and margin."""
+        return self.region.working_part(self.scan)
+
+
+class Segmented(Protocol):
+    """What a method gives: bone on a grid of its own, and how to bring it to the scan once it has been repaired."""
+
+    bone: sitk.Image
+    """Seen bone, a mask on the method's own grid."""
+    probabilities: dict[str, sitk.Image]
+    """By class, on the method's own grid: unsigned 8 bits, value / 255."""
+    parameters: dict[str, float]
+    """Those in use: the defaults too, and what a model package says."""
+    measured: dict[str, Any]
+    """For the record."""
+    tile_size: int | None
+    """Voxels along the side of the largest tile, where there are tiles."""
+
+    @property
+    def ct(self) -> sitk.Image:
+        """HU on the method's own grid."""
+
+    def classes(self, bone: sitk.Image) -> Masks:
+        """The bone, as it was repaired, with its classes, on the method's own grid."""
+
+    def on_scan(self, masks: Masks) -> Masks:
+        """What `classes` gave, on the scan grid: region and margin."""
+
+
+@dataclass
+class ByValue:
+    """What a method gives that works on the scan grid and has no classes of its own."""
+
+    ct: sitk.Image
+    bone: sitk.Image
+    parameters: dict[str, float]
+    probabilities: dict[str, sitk.Image] = field(default_factory=dict)
+    measured: dict[str, Any] = field(default_factory=dict)
+    tile_size: int | None = None
+
+    def classes(self, bone: sitk.Image) -> Masks:
+        return {"bone": bone, **split_by_value(self.ct, bone)}
+
+    def on_scan(self, masks: Masks) -> Masks:
+        return masks
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to find bone. `run` raises `OrbitalSegError`."""
 
     name: str
     title: str
@@ -30,12 +105,19 @@ class Method:
     """Where the method is described."""
     parameters: type
     """A frozen dataclass; each field made by `parameter`."""
-    run: Callable[[sitk.Image, Any, Progress], dict[str, sitk.Image]]
+    run: Callable[[Task, Any, Progress], Segmented]
     infers: bool = False
     """Whether it gives the class `inferred`."""
+    needs_model: bool = False
+    """Whether it runs networks of a model package."""
+    seconds: float = 0.3
+    """What it takes for the orbits of a head on two cores: its share of the progress."""
 
     def describe(self) -> list[dict[str, Any]]:
-        """The parameters for a panel or a help text: name, title, unit, default, minimum, maximum."""
+        """The parameters for a panel or a help text: name, title, unit, default, minimum, maximum.
+
+        A default of None is the model package's own.
+        """
         return [{"name": f.name, "default": f.default, **f.metadata} for f in fields(self.parameters)]
 
     def make_parameters(self, values: dict[str, Any]) -> Any:
@@ -52,12 +134,12 @@ class Method:
         return self.parameters(**values)
 
 
-def parameter(default: float, title: str, unit: str, minimum: float, maximum: float) -> Any:
+def parameter(default: float | None, title: str, unit: str, minimum: float, maximum: float) -> Any:
     """A dataclass field that carries its own description."""
     return field(default=default, metadata={"title": title, "unit": unit, "minimum": minimum, "maximum": maximum})
 
 
-def split_by_value(ct: sitk.Image, bone: sitk.Image) -> dict[str, sitk.Image]:
+def split_by_value(ct: sitk.Image, bone: sitk.Image) -> Masks:
     """Divide one bone mask by the image's own values into `cortical` and `thin`, which overlap [3532-2 D.3]."""
     return {
         "cortical": sitk.And(bone, ct > CORTICAL_ABOVE_HU),

@@ -1,11 +1,11 @@
 """Global threshold: bone is what lies between two HU limits [3532-2 D.4, method A; 3532-1 6.3]."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import SimpleITK as sitk
 
 from OrbitalSegLib.errors import JobError
-from OrbitalSegLib.methods.method import Method, parameter
+from OrbitalSegLib.methods.method import ByValue, Method, Task, parameter
 from OrbitalSegLib.progress import Progress
 from OrbitalSegLib.scan import AIR_HU, HIGHEST_HU
 
@@ -22,11 +22,12 @@ class ThresholdParameters:
             raise JobError("invalid-job", "The lower limit must be below the upper limit.")
 
 
-def run(ct: sitk.Image, parameters: ThresholdParameters, progress: Progress) -> dict[str, sitk.Image]:
-    """Return `bone`, on the grid of `ct`."""
+def run(task: Task, parameters: ThresholdParameters, progress: Progress) -> ByValue:
+    """See `Method`."""
+    ct = task.part
     bone = sitk.And(ct > parameters.lower_hu, ct <= parameters.upper_hu)
     progress(1.0)
-    return {"bone": bone}
+    return ByValue(ct, bone, asdict(parameters))
 
 
 THRESHOLD = Method("threshold", "Global threshold", "ISO/IEC 3532-2 D.4, method A", ThresholdParameters, run)

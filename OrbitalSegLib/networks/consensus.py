@@ -36,14 +36,17 @@ AIR_MM = 16.0
 CARD_SLICES = 4 * BATCH
 """Slices at a time on a graphics card."""
 
-BYTES_OF_FEATURE = 40
-"""What an engine holds at once for each pixel and each channel of the first level (measured)."""
+BYTES_OF_ENGINE = 250_000_000
+"""What an engine takes before it looks at anything, torch more than others (measured)."""
+
+BYTES_OF_FEATURE = 80
+"""What it holds for each pixel of a batch and each channel of the first level, in 32 bits (measured)."""
 
 BYTES_OF_TILE = 8
 """What a voxel takes while its tile is looked at: the window, the total, its table's entry."""
 
-BYTES_AFTERWARDS = 20
-"""What a voxel takes in post-processing, where objects are numbered (measured)."""
+BYTES_AFTERWARDS = 28
+"""What a voxel takes in the steps after this one, on the working grid and on the scan's (measured)."""
 
 LEVELS = 65535
 """The whole numbers of the mean probability: 16 bits hold it to a ten-thousandth of what 8 bits show."""
@@ -115,12 +118,16 @@ def _standing(progress: Progress, at: float) -> Progress:
     return lambda _fraction: progress(at)
 
 
-def needed_bytes(grid: WorkingGrid, channels: Sequence[Sequence[int]]) -> int:
-    """The memory that `triplanar` and the steps after it take at most, for networks of these channels."""
+def needed_bytes(grid: WorkingGrid, channels: Sequence[Sequence[int]], scan_voxels: int = 0) -> int:
+    """The memory that `triplanar` takes at most for networks of these channels, or the steps after it if that is more.
+
+    `scan_voxels` is the number of voxels of the scan's grid, to which the result will be brought.
+    """
     tile = sorted(min(size, TILE) for size in grid.size)
     slices = BATCH * tile[1] * tile[2] * max(own[0] for own in channels) * BYTES_OF_FEATURE
     stored = grid.voxels * len(channels)
-    return stored + max(slices + int(np.prod(tile)) * BYTES_OF_TILE, grid.voxels * BYTES_AFTERWARDS)
+    afterwards = max(grid.voxels, scan_voxels) * BYTES_AFTERWARDS
+    return BYTES_OF_ENGINE + stored + max(slices + int(np.prod(tile)) * BYTES_OF_TILE, afterwards)
 
 
 @dataclass(frozen=True)

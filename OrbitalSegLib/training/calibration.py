@@ -50,7 +50,9 @@ class Calibration:
             rows.append((name, *(f"{v:.3f}" for v in self.quantiles(share))))
         for scan, curve in self.scans.items():
             verdicts = self.bracketed(scan)
-            rows.append((scan, *(f"{v:.3f}{'' if inside else ' outside'}" for v, inside in zip(curve, verdicts, strict=True))))
+            rows.append(
+                (scan, *(f"{v:.3f}{'' if inside else ' outside'}" for v, inside in zip(curve, verdicts, strict=True)))
+            )
         widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
         return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows)
 
@@ -82,12 +84,14 @@ def _orbits_box(label: sitk.Image) -> Box:
     inside = np.argwhere(sitk.GetArrayFromImage(label) & Flag.ORBIT)
     if not len(inside):
         inside = np.zeros((1, 3), int)
-    low, high = (np.array(label.GetOrigin()) + np.array(label.GetSpacing()) * end[::-1] for end in (inside.min(axis=0), inside.max(axis=0)))
+    low, high = (
+        np.array(label.GetOrigin()) + np.array(label.GetSpacing()) * end[::-1]
+        for end in (inside.min(axis=0), inside.max(axis=0))
+    )
     return tuple(float(v) for pair in zip(low, high, strict=True) for v in pair)
 
 
 def _without_holes(sites: Sites, label: sitk.Image) -> Sites:
-
 
     kept = ~lines_crossing(sitk.And(label, int(Flag.HOLE)) > 0, sites.start_mm, sites.end_mm)
     return replace(sites, start_mm=sites.start_mm[kept], end_mm=sites.end_mm[kept])
@@ -97,9 +101,13 @@ def main() -> None:
     """Compare from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cases", type=Path, nargs="+", help="case folders")
-    parser.add_argument("--scan", nargs=7, action="append", default=[], metavar=("FILE", "X0", "X1", "Y0", "Y1", "Z0", "Z1"))
+    parser.add_argument(
+        "--scan", nargs=7, action="append", default=[], metavar=("FILE", "X0", "X1", "Y0", "Y1", "Z0", "Z1")
+    )
     arguments = parser.parse_args()
-    scans = {Path(name).name: curve_of_scan(sitk.ReadImage(name), [float(v) for v in box]) for name, *box in arguments.scan}
+    scans = {
+        Path(name).name: curve_of_scan(sitk.ReadImage(name), [float(v) for v in box]) for name, *box in arguments.scan
+    }
     print(calibrate(arguments.cases, scans).table())
 
 

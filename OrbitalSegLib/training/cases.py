@@ -18,7 +18,7 @@ WORKING_SPACING_MM = 0.5
 """The working grid on which the networks see a scan."""
 
 LABEL_HALF_WIDTH_MM = 0.38
-"""The training label of a thin wall reaches this far from its mid-surface, so that on the working grid it has no gaps."""
+"""The training label of a thin wall reaches this far from its mid-surface: no gaps on the working grid."""
 
 
 class Flag(IntFlag):
@@ -49,7 +49,7 @@ class Wall(IntEnum):
 
 @dataclass(frozen=True)
 class WallPoints:
-    """Points on the mid-surfaces of the orbits' walls; arrays of one length, `points_mm` and `normals` (n, 3) in LPS."""
+    """Points on the mid-surfaces of the orbits' walls; arrays of one length, points and normals (n, 3) in LPS."""
 
     points_mm: np.ndarray
     normals: np.ndarray
@@ -66,6 +66,10 @@ class WallPoints:
     """Distance inside the rim of a hole; negative outside, and -99 far from every hole."""
     area_mm2: np.ndarray
     """How much of the mid-surface a point stands for."""
+
+
+WALL_ARRAYS = ("wall", "side", "thickness_mm", "hole", "depth_mm", "area_mm2", "normals")
+"""The arrays of a `walls.vtp`, one value for each point."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,7 @@ def write_case(case: Case, folder: Path) -> None:
             write_image(getattr(case, name), new / f"{file}.nrrd")
         if case.truth is not None:
             write_image(case.truth, new / "truth.nrrd")
-        _write_points(case.walls, new / "walls.vtp")
+        write_walls(case.walls, new / "walls.vtp")
         facts = {"case": CASE_VERSION, **case.facts}
         (new / "case.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
 
@@ -119,7 +123,7 @@ def read_case(folder: Path) -> Case:
         truth = folder / "truth.nrrd"
         return Case(
             **images,
-            walls=_read_points(folder / "walls.vtp"),
+            walls=read_walls(folder / "walls.vtp"),
             facts=facts,
             truth=sitk.ReadImage(str(truth)) if truth.is_file() else None,
         )
@@ -127,7 +131,8 @@ def read_case(folder: Path) -> Case:
         raise InputError("unreadable", "A file of the case is missing or damaged: make the case anew.") from error
 
 
-def _write_points(points: WallPoints, path: Path) -> None:
+def write_walls(points: WallPoints, path: Path) -> None:
+    """Write points on walls as VTK's XML (`.vtp`). Raises OSError."""
     from vtkmodules.util.numpy_support import numpy_to_vtk
     from vtkmodules.vtkCommonCore import vtkPoints
     from vtkmodules.vtkCommonDataModel import vtkPolyData
@@ -137,7 +142,7 @@ def _write_points(points: WallPoints, path: Path) -> None:
     places.SetData(numpy_to_vtk(np.ascontiguousarray(points.points_mm, np.float32), deep=True))
     cloud = vtkPolyData()
     cloud.SetPoints(places)
-    for name in ("wall", "side", "thickness_mm", "hole", "depth_mm", "area_mm2", "normals"):
+    for name in WALL_ARRAYS:
         array = numpy_to_vtk(np.ascontiguousarray(getattr(points, name)), deep=True)
         array.SetName(name)
         cloud.GetPointData().AddArray(array)
@@ -149,21 +154,23 @@ def _write_points(points: WallPoints, path: Path) -> None:
         raise OSError(f"{path.name} could not be written")
 
 
-def _read_points(path: Path) -> WallPoints:
+def read_walls(path: Path) -> WallPoints:
+    """Read a file written by `write_walls`. Raises `InputError` `unreadable`."""
     from vtkmodules.util.numpy_support import vtk_to_numpy
     from vtkmodules.vtkIOXML import vtkXMLPolyDataReader
 
-    if not path.is_file():
-        raise OSError(f"{path.name} is missing")
+    unreadable = InputError("unreadable", "The walls cannot be read: give the walls.vtp of a synthetic case.")
     reader = vtkXMLPolyDataReader()
+    if not reader.CanReadFile(str(path)):
+        raise unreadable
     reader.SetFileName(str(path))
     reader.Update()
     cloud = reader.GetOutput()
     data = cloud.GetPointData()
     arrays = {}
-    for name in ("wall", "side", "thickness_mm", "hole", "depth_mm", "area_mm2", "normals"):
+    for name in WALL_ARRAYS:
         if not data.HasArray(name):
-            raise ValueError(f"{path.name} lacks {name}")
+            raise unreadable
         arrays[name] = vtk_to_numpy(data.GetArray(name)).copy()
     places = cloud.GetPoints()
     points = vtk_to_numpy(places.GetData()).copy() if places is not None else np.empty((0, 3), np.float32)

@@ -20,7 +20,6 @@ import SimpleITK as sitk
 
 from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.preprocessing import WorkingGrid, to_working, window_8bit, working_grid
-from OrbitalSegLib.progress import Progress, silent
 from OrbitalSegLib.reading import read
 from OrbitalSegLib.training import store
 from OrbitalSegLib.training.cases import WORKING_SPACING_MM, is_case
@@ -55,11 +54,16 @@ class Entry:
 
 def collect(folder: Path) -> list[Entry]:
     """The cases of a data set in the order of their names. Raises `InputError` `no-cases`, `unreadable`."""
-    found = [path for path in sorted(folder.iterdir()) if path.is_dir()] if folder.is_dir() else []
-    entries = [Entry(path, _about(path)) for path in found if is_case(path) or _file(path, "image")]
+    entries = _entries(folder)
     if not entries:
         raise InputError("no-cases", "There is no case here: each is a folder with image and label.")
     return entries
+
+
+def _entries(folder: Path) -> list[Entry]:
+    """The cases there are; one that is being made is none yet."""
+    found = [path for path in sorted(folder.iterdir()) if path.is_dir()] if folder.is_dir() else []
+    return [Entry(path, _about(path)) for path in found if is_case(path) or _file(path, "label")]
 
 
 def _about(folder: Path) -> dict[str, str]:
@@ -142,11 +146,21 @@ def flags_of(labels: Mapping[str, int]) -> dict[str, int]:
     return {name: 1 << number for number, name in enumerate(names)}
 
 
-def pack(entry: Entry, packed: Path, labels: Mapping[str, int] = BONE_LABELS) -> None:
-    """Put a case on the working grid and pack it. Raises `InputError` where it is not fit for that."""
-    if entry.synthetic:
-        store.pack_case(entry.folder, packed)
-        return
+@dataclass(frozen=True)
+class Labelled:
+    """A scan with its label on the working grid."""
+
+    ct: sitk.Image
+    """HU, on the scan's own grid."""
+    working: sitk.Image
+    """HU, on the working grid."""
+    label: Array
+    """Flags of a packed case, (z, y, x)."""
+    flags: Mapping[str, int]
+
+
+def labelled(entry: Entry, labels: Mapping[str, int] = BONE_LABELS) -> Labelled:
+    """Read a case that was not made by synthesis. Raises `InputError` where it is not fit for that."""
     ct, label = read_pair(entry, labels)
     grid = working_grid(ct, WORKING_SPACING_MM)
     working = to_working(ct, grid)
@@ -160,7 +174,17 @@ def pack(entry: Entry, packed: Path, labels: Mapping[str, int] = BONE_LABELS) ->
         bone = (array & flags["bone"]) > 0
         array |= np.where(bone & (hu > CORTICAL_ABOVE_HU), kind(flags["cortical"]), kind(0))
         array |= np.where(bone & (hu < THIN_BELOW_HU), kind(flags["thin"]), kind(0))
-    store.write(packed, entry.name, sitk.GetArrayFromImage(window_8bit(working)), array, flags, entry.about)
+    return Labelled(ct, working, array, flags)
+
+
+def pack(entry: Entry, packed: Path, labels: Mapping[str, int] = BONE_LABELS) -> None:
+    """Put a case on the working grid and pack it. Raises `InputError` where it is not fit for that."""
+    if entry.synthetic:
+        store.pack_case(entry.folder, packed)
+        return
+    case = labelled(entry, labels)
+    image = sitk.GetArrayFromImage(window_8bit(case.working))
+    store.write(packed, entry.name, image, case.label, case.flags, entry.about)
 
 
 def _indicator(label: sitk.Image, value: int, grid: WorkingGrid) -> Array:
@@ -169,18 +193,12 @@ def _indicator(label: sitk.Image, value: int, grid: WorkingGrid) -> Array:
     return sitk.GetArrayFromImage(to_working(chosen, grid)) >= 500
 
 
-def pack_all(
-    entries: Iterable[Entry],
-    packed: Path,
-    labels: Mapping[str, int] = BONE_LABELS,
-    progress: Progress = silent,
-) -> list[str]:
-    """Pack what is not yet packed; the names of all packed cases."""
-    entries = list(entries)
-    for number, entry in enumerate(entries):
-        if not (packed / entry.name).exists():
-            pack(entry, packed, labels)
-        progress((number + 1) / len(entries))
+def pack_new(folders: Iterable[Path], packed: Path, labels: Mapping[str, int] = BONE_LABELS) -> list[str]:
+    """Pack what is new in the folders of some data sets; the names of all packed cases in order."""
+    for folder in folders:
+        for entry in _entries(folder):
+            if not (packed / entry.name).exists():
+                pack(entry, packed, labels)
     return store.names(packed)
 
 

@@ -9,12 +9,13 @@ and number of threads. Cases that appear in the folder while training goes on ar
 import argparse
 import csv
 import dataclasses
+import hashlib
 import json
 import math
 import signal
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from torch import nn
 
 from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.networks.unet import UNet
-from OrbitalSegLib.training import config, sampling, store
+from OrbitalSegLib.training import config, dataset, sampling, store
 from OrbitalSegLib.training.augmentation import Augmentation
 from OrbitalSegLib.training.config import Loss, Schedule, Training
 
@@ -103,13 +104,17 @@ class Doubling(nn.Module):
 class Trainer:
     """One network while it is trained: model, optimiser, moving average, step, and the cases it knows."""
 
-    def __init__(self, training: Training, network: str) -> None:
+    def __init__(self, training: Training, network: str, start: Mapping[str, torch.Tensor] | None = None) -> None:
         self.training = training
         self.network = network
         self.classes = training.classes(network)
         self.seed = (training.seed, zlib.crc32(network.encode()))
         torch.manual_seed(zlib.crc32(repr(self.seed).encode()))
-        self.model = UNet(training.channels, 1 + len(self.classes)).to(memory_format=torch.channels_last)
+        model = UNet(training.channels, 1 + len(self.classes), normalised=start is None)
+        if start is not None:
+            model.load_state_dict(dict(start))
+        self.start = digest(model)
+        self.model = model.to(memory_format=torch.channels_last)
         how = training.optimiser
         self.optimiser = torch.optim.Adam(self.model.parameters(), betas=how.betas, weight_decay=how.weight_decay)
         if training.compile:
@@ -128,6 +133,7 @@ class Trainer:
         return {
             "network": self.network,
             "identity": identity(self.training),
+            "start": self.start,
             "step": self.step,
             "seconds": self.seconds,
             "model": self.model.state_dict(),
@@ -139,7 +145,8 @@ class Trainer:
 
     def restore(self, state: dict[str, Any], packed: Path) -> None:
         """Go on from a state. Raises `InputError` `other-training` where it is of another configuration."""
-        if state["network"] != self.network or state["identity"] != identity(self.training):
+        own = {"network": self.network, "identity": identity(self.training), "start": self.start}
+        if any(state[key] != value for key, value in own.items()):
             raise InputError(
                 "other-training",
                 "The checkpoint is of a training with other numbers: choose another folder, or those numbers.",
@@ -210,6 +217,14 @@ class Trainer:
                 mean.copy_(value)
 
 
+def digest(model: nn.Module) -> str:
+    """The SHA256 of a network's weights."""
+    content = hashlib.sha256()
+    for value in model.state_dict().values():
+        content.update(value.numpy().tobytes())
+    return content.hexdigest()
+
+
 def identity(training: Training) -> dict[str, Any]:
     """The numbers that may not change within one training; length, threads and intervals may."""
     free = {"steps", "compile", "checkpoint_steps", "keep_steps", "rescan_steps"}
@@ -219,32 +234,33 @@ def identity(training: Training) -> dict[str, Any]:
 def train(
     training: Training,
     network: str,
-    cases: Path,
+    cases: Sequence[Path],
     out: Path,
-    packed: Path | None = None,
+    packed: Path,
     tell: Tell | None = None,
     stop: Callable[[], bool] = lambda: False,
+    start: Mapping[str, torch.Tensor] | None = None,
 ) -> Path:
-    """Train one network on the case folders in `cases`, or go on with it; the path of its last weights.
+    """Train one network on the cases in some folders, or go on with it; the path of its last weights.
 
     `out` gets `last.pt` (all that is needed to go on), `weights-STEP.pt` (for the choice), `losses.csv`, `losses.png`
-    and `training.json`. `packed` is where the packed cases are (default: beside `cases`), shared by all trainings.
+    and `training.json`. `packed` is where the packed cases are, which all trainings on the same cases may share.
     `stop` is asked after every step; when it says yes, the checkpoint is written and the training ends.
+    `start` are the weights of a folded network to begin with, in place of random ones.
     Raises `InputError` `no-cases`, `bad-case`, `invalid-config`, `other-training`.
     """
-    packed = packed or cases.parent / f"{cases.name}-packed"
     out.mkdir(parents=True, exist_ok=True)
-    trainer = Trainer(training, network)
+    trainer = Trainer(training, network, start)
     if (out / LAST).exists():
         trainer.restore(torch.load(out / LAST, weights_only=True), packed)
     else:
-        trainer.take_in(packed, store.pack_new(cases, packed))
+        trainer.take_in(packed, dataset.pack_new(cases, packed, training.labels))
         say = {"network": network, "classes": trainer.classes, "torch": torch.__version__, **identity(training)}
         (out / "training.json").write_text(json.dumps(say, indent=1), "utf-8")
     rows = _rows(out / TABLE, trainer.step)
     while trainer.step < training.steps:
         if training.rescan_steps and trainer.step % training.rescan_steps == 0:
-            trainer.take_in(packed, store.pack_new(cases, packed))
+            trainer.take_in(packed, dataset.pack_new(cases, packed, training.labels))
         row = trainer.one_step()
         said = {
             "step": trainer.step,
@@ -346,9 +362,9 @@ def main() -> None:
     train(
         training,
         given.network,
-        given.cases,
+        [given.cases],
         given.out,
-        given.packed,
+        given.packed or given.cases.parent / f"{given.cases.name}-packed",
         tell=lambda line: print(time.strftime("%H:%M:%S"), line, flush=True),
         stop=lambda: bool(asked),
     )

@@ -4,7 +4,7 @@ A batch depends on the seed, the step and the cases alone: a training that was k
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -97,7 +97,7 @@ def _patch(
     return image, label
 
 
-def classes(label: Array, names: Sequence[str], flags: dict[str, int]) -> Array:
+def classes(label: Array, names: Sequence[str], flags: Mapping[str, int]) -> Array:
     """Flags to class numbers, background 0; where flags overlap the later class stands."""
     target = np.zeros(label.shape, np.int64)
     for number, name in enumerate(names, start=1):

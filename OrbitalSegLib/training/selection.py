@@ -1,13 +1,13 @@
 """The choice of a model in the eight steps of [3532-2 10.1], with a test set that is looked at once.
 
-    1 divide the data           training, validation and test share no template, patient or seed
-    2 candidates                configurations: model and hyperparameters
-    3 train                     each on the training set
-    4 evaluate                  each on the validation set
-    5 repeat                    with the next candidate
-    6 choose                    the best, trained anew on training and validation set
-    7 assess                    once on the test set, which is then locked
-    8 external                  on data from elsewhere, where there is some
+1 divide the data           training, validation and test share no template, patient or seed
+2 candidates                configurations: model and hyperparameters
+3 train                     each on the training set
+4 evaluate                  each on the validation set
+5 repeat                    with the next candidate
+6 choose                    the best, trained anew on training and validation set
+7 assess                    once on the test set, which is then locked
+8 external                  on data from elsewhere, where there is some
 """
 
 import datetime
@@ -15,7 +15,7 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,13 +47,15 @@ def load(path: Path) -> Selection:
     """Read a selection; its folders are relative to the file. Raises `InputError` `invalid-config`."""
     try:
         table = tomllib.loads(path.read_text("utf-8"))
-        folders = {
-            key: path.parent / table.pop(key)
-            for key in ("training", "validation", "test", "external")
-            if key in table
-        }
-        names = {key: tuple(table.pop(key)) for key in ("candidates", "networks")}
-        return Selection(**names, **folders, **table)
+        return Selection(
+            candidates=tuple(table.pop("candidates")),
+            networks=tuple(table.pop("networks")),
+            training=path.parent / table.pop("training"),
+            validation=path.parent / table.pop("validation"),
+            test=path.parent / table.pop("test"),
+            external=path.parent / table.pop("external") if "external" in table else None,
+            **table,
+        )
     except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError) as error:
         raise InputError("invalid-config", f"The selection cannot be understood: {error}.") from error
 
@@ -64,11 +66,11 @@ def select(
     tell: Tell = lambda _line: None,
     stop: Callable[[], bool] = lambda: False,
     again: bool = False,
-) -> dict[str, Any]:
+) -> dict[str, Any] | None:
     """Go through the eight steps; what each found, which also stands in `out/selection.json`.
 
-    A selection that was stopped goes on where it was. Raises `InputError`: `sides-share`, `test-opened` (the test set
-    was looked at before, and `again` is not set), `no-cases`, and those of training.
+    None where `stop` ended it; the same call goes on where it was. Raises `InputError`: `sides-share`, `test-opened`
+    (the test set was looked at before, and `again` is not set), `no-cases`, and those of training.
     """
     folders = {"training": selection.training, "validation": selection.validation, "test": selection.test}
     sides = {name: collect(folder) for name, folder in folders.items()}
@@ -84,12 +86,16 @@ def select(
     for candidate in selection.candidates:
         training = _training(candidate, selection)
         runs = _train(training, selection, [selection.training], out / training.name, tell, stop)
+        if stop():
+            return None
         table[candidate] = _figures(training, runs, sides["validation"])
         tell(f"{candidate}: score {table[candidate][0]['score']:.4f} on the validation set")
     best = max(table, key=lambda name: table[name][0]["score"])
     chosen = _training(best, selection)
     both = [selection.training, selection.validation]
     runs = _train(chosen, selection, both, out / f"{chosen.name}-final", tell, stop)
+    if stop():
+        return None
     limits = table[best][1]  # chosen on the validation set, never on the test set
     _lock(selection.test, opened, runs)
     found: dict[str, Any] = {
@@ -109,10 +115,8 @@ def select(
 
 
 def _training(candidate: str, selection: Selection) -> Training:
-    import dataclasses
-
     training = presets.load(candidate)
-    return dataclasses.replace(training, steps=selection.steps or training.steps, rescan_steps=0)
+    return replace(training, steps=selection.steps or training.steps, rescan_steps=0)
 
 
 def _train(
@@ -131,7 +135,7 @@ def _figures(
     training: Training, runs: Mapping[str, Path], entries: Sequence[Entry], limits: validation.Limits | None = None
 ) -> tuple[dict[str, float], validation.Limits]:
     engines = {name: validation.engine_of(weights, training.channels) for name, weights in runs.items()}
-    row, limits, _ = validation.validate(engines, [entry.folder for entry in entries], limits=limits)
+    row, limits, _ = validation.validate(engines, training, entries, limits=limits)
     return row, limits
 
 

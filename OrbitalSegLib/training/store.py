@@ -12,7 +12,7 @@ import SimpleITK as sitk
 
 from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.preprocessing import window_8bit
-from OrbitalSegLib.training.cases import Flag, is_case
+from OrbitalSegLib.training.cases import Flag
 
 Array = np.ndarray
 
@@ -117,14 +117,6 @@ def open_case(folder: Path) -> Packed:
         {name: np.load(folder / f"places-{name}.npy") for name in said["flags"]},
         said["about"],
     )
-
-
-def pack_new(cases: Path, store: Path) -> list[str]:
-    """Pack what is new among the case folders; the names of all packed cases in order. Half-written cases wait."""
-    for case in sorted(cases.iterdir()):
-        if is_case(case) and not (store / case.name).exists():
-            pack_case(case, store)
-    return names(store)
 
 
 def names(store: Path) -> list[str]:

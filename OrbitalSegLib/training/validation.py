@@ -36,9 +36,11 @@ from OrbitalSegLib.networks.unet import UNet, folded
 from OrbitalSegLib.preprocessing import Box, working_grid
 from OrbitalSegLib.progress import Progress, silent
 from OrbitalSegLib.region import MARGIN_MM
-from OrbitalSegLib.training import config
-from OrbitalSegLib.training.cases import WORKING_SPACING_MM, Case, Flag, WallPoints, is_case, read_case
-from OrbitalSegLib.training.store import CORTICAL_ABOVE_HU, THIN_BELOW_HU
+from OrbitalSegLib.training import config, store
+from OrbitalSegLib.training.cases import WORKING_SPACING_MM, WallPoints, read_case
+from OrbitalSegLib.training.config import Training
+from OrbitalSegLib.training.dataset import Entry, collect, labelled
+from OrbitalSegLib.training.sampling import classes
 
 Array = np.ndarray
 
@@ -99,7 +101,8 @@ def engine_of(weights: Path, channels: Sequence[int], threads: int = 1) -> Engin
     import torch
 
     state = torch.load(weights, weights_only=True)
-    model = UNet(channels, classes=len(state["head.bias"]))
+    normalised = any(".normalisation." in name for name in state)
+    model = UNet(channels, len(state["head.bias"]), normalised)
     model.load_state_dict(state)
     if find_spec("openvino") is None:
         from OrbitalSegLib.networks.engines.torch import TorchEngine, has_bf16
@@ -111,24 +114,28 @@ def engine_of(weights: Path, channels: Sequence[int], threads: int = 1) -> Engin
     return openvino.OpenVinoEngine(graph, model.stride, "bf16" if openvino.has_bf16() else "fp32", threads)
 
 
-def judge(name: str, case: Case, engines: Mapping[str, Engine], progress: Progress = silent) -> Judged:
-    """Run the networks over a case, and compare them with its label and walls."""
-    grid = working_grid(case.ct, WORKING_SPACING_MM)
-    probabilities = triplanar(case.ct, engines, grid, progress=progress).probabilities
-    label = sitk.GetArrayFromImage(case.label)
-    clean = sitk.GetArrayFromImage(case.clean)
-    bone, scored = (label & Flag.BONE) > 0, (label & Flag.IGNORE) == 0
-    targets = {"cortical": bone & (clean > CORTICAL_ABOVE_HU), "thin": bone & (clean < THIN_BELOW_HU), "single": bone}
-    near = ((label & Flag.WALL) > 0) & scored
-    in_hole = (label & Flag.HOLE) > 0
+def judge(entry: Entry, engines: Mapping[str, Engine], training: Training, progress: Progress = silent) -> Judged:
+    """Run the networks over a case, and compare them with its label and, where it has them, its walls."""
+    if entry.synthetic:
+        case = read_case(entry.folder)
+        ct, points = case.ct, case.walls
+        label = store.flags_of_case(sitk.GetArrayFromImage(case.label), sitk.GetArrayFromImage(case.clean))
+        flags: Mapping[str, int] = store.FLAGS
+    else:
+        pair = labelled(entry, training.labels)
+        ct, points, label, flags = pair.ct, None, pair.label, pair.flags
+    probabilities = triplanar(ct, engines, working_grid(ct, WORKING_SPACING_MM), progress=progress).probabilities
+    scored = (label & flags["ignore"]) == 0
+    near = scored & ((label & flags.get("wall", 0)) > 0)
+    in_hole = (label & flags.get("hole", 0)) > 0
     dice, samples = {}, {}
     for network, image in probabilities.items():
         values = sitk.GetArrayFromImage(image)
-        target = targets[network]
+        target = classes(label, training.classes(network), flags) > 0
         dice[network] = _dice(values[scored] > 0.5, target[scored])
         decides = near & (target | in_hole)
         samples[network] = (values[decides], target[decides], in_hole[decides])
-    return Judged(name, find_peaks(case.walls, probabilities, case.label), dice, samples)
+    return Judged(entry.name, find_peaks(points, probabilities, scored), dice, samples)
 
 
 def _dice(found: Array, true: Array) -> float:
@@ -136,14 +143,15 @@ def _dice(found: Array, true: Array) -> float:
     return 2 * int((found & true).sum()) / both if both else math.nan
 
 
-def find_peaks(points: WallPoints, probabilities: Mapping[str, sitk.Image], label: sitk.Image) -> Peaks:
+def find_peaks(points: WallPoints | None, probabilities: Mapping[str, sitk.Image], scored: Array) -> Peaks:
     """The points of floor and medial wall that are scored, each with the highest probability within `REACH_MM`."""
-    index = np.rint(voxel_indices(label, points.points_mm)).astype(int)
-    inside = np.all((index >= 0) & (index < np.array(label.GetSize())), axis=1)
-    flags = sitk.GetArrayFromImage(label)
-    kept = inside & of_walls(points, THIN_WALLS)
+    if points is None:
+        none = np.zeros(0, np.float32)
+        return Peaks(dict.fromkeys(probabilities, none), none, none > 0, none)
+    index = np.rint(voxel_indices(next(iter(probabilities.values())), points.points_mm)).astype(int)
+    kept = np.all((index >= 0) & (index < scored.shape[::-1]), axis=1) & of_walls(points, THIN_WALLS)
     x, y, z = index[kept].T
-    kept[kept] = (flags[z, y, x] & Flag.IGNORE) == 0
+    kept[kept] = scored[z, y, x]
     deep = (points.hole != 0) & (points.depth_mm > HOLE_EDGE_MM)
     kept &= (points.hole == 0) | deep
     found = {
@@ -199,7 +207,8 @@ def _closed_above(levels: Sequence[Array], area: Array) -> Array:
     below = np.bincount(np.ravel_multi_index(tuple(levels), shape), area, math.prod(shape)).reshape(shape)
     for axis in range(len(levels)):
         below = below.cumsum(axis)
-    return 1 - below / max(float(area.sum()), 1e-9)
+    total = below.ravel()[-1]
+    return (total - below) / total if total else np.zeros(shape)
 
 
 def fit_calibration(probability: Array, true: Array, in_hole: Array, hole_share: float = TRAINED_SHARE) -> Calibration:
@@ -316,11 +325,12 @@ def score(row: Mapping[str, float]) -> float:
     """What the choice goes by: intact wall that is seen while holes stay open, and the coverage of real scans; a leak
     beyond its limit costs as much as it is beyond, in limits.
 
-    Synthetic overlap does not enter: it rises while real scans get worse.
+    Overlap does not enter where there are walls to judge: it rises while real scans get worse.
     """
     covered = [value for key, value in row.items() if key.endswith("_seen_coverage")]
-    parts = [row["seen_walls_closed_thick"], row["seen_walls_closed"]]
-    parts += [float(np.mean(covered))] if covered else []
+    walls = [row["seen_walls_closed_thick"], row["seen_walls_closed"]]
+    parts = [value for value in (*walls, float(np.mean(covered)) if covered else math.nan) if not math.isnan(value)]
+    parts = parts or [value for key, value in row.items() if key.startswith("dice_")]
     beyond = sum(
         max(value / LEAK_LIMITS[tissue] - 1, 0)
         for key, value in row.items()
@@ -332,7 +342,8 @@ def score(row: Mapping[str, float]) -> float:
 
 def validate(
     engines: Mapping[str, Engine],
-    cases: Sequence[Path],
+    training: Training,
+    cases: Sequence[Entry],
     scans: Sequence[RealScan] = (),
     limits: Limits | None = None,
     progress: Progress = silent,
@@ -340,8 +351,8 @@ def validate(
     """One row of figures, the limits it was made at (chosen on these cases if not given), and each case's part."""
     total = len(cases) + len(scans)
     judged = []
-    for number, folder in enumerate(cases):
-        judged.append(judge(folder.name, read_case(folder), engines))
+    for number, entry in enumerate(cases):
+        judged.append(judge(entry, engines, training))
         progress((number + 1) / total)
     limits = limits or choose_limits(together([one.peaks for one in judged]))
     row = figures(judged, limits)
@@ -362,14 +373,6 @@ def steps_of(run: Path, networks: Sequence[str]) -> list[int]:
         for name in networks
     ]
     return sorted(set.intersection(*kept)) if kept else []
-
-
-def find_cases(folder: Path) -> list[Path]:
-    """The case folders in a folder. Raises `InputError` `no-cases`."""
-    found = sorted(path for path in folder.iterdir() if is_case(path)) if folder.is_dir() else []
-    if not found:
-        raise InputError("no-cases", "There is no case to validate on: make some first.")
-    return found
 
 
 def write_rows(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
@@ -393,7 +396,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
     training = config.load(given.config)
-    cases = find_cases(given.cases)
+    cases = collect(given.cases)
     scans = read_scans(given.scans) if given.scans else []
     given.out.mkdir(parents=True, exist_ok=True)
     rows = []
@@ -402,7 +405,7 @@ def main() -> None:
             name: engine_of(given.run / name / f"weights-{step:06d}.pt", training.channels, given.threads)
             for name in given.networks
         }
-        row, limits, judged = validate(engines, cases, scans)
+        row, limits, judged = validate(engines, training, cases, scans)
         calibration = {name: asdict(fit_calibration(*near_walls(judged, name))) for name in engines}
         said = {"limits": asdict(limits), "calibration": calibration, "figures": row}
         (given.out / f"step-{step:06d}.json").write_text(json.dumps(said, indent=1), "utf-8")

@@ -1,5 +1,7 @@
 """Fixtures that every test of the library may use."""
 
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,10 +10,15 @@ import pytest
 from dicom_series import ct_slices, save
 from hypothesis import settings
 
+from OrbitalSegLib.networks.package import Package
+
 # The same examples in every run: a change is judged by what it changed. `--hypothesis-profile=search` looks for more.
 settings.register_profile("same", derandomize=True)
 settings.register_profile("search", derandomize=False)
 settings.load_profile("same")
+
+# Torch's threads wait for each other longer than small networks take, above all where others share the processor.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture
@@ -25,3 +32,29 @@ def write_ct(tmp_path: Path) -> Callable[..., Path]:
         return save(ct_slices(**changes), tmp_path / folder, name)
 
     return write
+
+
+@pytest.fixture(scope="session")
+def tiny_package(tmp_path_factory: pytest.TempPathFactory) -> Package:
+    """A model package with small trained networks `cortical`, `thin` and `single` at 1 mm, in a folder of its own."""
+    import tiny_network  # torch, which most tests need not wait for
+
+    return tiny_network.write(tmp_path_factory.mktemp("models") / "tiny-1")
+
+
+@pytest.fixture(scope="session")
+def sound_package(tmp_path_factory: pytest.TempPathFactory) -> Package:
+    """A small sound package with the untrained networks `a` and `b`."""
+    import tiny_network
+
+    from OrbitalSegLib.networks.export import write_package
+
+    states = {"a": tiny_network.small_state(1), "b": tiny_network.small_state(2)}
+    folder = tmp_path_factory.mktemp("models") / "small"
+    return write_package(folder, tiny_network.small_description(*states), states, "A card.")
+
+
+@pytest.fixture
+def package_folder(sound_package: Package, tmp_path: Path) -> Path:
+    """A copy of it, to be spoilt."""
+    return Path(shutil.copytree(sound_package.folder, tmp_path / "package"))

@@ -384,7 +384,8 @@ class Desk:
 
     def job(self, scan: Path, **changes: object) -> dict[str, object]:
         output = str(self.results / "result")
-        return {"contract": 1, "task": "segment", "input": str(scan), "output": output, **changes}
+        job = {"contract": 2, "task": "segment", "input": str(scan), "output": output, "method": "threshold"}
+        return job | changes
 
     def check_refused(self, job: dict[str, object], code: str) -> str:
         """Run the job in this process, and check everything that holds for every refusal. Returns the sentence."""

@@ -28,10 +28,11 @@ def job(tmp_path: Path) -> Path:
     voxels[4:16, 8:32, 8:32] = 1000
     sitk.WriteImage(sitk.GetImageFromArray(voxels), str(tmp_path / "ct.nrrd"))
     values = {
-        "contract": 1,
+        "contract": 2,
         "task": "segment",
         "input": str(tmp_path / "ct.nrrd"),
         "output": str(tmp_path / "result"),
+        "method": "threshold",
     }
     (tmp_path / "job.json").write_text(json.dumps(values))
     return tmp_path / "job.json"

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 import OrbitalSegLib
 from OrbitalSegLib import __main__, __version__
 from OrbitalSegLib.cli import app
+from OrbitalSegLib.methods import DEFAULT_METHOD
 from OrbitalSegLib.phantom import VARIANTS, Scanner, scan, truth, write_series
 
 
@@ -37,6 +38,9 @@ def ct(tmp_path_factory) -> Path:
     return path
 
 
+THRESHOLD = ("--method", "threshold", "--region", "whole")
+
+
 def orbitalseg(*arguments: object):
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
@@ -49,7 +53,9 @@ def test_info_shows_table_a1_and_the_judgement(ct):
 
 
 def test_segment_writes_a_result_and_says_what_it_is(ct, tmp_path):
-    done = orbitalseg("segment", ct, "-o", tmp_path / "result", "-p", "lower_hu=200", "--surface", "cortical")
+    done = orbitalseg(
+        "segment", ct, *THRESHOLD, "-o", tmp_path / "result", "-p", "lower_hu=200", "--surface", "cortical"
+    )
     assert done.exit_code == 0, done.stderr
     assert "bone 3.9 ml" in done.stdout
     assert "not a medical device" in done.stdout
@@ -57,21 +63,21 @@ def test_segment_writes_a_result_and_says_what_it_is(ct, tmp_path):
     record = json.loads((tmp_path / "result" / "record.json").read_text())
     assert record["steps"][2]["parameters"]["lower_hu"] == 200
     assert (tmp_path / "result" / "cortical.stl").exists()
-    again = orbitalseg("segment", ct, "-o", tmp_path / "result")
+    again = orbitalseg("segment", ct, *THRESHOLD, "-o", tmp_path / "result")
     assert again.exit_code == 4
     assert "exists already" in again.stderr
-    forced = orbitalseg("segment", ct, "-o", tmp_path / "result", "--force", "--keep-largest", 1)
+    forced = orbitalseg("segment", ct, *THRESHOLD, "-o", tmp_path / "result", "--force", "--keep-largest", 1)
     assert forced.exit_code == 0
     repair = json.loads((tmp_path / "result" / "record.json").read_text())["steps"][3]
     assert (repair["step"], repair["parameters"]["keep_largest"]) == ("postprocessing", 1)
-    forced = orbitalseg("segment", ct, "-o", tmp_path / "result", "--force", "--postprocess", "none")
+    forced = orbitalseg("segment", ct, *THRESHOLD, "-o", tmp_path / "result", "--force", "--postprocess", "none")
     assert forced.exit_code == 0
     steps = [entry["step"] for entry in json.loads((tmp_path / "result" / "record.json").read_text())["steps"]]
     assert "postprocessing" not in steps
 
 
 def test_surface_makes_an_stl_of_a_segment(ct, tmp_path):
-    orbitalseg("segment", ct, "-o", tmp_path / "result")
+    orbitalseg("segment", ct, *THRESHOLD, "-o", tmp_path / "result")
     done = orbitalseg("surface", tmp_path / "result" / "segmentation.seg.nrrd", "-o", tmp_path / "surface")
     assert done.exit_code == 0, done.stderr
     assert (tmp_path / "surface" / "bone.stl").exists()
@@ -79,7 +85,7 @@ def test_surface_makes_an_stl_of_a_segment(ct, tmp_path):
 
 
 def test_progress_as_json_is_the_workers_lines_and_nothing_else(ct, tmp_path):
-    done = orbitalseg("segment", ct, "-o", tmp_path / "result", "--progress", "json")
+    done = orbitalseg("segment", ct, *THRESHOLD, "-o", tmp_path / "result", "--progress", "json")
     events = [json.loads(line)["event"] for line in done.stdout.splitlines()]
     assert events[0] == "progress"
     assert events[-1] == "result"
@@ -123,7 +129,8 @@ def test_methods_lists_the_table():
     assert "threshold" in done.stdout
     assert "lower_hu (300)" in done.stdout
     listed = orbitalseg("methods", "--progress", "json")
-    assert json.loads(listed.stdout)["summary"]["default"] == "threshold"
+    assert json.loads(listed.stdout)["summary"]["default"] == DEFAULT_METHOD
+    assert "thin_above (the model's)" in done.stdout
 
 
 def test_version_says_that_it_is_not_a_medical_device():
@@ -137,7 +144,7 @@ def test_version_says_that_it_is_not_a_medical_device():
     [
         (["info", "nowhere"], 3, "does not exist"),
         (["segment", "nowhere", "-o", "x"], 3, "does not exist"),
-        (["segment", "nowhere", "-o", "x", "--region", "left"], 2, "six numbers"),
+        (["segment", "nowhere", "-o", "x", "--region", "both"], 2, "six numbers"),
         (["segment", "nowhere", "-o", "x", "-p", "lower_hu"], 2, "name=number"),
         (["segment", "nowhere", "-o", "x", "--method", "magic"], 2, "no method magic"),
         (["phantom", "x", "--variant", "unicorn"], 2, "no phantom unicorn"),

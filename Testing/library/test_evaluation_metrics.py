@@ -127,6 +127,16 @@ def test_distances_are_those_of_deepminds_surface_distance(seed, deepmind):
     assert found.surface_dice(TOLERANCE_MM) == pytest.approx(near, abs=OVERLAP_EQUAL)
 
 
+@pytest.mark.parametrize("spacing", [(0.8, 0.8, 0.8), (0.41, 0.41, 0.63), (0.3, 0.7, 1.25)])
+def test_a_distance_of_whole_voxels_is_within_as_many_voxels(spacing, deepmind):
+    for seed, tolerance_mm in itertools.product(range(5), (spacing[0], spacing[2], 2 * spacing[0])):
+        truth, result, _ = random_pair(seed)
+        found = surface_distances(image_of(truth, spacing), image_of(result, spacing))
+        theirs = deepmind.compute_surface_distances(truth, result, spacing[::-1])
+        near = deepmind.compute_surface_dice_at_tolerance(theirs, tolerance_mm)
+        assert found.surface_dice(tolerance_mm) == pytest.approx(near, abs=OVERLAP_EQUAL)
+
+
 @pytest.mark.filterwarnings("ignore::FutureWarning")  # of monai about monai
 @pytest.mark.parametrize("seed", range(0, PAIRS, 10))
 def test_surface_dice_is_that_of_monai_with_subvoxels(seed, monai_metrics):

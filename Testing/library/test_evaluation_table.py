@@ -10,7 +10,7 @@ import pytest
 import SimpleITK as sitk
 from scipy import stats
 
-from OrbitalSegLib.errors import InputError, OutputError
+from OrbitalSegLib.errors import Cancelled, InputError, OutputError
 from OrbitalSegLib.evaluation.figures import badness, evaluate
 from OrbitalSegLib.evaluation.observers import agreement, consensus, pairwise, placed
 from OrbitalSegLib.evaluation.paired import compare
@@ -248,3 +248,19 @@ def test_every_figure_stands_in_the_page():
             in page
         )
         assert (re.search(r"from_([0-9.]+)_mm", figure) or ["", "0"])[1] in page
+
+
+def test_work_says_how_far_it_is_and_can_be_stopped(folder):
+    heard: list[float] = []
+    cases = find_cases(folder)
+    evaluate_cases(cases, heard.append)
+    assert heard == sorted(heard)
+    assert heard[-1] == 1
+    assert len(heard) > 3 * len(cases)
+
+    def stop(fraction: float) -> None:
+        if fraction > 0.3:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        evaluate_cases(cases, stop)

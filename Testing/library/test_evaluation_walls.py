@@ -5,12 +5,13 @@ from math import nan
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from vtkmodules.vtkIOXML import vtkXMLPolyDataWriter
 
 from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.evaluation.reliability import ASSUMED_SHARES, Samples, at_share, near_walls, reliability
-from OrbitalSegLib.evaluation.walls import crosses, patches_mm2, read_walls, wall_figures, walls_of, walls_of_phantom
+from OrbitalSegLib.evaluation.walls import crosses, patches_mm2, wall_figures, walls_of_phantom
 from OrbitalSegLib.phantom import Anatomy, bone_fraction, orbits_grid, wall_midsurfaces
-from OrbitalSegLib.training.cases import Wall, WallPoints
+from OrbitalSegLib.training.cases import Wall, WallPoints, read_walls, write_walls
 
 STEP_MM = 0.5
 TURN = np.array([[0.8, -0.6, 0], [0.6, 0.8, 0], [0, 0, 1]])
@@ -161,13 +162,24 @@ def test_a_phantoms_points_stand_for_its_walls_area(phantom):
     assert phantom[0].area_mm2.sum() == pytest.approx(finer.area_mm2.sum(), rel=0.1)
 
 
+def test_walls_are_read_as_they_were_written(tmp_path):
+    points = both(plate(hole_mm=8.0), plate(wall=Wall.ROOF, height_mm=4.0))
+    write_walls(points, tmp_path / "walls.vtp")
+    found = read_walls(tmp_path / "walls.vtp")
+    for name in WallPoints.__dataclass_fields__:
+        assert getattr(found, name) == pytest.approx(getattr(points, name), abs=1e-4), name
+
+
 def test_files_that_are_no_walls_are_refused(tmp_path):
-    (tmp_path / "walls.vtp").write_text("no walls")
-    with pytest.raises(InputError) as raised:
-        read_walls(tmp_path / "walls.vtp")
-    assert raised.value.code == "unreadable"
-    with pytest.raises(InputError, match="thickness_mm"):
-        walls_of(wall_midsurfaces(Anatomy(), 2.0))
+    (tmp_path / "text.vtp").write_text("no walls")
+    writer = vtkXMLPolyDataWriter()
+    writer.SetInputData(wall_midsurfaces(Anatomy(), 2.0))
+    writer.SetFileName(str(tmp_path / "other.vtp"))
+    assert writer.Write()
+    for name in ("text.vtp", "other.vtp", "missing.vtp"):
+        with pytest.raises(InputError) as raised:
+            read_walls(tmp_path / name)
+        assert raised.value.code == "unreadable"
 
 
 def test_a_perfect_probability_has_no_calibration_error():

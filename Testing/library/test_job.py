@@ -6,10 +6,11 @@ import pytest
 
 from OrbitalSegLib.errors import JobError
 from OrbitalSegLib.job import Job, job_from, method_of
+from OrbitalSegLib.methods.method import Resources
 from OrbitalSegLib.postprocessing import PostprocessingParameters
 from OrbitalSegLib.region import Region
 
-SEGMENT = {"contract": 1, "task": "segment", "input": "ct", "output": "result"}
+SEGMENT = {"contract": 2, "task": "segment", "input": "ct", "output": "result"}
 
 
 def test_the_shortest_job_takes_the_contracts_defaults():
@@ -26,6 +27,7 @@ def test_every_key_of_a_job_is_understood():
             "smoothing": "none",
         }
         | {"surfaces": ["cortical", "thin"], "segment": "x", "variant": "tilt"}
+        | {"model": "mine", "engine": "torch", "precision": "fp32", "device": "cpu", "threads": -1, "memory_gb": 2.5}
     )
     assert job == Job(
         task="segment",
@@ -41,14 +43,23 @@ def test_every_key_of_a_job_is_understood():
         surfaces=("cortical", "thin"),
         segment="x",
         variant="tilt",
+        model=Path("mine"),
+        engine="torch",
+        precision="fp32",
+        device="cpu",
+        threads=-1,
+        memory_gb=2.5,
     )
+    assert job.resources == Resources(Path("mine"), "torch", "fp32", "cpu", -1, 2.5)
     assert method_of(job).name == "hysteresis"
 
 
-def test_postprocessing_can_be_left_out():
+def test_what_can_be_left_out_or_named():
     assert job_from(SEGMENT | {"postprocess": "none"}).postprocess is None
     assert job_from(SEGMENT | {"region": "whole"}).region == Region()
-    assert job_from(SEGMENT | {"series": None}).series is None
+    assert job_from(SEGMENT | {"region": "left"}).region == "left"
+    for name in ("series", "model", "threads", "memory_gb"):
+        assert getattr(job_from(SEGMENT | {name: None}), name) is None
 
 
 @pytest.mark.parametrize(
@@ -58,23 +69,32 @@ def test_postprocessing_can_be_left_out():
         [],
         "segment",
         {},
-        {"contract": 2, "task": "segment"},
+        {"contract": 1, "task": "segment"},
         {"contract": True, "task": "methods"},
         SEGMENT | {"region": [0, 10**400, 0, 1, 0, 1]},
         SEGMENT | {"method": "\ud800"},
         SEGMENT | {"output": "\ud800"},
-        {"contract": 1},
-        {"contract": 1, "task": "fly"},
-        {"contract": 1, "task": "info"},
-        {"contract": 1, "task": "segment", "input": "ct"},
-        {"contract": 1, "task": "phantom"},
+        {"contract": 2},
+        {"contract": 2, "task": "fly"},
+        {"contract": 2, "task": "info"},
+        {"contract": 2, "task": "segment", "input": "ct"},
+        {"contract": 2, "task": "phantom"},
         SEGMENT | {"colour": "red"},
         SEGMENT | {"input": 5},
         SEGMENT | {"input": ""},
         SEGMENT | {"output": "a\0b"},
         SEGMENT | {"overwrite": "yes"},
         SEGMENT | {"series": 3},
-        SEGMENT | {"region": "left"},
+        SEGMENT | {"region": "both"},
+        SEGMENT | {"model": 5},
+        SEGMENT | {"engine": "steam"},
+        SEGMENT | {"precision": "int8"},
+        SEGMENT | {"device": "abacus"},
+        SEGMENT | {"threads": 0},
+        SEGMENT | {"threads": 1.5},
+        SEGMENT | {"threads": 5000},
+        SEGMENT | {"memory_gb": 0},
+        SEGMENT | {"memory_gb": "all"},
         SEGMENT | {"region": [1, 2]},
         SEGMENT | {"region": ["a"] * 6},
         SEGMENT | {"region": [True, 2, 0, 1, 0, 1]},

@@ -6,8 +6,10 @@ import SimpleITK as sitk
 
 from OrbitalSegLib.errors import JobError
 from OrbitalSegLib.methods import DEFAULT_METHOD, METHODS
-from OrbitalSegLib.methods.method import split_by_value
+from OrbitalSegLib.methods.method import Task, split_by_value
+from OrbitalSegLib.networks import package
 from OrbitalSegLib.progress import silent
+from OrbitalSegLib.region import Region
 
 
 def ct(values: list[int]) -> sitk.Image:
@@ -20,15 +22,19 @@ def ct(values: list[int]) -> sitk.Image:
 def bone(name: str, values: list[int], **parameters: float) -> list[int]:
     method = METHODS[name]
     image = ct(values)
-    masks = method.run(image, method.make_parameters(parameters), silent)
-    assert masks["bone"].IsSameImageGeometryAs(image)
-    assert masks["bone"].GetPixelID() == sitk.sitkUInt8
-    return sitk.GetArrayFromImage(masks["bone"]).ravel().tolist()
+    found = method.run(Task(image, Region()), method.make_parameters(parameters), silent)
+    assert found.bone.IsSameImageGeometryAs(image)
+    assert found.bone.GetPixelID() == sitk.sitkUInt8
+    assert found.parameters.items() >= parameters.items()
+    return sitk.GetArrayFromImage(found.bone).ravel().tolist()
 
 
 def test_method_a_is_bone_above_300_hu():
-    assert DEFAULT_METHOD == "threshold"
     assert bone("threshold", [-1024, 299, 300, 301, 3000]) == [0, 0, 0, 1, 1]
+
+
+def test_the_networks_are_the_default_where_a_package_is_shipped():
+    assert ("multigrey" if package.models() else "threshold") == DEFAULT_METHOD
 
 
 def test_both_limits_of_the_threshold_can_be_moved():
@@ -45,7 +51,7 @@ def test_hysteresis_is_the_same_as_simpleitks_on_noise():
     noise = np.random.default_rng(7).normal(100, 120, (20, 30, 40)).astype(np.int16)
     image = sitk.GetImageFromArray(noise)
     method = METHODS["hysteresis"]
-    ours = method.run(image, method.make_parameters({}), silent)["bone"]
+    ours = method.run(Task(image, Region()), method.make_parameters({}), silent).bone
     theirs = sitk.DoubleThreshold(image, 151, 301, 32767, 32767, 1, 0, True)
     np.testing.assert_array_equal(sitk.GetArrayFromImage(ours), sitk.GetArrayFromImage(theirs))
     assert 0 < sitk.GetArrayFromImage(ours).sum() < (noise > 150).sum()
@@ -63,10 +69,13 @@ def test_every_method_describes_parameters_that_it_accepts(method):
     described = method.describe()
     assert described
     for item in described:
-        assert item["minimum"] <= item["default"] <= item["maximum"]
+        if method.needs_model:  # its package says
+            assert item["default"] is None
+        else:
+            assert item["minimum"] <= item["default"] <= item["maximum"]
         assert item["title"]
-        assert item["unit"] == "HU"
-    defaults = {item["name"]: item["default"] for item in described}
+        assert item["unit"] == ("probability" if method.needs_model else "HU")
+    defaults = {item["name"]: item["default"] for item in described if item["default"] is not None}
     assert method.make_parameters(defaults) == method.make_parameters({})
 
 

@@ -171,18 +171,20 @@ def test_a_zip_of_a_package_is_no_package(package_folder, tmp_path):
     assert refused.value.code == "no-such-model"
 
 
-def test_a_wheel_holds_the_schema_and_the_shipped_packages(tmp_path):
+def test_a_wheel_holds_every_file_that_is_not_code_and_the_shipped_packages(tmp_path):
     source = Path(package.__file__).parents[2]
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(source / name, tmp_path)
     left_out = shutil.ignore_patterns("__pycache__", "models")
     shutil.copytree(source / "OrbitalSegLib", tmp_path / "OrbitalSegLib", ignore=left_out)
-    expected = {"OrbitalSegLib/networks/model.schema.json"}
+    shipped = tmp_path / "OrbitalSegLib" / "models" / "test-1"
+    shipped.mkdir(parents=True)
     for name in ("model.json", "a.safetensors", "a.onnx", "card.md"):
-        path = tmp_path / "OrbitalSegLib" / "models" / "test-1" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("{}")
-        expected.add(str(path.relative_to(tmp_path)))
+        (shipped / name).write_text("{}")
+    expected = {
+        str(path.relative_to(tmp_path)) for path in (tmp_path / "OrbitalSegLib").rglob("*.*") if path.suffix != ".py"
+    }
+    assert {"OrbitalSegLib/networks/model.schema.json", "OrbitalSegLib/models/test-1/model.json"} <= expected
     build = "from setuptools import build_meta; print(build_meta.build_wheel('dist'))"
     subprocess.run([sys.executable, "-c", build], cwd=tmp_path, check=True, capture_output=True)
     with zipfile.ZipFile(next((tmp_path / "dist").glob("*.whl"))) as wheel:

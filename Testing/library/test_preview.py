@@ -14,7 +14,8 @@ from OrbitalSegLib.errors import OutputError
 from OrbitalSegLib.preview import (
     BELOW_MIDDLE_MM,
     CELLS,
-    CONTOUR,
+    CONTOURS,
+    CORONAL_BEHIND_RIM_MM,
     FRONT_AT,
     FRONT_MM_PER_PIXEL,
     FRONT_SIZE,
@@ -62,7 +63,8 @@ def ball_surface(radius_mm=20.0):
 
 
 def drawn(tmp_path, ct, bone, surface=None, at_mm=MIDDLE, caption=("Global threshold, 300 HU",)) -> np.ndarray:
-    draw_preview(ct, bone, surface, tmp_path / "preview.png", caption, at_mm)
+    openings_mm = [] if at_mm is None else [np.subtract(at_mm, (0, CORONAL_BEHIND_RIM_MM, 0))]
+    draw_preview(ct, {"bone": bone}, surface, tmp_path / "preview.png", caption, openings_mm)
     return sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "preview.png")))
 
 
@@ -188,12 +190,12 @@ def test_a_point_outside_the_scan_is_brought_to_its_edge(tmp_path):
 def test_a_folder_that_is_not_there_cannot_be_written_to(tmp_path):
     ct, bone = head()
     with pytest.raises(OutputError) as caught:
-        draw_preview(ct, bone, None, tmp_path / "missing" / "preview.png", [], MIDDLE)
+        draw_preview(ct, {"bone": bone}, None, tmp_path / "missing" / "preview.png", [], [MIDDLE])
     assert caught.value.code == "cannot-write"
 
 
 def test_the_contour_can_be_told_from_bone():
-    assert CONTOUR[0] - CONTOUR[2] > 0.5
+    assert CONTOURS["bone"][0] - CONTOURS["bone"][2] > 0.5
 
 
 def test_no_graphics_is_loaded():

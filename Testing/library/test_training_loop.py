@@ -70,7 +70,7 @@ def data(tmp_path: Path) -> tuple[Path, Path]:
 
 def trained(data: tuple[Path, Path], out: Path, network: str = "thin", **changes: object) -> dict[str, object]:
     training = config.parse({**TINY, **changes})
-    loop.train(training, network, data[0], out, data[1])
+    loop.train(training, network, [data[0]], out, data[1])
     return torch.load(out / loop.LAST, weights_only=True)
 
 
@@ -99,7 +99,7 @@ def test_a_killed_training_goes_on_bit_by_bit_as_if_it_had_not_been(data: tuple[
         return False
 
     with pytest.raises(KeyboardInterrupt):
-        loop.train(config.parse(TINY), "thin", data[0], tmp_path / "killed", data[1], stop=die_in_step_seven)
+        loop.train(config.parse(TINY), "thin", [data[0]], tmp_path / "killed", data[1], stop=die_in_step_seven)
     assert torch.load(tmp_path / "killed" / loop.LAST, weights_only=True)["step"] == 5
     resumed = trained(data, tmp_path / "killed")
     del whole["seconds"], resumed["seconds"]
@@ -111,7 +111,7 @@ def test_a_killed_training_goes_on_bit_by_bit_as_if_it_had_not_been(data: tuple[
 
 def test_a_training_that_is_asked_to_stop_writes_a_checkpoint_first(data: tuple[Path, Path], tmp_path: Path) -> None:
     whole = trained(data, tmp_path / "whole")
-    loop.train(config.parse(TINY), "thin", data[0], tmp_path / "asked", data[1], stop=lambda: True)
+    loop.train(config.parse(TINY), "thin", [data[0]], tmp_path / "asked", data[1], stop=lambda: True)
     assert torch.load(tmp_path / "asked" / loop.LAST, weights_only=True)["step"] == 1
     assert same(whole["model"], trained(data, tmp_path / "asked")["model"])
 
@@ -142,7 +142,7 @@ def test_cases_that_appear_are_taken_in_at_the_next_look(data: tuple[Path, Path]
             pack(data[1], "box-9", 9)
         return False
 
-    loop.train(training, "thin", data[0], tmp_path / "out", data[1], stop=add_one)
+    loop.train(training, "thin", [data[0]], tmp_path / "out", data[1], stop=add_one)
     assert [row["cases"] for row in rows(tmp_path / "out")] == ["2"] * 6 + ["3"] * 6
 
 

@@ -36,11 +36,12 @@ def ct(tmp_path_factory) -> Path:
 
 def run(job: dict) -> tuple[int, list[dict]]:
     lines: list[dict] = []
-    return worker.run({"contract": 1, **job}, lines.append), lines
+    return worker.run({"contract": 2, **job}, lines.append), lines
 
 
 def segment(ct: Path, result: Path, **changes: object) -> tuple[int, list[dict]]:
-    return run({"task": "segment", "input": str(ct), "output": str(result), **changes})
+    job = {"task": "segment", "input": str(ct), "output": str(result), "method": "threshold", "region": "whole"}
+    return run(job | changes)
 
 
 def start(job: dict) -> subprocess.Popen:
@@ -51,7 +52,7 @@ def start(job: dict) -> subprocess.Popen:
         stderr=subprocess.PIPE,
         text=True,
     )
-    process.stdin.write(json.dumps({"contract": 1, **job}))
+    process.stdin.write(json.dumps({"contract": 2, **job}))
     process.stdin.close()
     process.stdin = None
     return process
@@ -97,7 +98,7 @@ def test_the_record_says_how_the_result_was_made(ct, tmp_path):
     record = json.loads(text)
     assert list(record) == [
         *("record", "product", "created", "environment", "steps", "warnings", "outputs"),
-        *("input", "acquisition", "conditions", "feasibility", "region"),
+        *("input", "acquisition", "region", "conditions", "feasibility"),
     ]
     segmenting = next(entry for entry in record["steps"] if entry["step"] == "segmenting")
     assert segmenting["parameters"] == {"method": "hysteresis", "seed_hu": 500, "lower_hu": 150.0}
@@ -132,7 +133,7 @@ def test_masks_follow_the_limits_and_the_region(ct, tmp_path):
     inside[..., :25] = True  # centres at -12.0, -11.5 ... 0.0
     np.testing.assert_array_equal(sitk.GetArrayFromImage(half), (voxels > 300) & inside)
     record = json.loads((tmp_path / "box" / "record.json").read_text())
-    assert record["region"] == {"box_mm": box, "margin_mm": 10.0, "tile_size": None}
+    assert record["region"] == {"asked": "box", "box_mm": box, "margin_mm": 10.0, "tile_size": None}
 
 
 def test_a_surface_is_made_of_an_edited_segmentation(ct, tmp_path):
@@ -267,7 +268,9 @@ def test_a_wrong_phantom_is_named_with_those_that_exist(tmp_path):
 def test_the_methods_are_listed():
     code, lines = run({"task": "methods"})
     assert code == 0
-    assert {method["name"] for method in lines[-1]["summary"]["methods"]} == {"threshold", "hysteresis"}
+    assert {method["name"] for method in lines[-1]["summary"]["methods"]} == {
+        *("multigrey", "singlegrey", "threshold", "hysteresis")
+    }
 
 
 @pytest.mark.parametrize(("error", "code", "word"), [(MemoryError, 3, "memory"), (ZeroDivisionError, 1, "report")])
@@ -286,7 +289,7 @@ def test_a_crash_is_still_one_line_and_leaves_nothing(ct, tmp_path, monkeypatch,
 
 
 def test_the_process_answers_on_standard_output_alone(ct, tmp_path):
-    process = start({"task": "segment", "input": str(ct), "output": str(tmp_path / "result")})
+    process = start({"task": "segment", "input": str(ct), "output": str(tmp_path / "result"), "method": "threshold"})
     output, noise = process.communicate()
     assert process.returncode == 0
     lines = [json.loads(line) for line in output.splitlines()]
@@ -319,7 +322,8 @@ def test_the_command_needs_one_job(arguments, capsys):
 def test_cancelling_leaves_nothing_behind(tmp_path, number, moment):
     voxels = np.random.default_rng(3).integers(-1000, 1500, (90, 200, 200), np.int16)
     sitk.WriteImage(sitk.GetImageFromArray(voxels), str(tmp_path / "ct.nrrd"))
-    process = start({"task": "segment", "input": str(tmp_path / "ct.nrrd"), "output": str(tmp_path / "result")})
+    job = {"task": "segment", "input": str(tmp_path / "ct.nrrd"), "output": str(tmp_path / "result")}
+    process = start(job | {"method": "threshold", "region": "whole"})
     for line in process.stdout:
         if json.loads(line).get("step") == moment:
             break

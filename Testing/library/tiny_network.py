@@ -5,6 +5,7 @@ disagree in every tenth voxel; tests of engines, consensus and methods need one 
 """
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,7 @@ def small_description(*names: str, **changes: Any) -> dict[str, Any]:
     return described
 
 
+@cache
 def phantom_volumes() -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """The window of a phantom (z, y, x), uint8, and for each network what it is to find, bool."""
     anatomy = Anatomy()

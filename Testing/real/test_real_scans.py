@@ -14,9 +14,10 @@ from judges import REPAIRS, admesh_repairs, closed_and_outward
 from OrbitalSegLib import reading, worker
 from OrbitalSegLib.export.stl import read_stl
 from OrbitalSegLib.methods import METHODS
+from OrbitalSegLib.methods.method import Task
 from OrbitalSegLib.modelling import mesh
-from OrbitalSegLib.orbits import find_orbits
 from OrbitalSegLib.progress import silent
+from OrbitalSegLib.region import Region
 
 SCANS = {
     "visible-human-female/head.nii.gz": ((512, 512, 234), "borderline"),
@@ -36,7 +37,7 @@ COVERAGE = {
 
 def run(job: dict) -> tuple[int, list[dict]]:
     lines: list[dict] = []
-    return worker.run({"contract": 1, **job}, lines.append), lines
+    return worker.run({"contract": 2, **job}, lines.append), lines
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +48,7 @@ def plain_result(real_scans, tmp_path_factory) -> Callable[[str], Path]:
     def result(name: str) -> Path:
         output = tmp_path_factory.mktemp("real") / "result"
         job = {"task": "segment", "input": str(real_scans / name), "output": str(output), "region": "whole"}
+        job |= {"method": "threshold"}
         code, lines = run(job | {"postprocess": "none"})
         assert code == 0, lines[-1]
         return output
@@ -81,7 +83,7 @@ def test_the_threshold_holds_what_the_scans_description_says(name, plain_result,
 def test_lower_thresholds_hold_what_the_scans_description_says(name, threshold_hu, real_scans, wall_coverage):
     scan = reading.read(real_scans / name)
     method = METHODS["threshold"]
-    bone = method.run(scan.image, method.make_parameters({"lower_hu": threshold_hu}), silent)["bone"]
+    bone = method.run(Task(scan.image, Region()), method.make_parameters({"lower_hu": threshold_hu}), silent).bone
     ct = wall_coverage.read(str(real_scans / name))
     bone = sitk.DICOMOrient(bone, "LPS")
     assert covered(name, ct, bone, wall_coverage) == pytest.approx(COVERAGE[name][threshold_hu], abs=0.0006)
@@ -145,7 +147,7 @@ def dice_after_rigid_motion(fixed: sitk.Image, moving: sitk.Image) -> float:
 
 @pytest.mark.parametrize("name", SCANS)
 def test_info_lists_series_and_judges_every_scan(name, real_scans):
-    code, lines = run({"task": "info", "input": str(real_scans / name)})
+    code, lines = run({"task": "info", "input": str(real_scans / name), "region": "whole"})
     assert code == 0, lines[-1]
     summary = lines[-1]["summary"]
     assert summary["feasibility"]["thin_walls"] == SCANS[name][1]
@@ -156,28 +158,12 @@ def test_info_lists_series_and_judges_every_scan(name, real_scans):
 
 
 def test_a_folder_as_found_on_a_cd_is_understood(real_scans):
-    _, lines = run({"task": "info", "input": str(real_scans / "philips-skull-phantom" / "straight")})
+    _, lines = run({"task": "info", "input": str(real_scans / "philips-skull-phantom" / "straight"), "region": "whole"})
     listed = next(line for line in lines if line["event"] == "series")["series"]
     problems = {item["number"]: item["problem"] for item in listed if item["problem"]}
     assert "scout" in problems["100"]
     assert "401" in problems
     assert [item["number"] for item in listed if item["problem"] is None] == ["202"]
-
-
-@pytest.mark.parametrize(
-    ("name", "right_mm", "left_mm"),
-    [
-        ("visible-human-female/head.nii.gz", (-30, -92, 126), (24, -90, 126)),
-        ("toshiba-head-3mm", (-25, -75, -920), (29, -71, -920)),
-        ("philips-skull-phantom/straight", (-32, 34, 726), (23, 32, 726)),
-    ],
-)
-def test_the_orbits_that_the_picture_shows_are_found(name, right_mm, left_mm, real_scans):
-    """The places were checked once by looking at the pictures."""
-    orbits = find_orbits(reading.read(real_scans / name).image > 300)
-    assert orbits is not None
-    np.testing.assert_allclose(orbits.right_mm, right_mm, atol=5.0)
-    np.testing.assert_allclose(orbits.left_mm, left_mm, atol=5.0)
 
 
 def test_the_skulls_surface_can_be_printed(plain_result, require_tool):

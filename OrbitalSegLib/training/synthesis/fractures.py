@@ -10,12 +10,15 @@ from OrbitalSegLib.training.synthesis.settings import Herniation, Settings
 
 FAR_MM = np.float32(99.0)
 
-CLEAR_OF_SOLID_MM, CLEAR_OF_OPENING_MM, CLEAR_OF_EDGE_MM = 2.5, 3.0, 4.0
-"""How far the middle of a hole lies from thick bone, natural openings and the edge of the volume."""
+CLEAR_OF_SOLID_MM, CLEAR_OF_OPENING_MM, CLEAR_OF_RIM_MM, CLEAR_OF_EDGE_MM = 2.0, 2.5, 2.0, 4.0
+"""How far the middle of a hole lies from thick bone, natural openings, the end of the sinus and the volume's edge."""
 
 LOBES = (2, 3, 4, 5)
 LOBE_SIZE = 0.12
 """The rim of a hole is a circle with so many lobes of about this share of its radius."""
+
+WALL_WITHIN = 0.5
+"""A curved wall stays within this share of the hole's radius, and 2 mm, of the plane that touches it."""
 
 
 @dataclass(frozen=True)
@@ -53,20 +56,16 @@ class Hole:
         return grid.block(self.middle_mm - self.reach_mm, self.middle_mm + self.reach_mm)
 
     def depth_mm(self, grid: Grid) -> np.ndarray:
-        """How far a place lies inside the hole's rim, along the wall; negative outside, and away from the wall."""
-        along, across, height = self._coordinates(grid)
-        angle = np.arctan2(across, along)
-        radius = np.full(angle.shape, np.float32(self.radius_mm))
-        for count, (amplitude, phase) in zip(LOBES, self.lobes, strict=True):
-            radius += np.float32(self.radius_mm * amplitude) * np.cos(count * angle + np.float32(phase))
-        depth = radius - np.hypot(along, across)
-        return np.where(np.abs(height) < self._thick_mm, depth, np.minimum(depth, -FAR_MM))
+        """How far a place of the wall lies inside the hole's rim; negative outside, and away from the wall."""
+        inside, height = self._inside_mm(grid)
+        return np.where(np.abs(height) < WALL_WITHIN * self.radius_mm + 2, inside, np.minimum(inside, -FAR_MM))
 
     def bulge_mm(self, grid: Grid) -> np.ndarray:
         """How far the border of the orbital content is moved towards the sinus."""
-        depth = self.depth_mm(grid)
-        dome = np.clip(depth / np.float32(self.radius_mm), 0, 1)
-        return np.float32(self.sag_mm) * dome * (2 - dome)
+        inside, height = self._inside_mm(grid)
+        dome = np.clip(inside / np.float32(self.radius_mm), 0, 1)
+        near = np.abs(height) < WALL_WITHIN * self.radius_mm + 3 + abs(self.sag_mm)
+        return np.where(near, np.float32(self.sag_mm) * dome * (2 - dome), 0)
 
     def plate_distance_mm(self, grid: Grid) -> np.ndarray:
         """Distance from the middle of the plate that hangs on one edge of the hole."""
@@ -78,10 +77,14 @@ class Hole:
         beyond = np.hypot(on_plate - np.float32(self.radius_mm), across) - np.float32(0.85 * self.radius_mm)
         return np.where(beyond > 0, np.hypot(off_plate, beyond), off_plate)
 
-    @property
-    def _thick_mm(self) -> float:
-        """How far from the touching plane the wall still belongs to the hole."""
-        return 0.7 * self.radius_mm + 3 + abs(self.sag_mm)
+    def _inside_mm(self, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
+        """How far inside the rim each place lies in the touching plane, and its height over that plane."""
+        along, across, height = self._coordinates(grid)
+        angle = np.arctan2(across, along)
+        radius = np.full(angle.shape, np.float32(self.radius_mm))
+        for count, (amplitude, phase) in zip(LOBES, self.lobes, strict=True):
+            radius += np.float32(self.radius_mm * amplitude) * np.cos(count * angle + np.float32(phase))
+        return radius - np.hypot(along, across), height
 
     def _coordinates(self, grid: Grid) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Along the wall, across that, and along the normal, from the middle, in mm."""
@@ -90,7 +93,7 @@ class Hole:
         first = np.cross(self.normal, helper)
         first /= np.linalg.norm(first)
         axes = (first, np.cross(self.normal, first), self.normal)
-        return tuple(np.float32(a[0]) * x + np.float32(a[1]) * y + np.float32(a[2]) * z for a in axes)  # type: ignore[return-value]
+        return tuple(np.float32(a[0]) * x + np.float32(a[1]) * y + np.float32(a[2]) * z for a in axes)
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--templates", type=Path, nargs="+", required=True, help="template folders, taken in turn")
-    parser.add_argument("--seeds", type=int, nargs="+", required=True, metavar="N", help="FIRST END [STEP], END not included")
+    parser.add_argument(
+        "--seeds", type=int, nargs="+", required=True, metavar="N", help="FIRST END [STEP], END not included"
+    )
     parser.add_argument("--truth", action="store_true", help="add the bone on a grid of 0.2 mm")
     arguments = parser.parse_args()
     torch.set_num_threads(1)

@@ -47,7 +47,9 @@ def label_flags(anatomy: Anatomy, bone: Bone, metal: np.ndarray) -> np.ndarray:
 def wall_points(anatomy: Anatomy, bone: Bone, *, mirrored: bool) -> WallPoints:
     """Points on the mid-surfaces of the orbits' thin walls."""
     surface = _midsurface(bone.wall_mm, anatomy.grid)
-    points = vtk_to_numpy(surface.GetPoints().GetData()) if surface.GetNumberOfPoints() else np.empty((0, 3), np.float32)
+    points = (
+        vtk_to_numpy(surface.GetPoints().GetData()) if surface.GetNumberOfPoints() else np.empty((0, 3), np.float32)
+    )
     area = _areas(surface, len(points))
     normals = -vtk_to_numpy(surface.GetPointData().GetNormals()) if len(points) else points
     index = np.rint((points - np.array(anatomy.grid.origin_mm)) / anatomy.grid.spacing_mm).astype(int)

@@ -78,7 +78,9 @@ def paint_surroundings(p: Painter, hu: np.ndarray, depth_mm: np.ndarray) -> None
     free = np.clip(-depth_mm / np.float32(h), 0, 1)
     cover = p.draw.stream("holder direction").standard_normal(3).astype(np.float32)
     x, y, z = p.anatomy.grid.open_axes()
-    facing = (cover[0] * x + cover[1] * y + cover[2] * z) / np.float32(np.linalg.norm(cover)) > p.draw.uniform("holder from mm", (-10, 40))
+    facing = (cover[0] * x + cover[1] * y + cover[2] * z) / np.float32(np.linalg.norm(cover)) > p.draw.uniform(
+        "holder from mm", (-10, 40)
+    )
     shell = behind(np.abs(outside_mm) - np.float32(p.draw.log_uniform("holder mm", (0.5, 8.0)) / 2), h) * facing
     hu += (p.draw.choice("holder material", HOLDER_HU) - hu) * shell * free
     for index in range(int(p.draw.uniform("tubes", (0.0, 3.0)))):

@@ -36,7 +36,7 @@ MUSCLES = {"medial": (1.0, 0.0), "lateral": (-1.0, 0.0), "superior": (0.0, 1.0),
 FLAT = 1.6
 """How much wider than thick a muscle is."""
 
-STEPS = 20
+STEPS = 14
 """Points along a muscle or nerve."""
 
 
@@ -65,7 +65,8 @@ def eyes(p: Painter) -> list[Eye]:
             Eye(
                 side=side,
                 globe=globe + moved,
-                radius_mm=p.draw.uniform("globe radius mm", GLOBE_RADIUS_MM) + p.draw.uniform(f"{side} globe mm", (-0.4, 0.4)),
+                radius_mm=p.draw.uniform("globe radius mm", GLOBE_RADIUS_MM)
+                + p.draw.uniform(f"{side} globe mm", (-0.4, 0.4)),
                 apex=np.array(p.landmarks_mm[f"apex_{side}"], float),
                 medial_x=1.0 if globe[0] < middle_x else -1.0,
             )
@@ -86,7 +87,12 @@ def orbit_hu(p: Painter, all_eyes: list[Eye]) -> np.ndarray:
         places = [axis[near] for axis in p.anatomy.places]
         part = hu[near]
         for name in MUSCLES:
-            _paint(part, _muscle_mm(p, eye, name, places), p.density.muscle + p.draw.uniform(f"{name} muscle hu", (-12, 12)), p)
+            _paint(
+                part,
+                _muscle_mm(p, eye, name, places),
+                p.density.muscle + p.draw.uniform(f"{name} muscle hu", (-12, 12)),
+                p,
+            )
         _paint(part, _nerve_mm(p, eye, places), p.density.muscle - p.draw.uniform("nerve hu", (0.0, 20.0)), p)
         _paint(part, _gland_mm(p, eye, places), p.density.muscle, p)
         hu[near] = part
@@ -94,26 +100,21 @@ def orbit_hu(p: Painter, all_eyes: list[Eye]) -> np.ndarray:
 
 
 def herniated_hu(p: Painter, orbit: np.ndarray) -> None:
-    """Change orbital content where it has left the orbit, in place."""
+    """Change orbital content where it passes a hole or air comes in, in place."""
     for index, hole in enumerate(p.fractures.holes):
-        if hole.herniation not in ("muscle", "blood", "air"):
-            continue
         block = hole.block(p.anatomy.grid)
-        part = p.anatomy.grid.part(block)
-        depth = hole.depth_mm(part) / np.float32(hole.radius_mm)
-        beyond = p.bone.wall_mm[block]
+        depth = hole.depth_mm(p.anatomy.grid.part(block)) / np.float32(hole.radius_mm)
+        beyond_mm, part = p.bone.wall_mm[block], orbit[block]
         if hole.herniation == "muscle":
-            # A muscle's section between two thirds of the hole and the dome's top.
-            inside = np.clip(2 * depth - 0.4, 0, 1) * np.clip(1.5 + beyond, 0, 1)
-            density = p.density.muscle
-        else:
-            inside = np.clip(4 * depth + 0.3, 0, 1) * np.clip(2.5 + beyond, 0, 1)
-            density = p.density.blood if hole.herniation == "blood" else orbit[block]
-        if hole.herniation == "air":
-            # Bubbles in the fat beside the hole.
-            bubbles = np.clip(6 * (p.fine()[block] - 1.2), 0, 1) * np.clip(3 * depth + 1, 0, 1) * (beyond < 0)
-            density, inside = AIR_HU, bubbles * p.draw.chance(f"hole {index} bubbles", 0.5)
-        orbit[block] += (density - orbit[block]) * inside
+            # Its section fills the middle of the hole and of the sag.
+            inside = np.clip(2 * depth - 0.4, 0, 1) * np.clip(1.5 + beyond_mm, 0, 1)
+            part += (np.float32(p.density.muscle) - part) * inside
+        elif hole.herniation == "blood":
+            inside = np.clip(4 * depth + 0.3, 0, 1) * np.clip(2.5 + beyond_mm, 0, 1)
+            part += (np.float32(p.density.blood) - part) * inside
+        elif hole.herniation == "air" and p.draw.chance(f"hole {index} bubbles", 0.5):
+            bubbles = np.clip(6 * (p.fine()[block] - 1.2), 0, 1) * np.clip(3 * depth + 1, 0, 1)
+            part += (AIR_HU - part) * bubbles * (beyond_mm < 0)
 
 
 def paint_eye(p: Painter, hu: np.ndarray, eye: Eye) -> None:
@@ -204,7 +205,7 @@ def _room_mm(p: Painter, place: np.ndarray, aside: np.ndarray) -> float:
 
 
 def _nerve_mm(p: Painter, eye: Eye, places: list[np.ndarray]) -> np.ndarray:
-    back = eye.globe + (0, eye.radius_mm - 0.5, 0)
+    back = eye.globe + np.array([0, eye.radius_mm - 0.5, 0])
     bend = np.array([p.draw.uniform("nerve bend x", (-3, 3)), 0, p.draw.uniform("nerve bend z", (-3, 3))])
     shares = np.linspace(0, 1, STEPS)
     line = [(1 - s) * eye.apex + s * back + 4 * s * (1 - s) * bend for s in shares]
@@ -220,7 +221,7 @@ def _gland_mm(p: Painter, eye: Eye, places: list[np.ndarray]) -> np.ndarray:
 
 
 def _along(places: list[np.ndarray], line: list[np.ndarray], radii: list[float], flat: np.ndarray | None) -> np.ndarray:
-    """Signed distance to balls along a line; a muscle is wider than thick, `flat` is the direction in which it is thin."""
+    """Signed distance to balls along a line; `flat` is the direction in which a muscle is thinner than wide."""
     nearest = np.full(places[0].shape, np.inf, np.float32)
     for point, radius in zip(line, radii, strict=True):
         x, y, z = (axis - np.float32(c) for axis, c in zip(places, point, strict=True))
@@ -231,4 +232,3 @@ def _along(places: list[np.ndarray], line: list[np.ndarray], radii: list[float],
             squared = (x * x + y * y + z * z - off * off) / np.float32(FLAT**2) + off * off
         np.minimum(nearest, np.sqrt(squared) - np.float32(radius), out=nearest)
     return nearest
-

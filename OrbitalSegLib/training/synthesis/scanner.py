@@ -91,7 +91,9 @@ def scan(hu: np.ndarray, bone: np.ndarray, metal: np.ndarray, grid: Grid, scanne
 
     The slices begin at the grid's first voxel and end within it.
     """
-    counts = [_count(grid, axis, step) for axis, step in enumerate((scanner.pixel_mm, scanner.pixel_mm, scanner.increment_mm))]
+    counts = [
+        _count(grid, axis, step) for axis, step in enumerate((scanner.pixel_mm, scanner.pixel_mm, scanner.increment_mm))
+    ]
     hardened = hu - _beam_hardening(bone, metal, scanner)
     clean = _reconstructed(hardened, grid, counts, scanner)
     noisy = clean + _noise(clean.shape, scanner, draw)
@@ -109,7 +111,9 @@ def _count(grid: Grid, axis: int, step_mm: float) -> int:
 
 def _reconstructed(hu: np.ndarray, grid: Grid, counts: list[int], scanner: Scanner) -> np.ndarray:
     """Point spread, slice profile and kernel, at the middle of each of the scanner's voxels."""
-    across = _profile(grid.size[2], grid.spacing_mm, counts[2], scanner.increment_mm, scanner.slice_blur_mm, scanner.slice_mm)
+    across = _profile(
+        grid.size[2], grid.spacing_mm, counts[2], scanner.increment_mm, scanner.slice_blur_mm, scanner.slice_mm
+    )
     slices = np.tensordot(across, hu, 1)
     result = _in_plane(slices, grid, counts, scanner, scanner.point_spread_mm)
     if scanner.edge_gain:
@@ -119,7 +123,9 @@ def _reconstructed(hu: np.ndarray, grid: Grid, counts: list[int], scanner: Scann
 
 
 def _in_plane(slices: np.ndarray, grid: Grid, counts: list[int], scanner: Scanner, spread_mm: float) -> np.ndarray:
-    x, y = (_profile(grid.size[axis], grid.spacing_mm, counts[axis], scanner.pixel_mm, spread_mm, 0.0) for axis in (0, 1))
+    x, y = (
+        _profile(grid.size[axis], grid.spacing_mm, counts[axis], scanner.pixel_mm, spread_mm, 0.0) for axis in (0, 1)
+    )
     return y @ (slices @ x.T)
 
 
@@ -160,8 +166,12 @@ def _streaks(shape: tuple[int, ...], scanner: Scanner, draw: Draw) -> np.ndarray
     for plane in streaks:
         for _ in range(random.integers(STREAKS_PER_SLICE + 1)):
             angle, width = random.normal(0, 0.4), random.uniform(0.8, 4)
-            across = (y[:, None] - random.uniform(0, y[-1])) * np.float32(np.cos(angle)) + (x - x.mean()) * np.float32(np.sin(angle))
-            wave = np.exp(-0.5 * (across / np.float32(width)) ** 2) * np.cos(across * np.float32(random.uniform(0.3, 1.5)))
+            across = (y[:, None] - random.uniform(0, y[-1])) * np.float32(np.cos(angle)) + (x - x.mean()) * np.float32(
+                np.sin(angle)
+            )
+            wave = np.exp(-0.5 * (across / np.float32(width)) ** 2) * np.cos(
+                across * np.float32(random.uniform(0.3, 1.5))
+            )
             plane += np.float32(random.normal(0, strength)) * wave
     return streaks
 
@@ -175,10 +185,15 @@ def _metal_streaks(metal: np.ndarray, scanner: Scanner, draw: Draw) -> np.ndarra
             continue
         where = np.argwhere(held > 0.3)
         middle = where.mean(axis=0)
-        y, x = ((np.arange(n) - m).astype(np.float32) * np.float32(scanner.pixel_mm) for n, m in zip(held.shape, middle, strict=True))
+        y, x = (
+            (np.arange(n) - m).astype(np.float32) * np.float32(scanner.pixel_mm)
+            for n, m in zip(held.shape, middle, strict=True)
+        )
         away = np.hypot(y[:, None], x[None, :]) + 1
         angle = np.arctan2(y[:, None], x[None, :])
-        rays = sum(random.normal() * np.cos(n * angle + random.uniform(0, 2 * np.pi)) for n in range(2, METAL_STREAKS, 2))
+        rays = sum(
+            random.normal() * np.cos(n * angle + random.uniform(0, 2 * np.pi)) for n in range(2, METAL_STREAKS, 2)
+        )
         amount = min(1.0, len(where) * scanner.pixel_mm**2 / 30)
         plane += np.float32(amount) * rays * np.exp(-away / np.float32(30)) / 2
     return streaks

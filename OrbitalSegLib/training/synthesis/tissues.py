@@ -50,7 +50,9 @@ class Densities:
     @classmethod
     def drawn(cls, draw: Draw, settings: Settings) -> "Densities":
         newborn = draw.chance("newborn", settings.newborn_share)
-        enhanced = draw.uniform("enhancement hu", ENHANCED_HU) if draw.chance("enhanced", settings.enhanced_share) else 0
+        enhanced = (
+            draw.uniform("enhancement hu", ENHANCED_HU) if draw.chance("enhanced", settings.enhanced_share) else 0
+        )
         cortical = draw.uniform("cortical hu", NEWBORN_CORTICAL_HU if newborn else settings.cortical_hu)
         return cls(
             fat=draw.uniform("fat hu", settings.fat_hu),
@@ -145,7 +147,11 @@ def sinus_hu(p: Painter, from_orbit_mm: np.ndarray) -> np.ndarray:
     left = np.clip(0.5 - a.left_mm / 2, 0, 1)
     lining = _nasal_lining_mm(p, lumps) * (1 - maxillary)
     wet = np.zeros(a.grid.shape, np.float32)
-    for name, where in (("right maxillary", maxillary * (1 - left)), ("left maxillary", maxillary * left), ("nasal", 1 - maxillary)):
+    for name, where in (
+        ("right maxillary", maxillary * (1 - left)),
+        ("left maxillary", maxillary * left),
+        ("nasal", 1 - maxillary),
+    ):
         content = _content(p, name)
         if name != "nasal" or content in ("fluid", "full"):
             lining_mm, filled = _filling(p, name, content, lumps)
@@ -181,7 +187,11 @@ def _filling(p: Painter, name: str, content: str, lumps: np.ndarray) -> tuple[np
         lining_mm = lining_mm + thick * np.clip(0.6 * lumps + p.draw.uniform(f"{name} lumps", (-0.6, 0.6)), 0, None)
     filled = np.zeros(p.anatomy.grid.shape, np.float32)
     if content == "full":
-        filled = np.ones_like(filled) if name != "nasal" else (lumps > p.draw.uniform("nasal plugs", (-0.5, 0.8))).astype(np.float32)
+        filled = (
+            np.ones_like(filled)
+            if name != "nasal"
+            else (lumps > p.draw.uniform("nasal plugs", (-0.5, 0.8))).astype(np.float32)
+        )
     elif content == "fluid" and name != "nasal":
         # The patient lies on the back: fluid gathers behind, and its level is horizontal whatever the head's position.
         y = p.anatomy.grid.axis_mm(1)[None, :, None]

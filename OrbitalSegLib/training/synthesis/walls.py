@@ -1,7 +1,6 @@
 """Bone: thin walls as mid-surfaces with a thickness, thick bone as a solid, and what a network is to learn of them."""
 
 from dataclasses import dataclass
-from enum import IntEnum
 
 import numpy as np
 
@@ -9,7 +8,7 @@ from OrbitalSegLib.training.cases import LABEL_HALF_WIDTH_MM, Wall
 from OrbitalSegLib.training.synthesis import fractures
 from OrbitalSegLib.training.synthesis.deformation import Anatomy
 from OrbitalSegLib.training.synthesis.draw import Draw
-from OrbitalSegLib.training.synthesis.fractures import Fractures
+from OrbitalSegLib.training.synthesis.fractures import FAR_MM, Fractures
 from OrbitalSegLib.training.synthesis.grids import Grid, SmoothField, behind, sheet
 from OrbitalSegLib.training.synthesis.settings import Settings
 
@@ -21,6 +20,9 @@ SLOPE_WITHIN_MM = 3.0
 
 THINNEST_MM = 0.05
 """However a wall varies, it is nowhere thinner than this."""
+
+THICKEST_MM = 2.6
+"""Thicker bone is no sheet: templates hold it as a solid."""
 
 BLEND_MM = 3.0
 """Over how many mm the thickness of the floor passes into that of the medial wall, and right into left."""
@@ -65,7 +67,9 @@ class Walls:
         for kind in (Wall.FLOOR, Wall.MEDIAL):
             name = kind.name.lower()
             thicker = draw.chance(f"{name} thicker", settings.thicker_share)
-            self._base_mm[kind] = draw.log_uniform(f"{name} mm", settings.thicker_wall_mm if thicker else settings.wall_mm)
+            self._base_mm[kind] = draw.log_uniform(
+                f"{name} mm", settings.thicker_wall_mm if thicker else settings.wall_mm
+            )
         self._sinus_mm = draw.log_uniform("sinus wall mm", settings.sinus_wall_mm)
         self._septum_mm = draw.log_uniform("septum mm", settings.septum_mm)
         self._variation = draw.uniform("wall variation", settings.wall_variation)
@@ -90,8 +94,9 @@ class Walls:
 
         wall_mm = orbit_wall_mm(anatomy)
         kind = kinds(anatomy)
-        intact_mm = _trimmed(np.maximum(self._orbital_mm(anatomy, kind) * varied, THINNEST_MM) + edge, closed)
-        depth_mm = fractures.depth_mm(grid)
+        intact_mm = _trimmed(self._orbital_mm(anatomy, kind, varied) + edge, closed)
+        blown_out = (kind == Wall.FLOOR) | (kind == Wall.MEDIAL)
+        depth_mm = np.where(blown_out, fractures.depth_mm(grid), -FAR_MM)
         thickness_mm = _trimmed(intact_mm, 1 - behind(-depth_mm, h))
         sheets = [
             (wall_mm, thickness_mm),
@@ -120,11 +125,13 @@ class Walls:
         left = np.clip(0.5 - anatomy.left_mm / np.float32(BLEND_MM), 0, 1)
         return factor * (1 + np.float32(self._left - 1) * left)
 
-    def _orbital_mm(self, anatomy: Anatomy, kind: np.ndarray) -> np.ndarray:
+    def _orbital_mm(self, anatomy: Anatomy, kind: np.ndarray, varied: np.ndarray) -> np.ndarray:
+        """Thickness of the orbits' walls."""
         table = np.array([self._base_mm[Wall(code)] for code in range(len(Wall))], np.float32)
         medial = np.clip(0.5 - anatomy.nasal_mm / np.float32(BLEND_MM), 0, 1)
         towards_sinus = table[Wall.FLOOR] + (table[Wall.MEDIAL] - table[Wall.FLOOR]) * medial
-        return np.where((kind == Wall.FLOOR) | (kind == Wall.MEDIAL), towards_sinus, table[kind])
+        thickness = np.where((kind == Wall.FLOOR) | (kind == Wall.MEDIAL), towards_sinus, table[kind])
+        return np.clip(thickness * varied, THINNEST_MM, THICKEST_MM)
 
 
 def band(distance_mm: np.ndarray, thickness_mm: np.ndarray) -> np.ndarray:
@@ -150,8 +157,8 @@ def fracturable(anatomy: Anatomy, wall_mm: np.ndarray) -> fractures.Wall:
     """Where blow-outs happen: on the floor and the medial wall, away from rims, openings and the volume's edge."""
     grid = anatomy.grid
     eligible = np.abs(wall_mm) < grid.spacing_mm / 2
-    eligible &= anatomy.sinus_mm < np.minimum(anatomy.cranial_mm, anatomy.exterior_mm)
     eligible &= anatomy.sinus_mm < 2 * grid.spacing_mm
+    eligible &= np.minimum(anatomy.cranial_mm, anatomy.exterior_mm) > fractures.CLEAR_OF_RIM_MM
     eligible &= anatomy.solid_mm > fractures.CLEAR_OF_SOLID_MM
     eligible &= anatomy.opening_mm > fractures.CLEAR_OF_OPENING_MM
     rim = int(fractures.CLEAR_OF_EDGE_MM / grid.spacing_mm)

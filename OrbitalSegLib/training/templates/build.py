@@ -11,6 +11,7 @@ from OrbitalSegLib.training.templates.distance import capsules_mm, empty_grid, l
 from OrbitalSegLib.training.templates.seeds import Seeds
 from OrbitalSegLib.training.templates.spaces import free_spaces
 from OrbitalSegLib.training.templates.template import (
+    LANDMARKS,
     ORBITS,
     REACH_MM,
     SINUSES,
@@ -68,8 +69,10 @@ def build(
 
     `markers` says of some voxels where they belong (`Compartment` + 1; 0: not known); `head` is a mask of everything
     inside the skin, without it the skin is a hull of the bone. Each image may lie on a grid of its own; where they end
-    there is neither bone nor head. Raises `InputError` `inconsistent` where seeds are missing or compartments leak.
+    there is neither bone nor head. Raises `InputError` `inconsistent` where seeds or landmarks are missing, or
+    compartments leak.
     """
+    _check_landmarks(seeds)
     grid = template_grid(bone, seeds, spacing_mm)
     mask = _on_grid(bone, grid, sitk.sitkLinear) >= 0.5
     bone_mm = signed_mm(mask, grid)
@@ -165,8 +168,14 @@ def _partition(free_mm: Iterable[tuple[Compartment, np.ndarray]]) -> tuple[np.nd
     return compartment, ends
 
 
+def _check_landmarks(seeds: Seeds) -> None:
+    missing = [name for name in LANDMARKS if name not in seeds.landmarks_mm]
+    if missing:
+        raise InputError("inconsistent", f"The seeds name no {', '.join(missing)}: add them to landmarks_mm.")
+
+
 def _check(compartment: np.ndarray, grid: sitk.Image) -> None:
-    """Refuse an orbit that is too small or leaks, and a compartment that is missing."""
+    """Refuse a compartment that is missing, an orbit that is too small or leaks, and orbits on the wrong sides."""
     voxel_ml = float(np.prod(grid.GetSpacing())) / 1000
     found = np.bincount(compartment.ravel(), minlength=len(Compartment))
     for which in Compartment:
@@ -180,6 +189,9 @@ def _check(compartment: np.ndarray, grid: sitk.Image) -> None:
                 f"{which.name} has {volume_ml:.0f} ml, not {ORBIT_ML[0]:.0f} to {ORBIT_ML[1]:.0f}: its neighbours need "
                 "seeds where it leaks, or it needs more of its own.",
             )
+    right, left = (np.flatnonzero((compartment == which).any(axis=(0, 1))).mean() for which in ORBITS)
+    if right > left:
+        raise InputError("inconsistent", "The right orbit lies left of the left one: x grows to the patient's left.")
 
 
 def _solid_mm(bone_mm: np.ndarray, wall_mm: np.ndarray, grid: sitk.Image, thickness_mm: float) -> np.ndarray:

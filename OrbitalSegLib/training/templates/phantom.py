@@ -6,6 +6,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from OrbitalSegLib.phantom.anatomy import CSF_HU, MUCOSA_HU, SIDES, Anatomy, Parts, parts
+from OrbitalSegLib.phantom.orbit import Orbit
 from OrbitalSegLib.phantom.shapes import Shape
 from OrbitalSegLib.progress import Progress, silent
 from OrbitalSegLib.training.templates.build import assemble
@@ -41,6 +42,7 @@ PHANTOM = Seeds(
     remarks=(
         "Bones and spaces are ellipsoids, boxes and rods: edges are rounder and walls flatter than in life.",
         "Turbinates are soft tissue without bone.",
+        "Behind the globe soft tissue lies between the orbit's roof and the skull base.",
     ),
 )
 
@@ -95,10 +97,14 @@ def _free_mm(
         inner_mm = np.minimum(inner_mm, distance)
         yield which, _whole(distance, grid)
     for side in SIDES:
-        orbit = anatomy.orbit(side)
-        entrance = np.maximum(_sampled([orbit.tube], grid), -_sampled([orbit.cavity], grid))
-        inner_mm = np.maximum(inner_mm, -entrance)
+        inner_mm = np.maximum(inner_mm, -_sampled([_entrance(anatomy.orbit(side))], grid))
     yield Compartment.EXTERIOR, _whole(-inner_mm, grid)
+
+
+def _entrance(orbit: Orbit) -> Shape:
+    """What the soft face fills in front of an orbit's front plane."""
+    tube = orbit.tube
+    return Shape(lambda x, y, z: np.maximum(tube.field(x, y, z), orbit.front_distance(x, y)), tube.box)
 
 
 def _septum_mm(air: list[Shape], grid: sitk.Image) -> np.ndarray:

@@ -26,6 +26,9 @@ REACH_MM = 20.0
 """Distances are cut off here, so that they compress; the distance to the skin is cut off at `SKIN_REACH_MM`."""
 SKIN_REACH_MM = 100.0
 
+LANDMARKS = ("globe_right", "globe_left", "apex_right", "apex_left", "nostril")
+"""What every template names: the middles of the eyes, the tips of the orbits, the nostrils' middle."""
+
 PointMm = tuple[float, float, float]
 
 
@@ -57,7 +60,7 @@ class Template:
     licence: str
     """The anatomy's licence as data; it goes with everything that is made from it."""
     landmarks_mm: Mapping[str, PointMm]
-    """Named points in LPS mm, such as `globe_right` and `apex_left`."""
+    """At least `LANDMARKS`, in LPS mm."""
     compartment: sitk.Image
     """`Compartment`, unsigned 8 bits."""
     orbit_mm: sitk.Image
@@ -84,11 +87,6 @@ class Template:
 
 
 DISTANCES = tuple(part.name for part in fields(Template) if part.name.endswith("_mm") and part.type is sitk.Image)
-
-
-def reach_mm(name: str) -> float:
-    """Where the distances of this field are cut off, mm."""
-    return SKIN_REACH_MM if name == "skin_mm" else REACH_MM
 
 
 def write_template(template: Template, folder: Path, *, overwrite: bool = False) -> None:

@@ -22,15 +22,21 @@ SCAN = Path("visible-human-female") / "head.nii.gz"
 
 BONE_HU, SURE_BONE_HU, AIR_HU = 150, 300, -400
 SMALLEST_BONE_ML = 1.0
-AIRWAY_MM = 4.0
+AIRWAY_MM = 2.0
 """Air that a ball of this radius reaches from outside lies outside the skin."""
 
 AIR_REGIONS = {
-    Compartment.RIGHT_MAXILLARY: (Capsule((-31.0, -74.0, 80.0), (-31.0, -70.0, 104.0), 17.5),),
-    Compartment.LEFT_MAXILLARY: (Capsule((25.0, -74.0, 80.0), (25.0, -70.0, 104.0), 17.5),),
+    Compartment.RIGHT_MAXILLARY: (
+        Capsule((-31.0, -74.0, 80.0), (-31.0, -70.0, 104.0), 17.5),
+        Capsule((-27.5, -61.0, 84.0), (-27.5, -61.0, 104.0), 13.0),
+    ),
+    Compartment.LEFT_MAXILLARY: (
+        Capsule((25.0, -74.0, 80.0), (25.0, -70.0, 104.0), 17.5),
+        Capsule((22.0, -61.0, 84.0), (22.0, -61.0, 104.0), 13.0),
+    ),
     Compartment.NASAL: (
-        Capsule((-4.0, -95.0, 95.0), (-4.0, -45.0, 120.0), 27.0),
-        Capsule((-4.0, -95.0, 120.0), (-4.0, -45.0, 120.0), 27.0),
+        Capsule((-4.0, -90.0, 95.0), (-4.0, -45.0, 120.0), 25.0),
+        Capsule((-4.0, -82.0, 120.0), (-4.0, -45.0, 120.0), 25.0),
         ball(-4.0, -96.0, 147.0, 25),
     ),
 }

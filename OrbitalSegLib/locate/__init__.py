@@ -1,0 +1,146 @@
+"""Where the orbits are: found in a head or face CT by the shape of the bone around them.
+
+An orbit is a pyramid of bone that opens forwards: in any pose, at any resolution and whatever fills the sinuses, a ray
+from its axis to the side meets a wall 15 to 20 mm away, and a line from in front of its rim meets the rim. A pair of
+such pyramids, of the phantom's formula with the proportions of real orbits, is laid over the scan on a coarse grid:
+first in many places and poses, counting the bone where walls have to be and the free room where none may be; then the
+best are fitted to the walls that rays meet, and the fit is judged by the share of rays that meet a wall in its place.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import SimpleITK as sitk
+
+from OrbitalSegLib.locate.candidates import search
+from OrbitalSegLib.locate.field import Field
+from OrbitalSegLib.locate.fitting import UNSEEN_SCORE, Findings, fit, judge
+from OrbitalSegLib.locate.model import SIDES, Floats, Side, orbit_model
+from OrbitalSegLib.locate.poses import Poses
+from OrbitalSegLib.progress import Progress, silent
+from OrbitalSegLib.region import Region
+
+Point = tuple[float, float, float]
+Status = Literal["found", "cut off", "missing"]
+
+_STAGES: tuple[tuple[int, tuple[float, ...]], ...] = (
+    (120, (9, 9)),
+    (40, (8, 7, 6)),
+    (4, (12, 11, 10, 9, 8, 7, 6, 6, 6, 6)),
+)
+"""How many poses are kept, and the gates in mm of the steps that fit them."""
+
+_LEAST_LIKENESS, _MORE_IF_LITTLE_IS_SEEN = 0.92, 0.25
+"""Of the score for what is in view: the less that is, the likelier is chance."""
+_SURE_SHARE, _LEAST_SHARE = 0.75, 0.5
+"""The share of rays by which one orbit proves itself though the other is destroyed, and that any orbit has."""
+_WHOLE_SEEN, _HARDLY_SEEN = 0.9, 0.25
+"""The share of rays in view: from the first on the orbit is whole, below the second nothing is said of its place."""
+
+
+@dataclass(frozen=True)
+class Orbit:
+    """One orbit.
+
+    `box_mm` `(x0, x1, y0, y1, z0, z1)` (LPS) is the smallest box that holds the bony cavity: from the most forward
+    point of the rim to the apex at the optic canal, and between the inner surfaces of the medial and the lateral wall
+    and of floor and roof, the inner edge of the rim included. Of an orbit that is cut off it is the box of the whole,
+    as far as what is in view tells, and None if that is hardly anything. `region_mm` is what table A.1 asks for
+    [3532-2 A.1].
+    """
+
+    side: Side
+    status: Status
+    confidence: float = 0.0
+    """The share of the rays, of those in the field of view, that meet a wall where an orbit's has to be, 0 to 1."""
+    box_mm: tuple[float, ...] | None = None
+    region_mm: tuple[float, ...] | None = None
+    opening_mm: Point | None = None
+    """The middle of the opening, between the rims."""
+
+
+@dataclass(frozen=True)
+class Orbits:
+    """Both orbits; `right` is the patient's."""
+
+    right: Orbit
+    left: Orbit
+
+    def region(self, side: Literal["both", "right", "left"] = "both") -> Region | None:
+        """What table A.1 asks for, of the orbits that were found or are cut off; None if there is none [3532-2 A.1].
+
+        From 1 cm above the supraorbital foramen down to the infraorbital foramen, with the bone of the rims.
+        """
+        chosen = (self.right, self.left) if side == "both" else (getattr(self, side),)
+        boxes = [orbit.region_mm for orbit in chosen if orbit.region_mm is not None]
+        if not boxes:
+            return None
+        low, high = np.min(boxes, axis=0), np.max(boxes, axis=0)
+        return Region(tuple(float(v) for pair in zip(low[::2], high[1::2], strict=True) for v in pair))
+
+    def sentence(self) -> str:
+        """What was found, for the log."""
+        said = {"found": "found", "cut off": "cut off by the field of view", "missing": "not found"}
+        if self.right.status == self.left.status:
+            return f"Both orbits were {said[self.right.status]}."
+        return f"The right orbit was {said[self.right.status]}, the left one {said[self.left.status]}."
+
+
+MISSING = Orbits(Orbit("right", "missing"), Orbit("left", "missing"))
+
+
+def locate(ct: sitk.Image, progress: Progress = silent) -> Orbits:
+    """Look for both orbits in a CT in HU, on any grid; left and right by patient coordinates, the head turned by up to
+    about 30 degrees from lying straight. What is no head gives `missing`."""
+    progress(0.0)
+    field = Field.of(ct)
+    if field is None:
+        return MISSING
+    progress(0.2)
+    starts = search(field)
+    progress(0.6)
+    if starts is None:
+        return MISSING
+    best, findings = starts, judge(field, starts)
+    for n, (many, gates_mm) in enumerate(_STAGES, 1):
+        likeliest = np.argsort(-findings.score, kind="stable")[:many]
+        best, findings = best.chosen(likeliest), findings.chosen(likeliest)
+        fitted = fit(field, best, gates_mm)
+        refound = judge(field, fitted)
+        better = refound.score > findings.score
+        best, findings = fitted.where(better, best), refound.where(better, findings)
+        progress(0.6 + 0.4 * n / len(_STAGES))
+    return _answer(best, findings, int(findings.score.argmax()))
+
+
+def _answer(poses: Poses, findings: Findings, best: int) -> Orbits:
+    share, seen = findings.share[best], findings.seen[best]
+    in_view = float(seen.sum())
+    likeness = (findings.score[best] - UNSEEN_SCORE * (2 - in_view)) / max(in_view, 1e-6)
+    enough = _LEAST_LIKENESS + _MORE_IF_LITTLE_IS_SEEN * max(0.0, 1 - in_view)
+    proven = likeness >= enough or ((share >= _SURE_SHARE) & (seen >= _WHOLE_SEEN)).any()
+    if not proven:
+        return MISSING
+    pose = poses.chosen(np.array([best]))
+    right, left = (_one(pose, side, float(share[i]), float(seen[i])) for i, side in enumerate(SIDES))
+    return Orbits(right, left)
+
+
+def _one(pose: Poses, side: Side, share: float, seen: float) -> Orbit:
+    if seen < _HARDLY_SEEN:
+        return Orbit(side, "cut off")
+    if share < _LEAST_SHARE:
+        return Orbit(side, "missing")
+    model, sign = orbit_model(), SIDES[side]
+    surface, region, opening = (
+        pose.in_patient(points, sign)[0] for points in (model.surface, model.region, model.ray_starts[:1])
+    )
+    x, y, z = (float(v) for v in opening[0])
+    whole_region = _box(np.concatenate([surface, region]))
+    status: Status = "found" if seen >= _WHOLE_SEEN else "cut off"
+    return Orbit(side, status, round(share, 3), _box(surface), whole_region, (x, y, z))
+
+
+def _box(points: Floats) -> tuple[float, ...]:
+    return tuple(float(v) for pair in zip(points.min(axis=0), points.max(axis=0), strict=True) for v in pair)

@@ -1,0 +1,233 @@
+"""What the methods with networks share: tri-planar consensus in, bone that is seen and wall that is inferred out."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, reduce
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from OrbitalSegLib.errors import InputError, JobError
+from OrbitalSegLib.methods.method import Masks, Resources, Segmented, Task, split_by_value
+from OrbitalSegLib.networks import engines, package
+from OrbitalSegLib.networks.consensus import IDENTITY, TILE, consensus_grid, needed_bytes, triplanar
+from OrbitalSegLib.networks.engines import Engine
+from OrbitalSegLib.networks.package import Network, Package
+from OrbitalSegLib.networks.resources import limit_bytes
+from OrbitalSegLib.postprocessing import PostprocessingParameters, keep_touching, postprocess
+from OrbitalSegLib.preprocessing import WINDOW_HU, WorkingGrid, from_working, to_working
+from OrbitalSegLib.progress import Progress
+from OrbitalSegLib.region import MARGIN_MM, Region
+from OrbitalSegLib.scan import grid_of
+
+FULL = 255
+"""The 8-bit value of a probability of 1."""
+
+INFERRED_MINIMUM_ML = 0.004
+"""Smaller pieces of inferred wall are dropped: 8 mm² of a wall of 0.5 mm."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Above which probability bone is seen, by network, and wall inferred, by the last of them (None: it is not)."""
+
+    seen: dict[str, float]
+    inferred: float | None
+
+
+class ConsensusBone(Segmented):
+    """Bone where the probability of any network is above its limit, on the working grid.
+
+    What repair removes has no probability in any network, and what it fills has the full one in the last: so the
+    repaired bone is brought to the scan as probabilities, and thresholded there.
+    """
+
+    def __init__(
+        self,
+        scan: sitk.Image,
+        part: sitk.Image,
+        grid: WorkingGrid,
+        probabilities: dict[str, sitk.Image],
+        limits: Limits,
+    ) -> None:
+        self._scan = scan
+        self._part = part
+        self._grid = grid
+        self._limits = limits
+        self._last = list(limits.seen)[-1]
+        self.probabilities = probabilities
+        self.parameters: dict[str, float] = {f"{name}_above": limit for name, limit in limits.seen.items()}
+        self.parameters |= {} if limits.inferred is None else {"inferred_above": limits.inferred}
+        self.measured: dict[str, Any] = {}
+        self.tile_size = TILE
+        self.bone = self._seen(probabilities.__getitem__)["bone"]
+
+    @cached_property
+    def ct(self) -> sitk.Image:
+        return to_working(self._scan, self._grid)
+
+    def classes(self, bone: sitk.Image) -> Masks:
+        """See `Segmented`. An inferred wall reaches beyond the blurred edge of seen bone, and touches it."""
+        seen = self._seen(lambda name: self._edited(name, bone))
+        return self._classes(seen, self.ct) | {"inferred": self._inferred(bone)}
+
+    def on_scan(self, masks: Masks) -> Masks:
+        """See `Segmented`."""
+        seen = self._seen(lambda name: from_working(self._edited(name, masks["bone"]), self._part))
+        found = self._classes(seen, self._part)
+        limit = self._limits.inferred
+        if limit is None:
+            return found | {"inferred": 0 * found["bone"]}
+        field = from_working(self._field_of_inferred(masks, limit), self._part)
+        wall = _above(field, limit) & ~_array(found["bone"])
+        return found | {"inferred": _mask(wall, self._part)}
+
+    def _seen(self, field_of: Callable[[str], sitk.Image]) -> Masks:
+        """The bone of all networks and of each, by its probability; one at a time, for they are large."""
+        found = {}
+        for name, limit in self._limits.seen.items():
+            field = field_of(name)
+            found[name] = _mask(_above(field, limit), field)
+        return {"bone": reduce(sitk.Or, found.values()), **found}
+
+    def _classes(self, seen: Masks, ct: sitk.Image) -> Masks:
+        """The networks' own classes, or those by value where they have none."""
+        return seen if "thin" in seen else {"bone": seen["bone"], **split_by_value(ct, seen["bone"])}
+
+    def _edited(self, name: str, bone: sitk.Image) -> sitk.Image:
+        """A network's probability as it would be had all of them given this bone."""
+        before, after = _array(self.bone), _array(bone)
+        field = sitk.GetArrayFromImage(self.probabilities[name])
+        field[before & ~after] = 0
+        if name == self._last:
+            field[after & ~before] = FULL
+        return self._grid.image(field)
+
+    def _inferred(self, bone: sitk.Image) -> sitk.Image:
+        if self._limits.inferred is None:
+            return 0 * bone
+        seen = _array(bone)
+        candidates = _above(self.probabilities[self._last], self._limits.inferred) & ~seen
+        wall = self._grid.image((candidates & _dilated(candidates & ~_dilated(seen))).astype(np.uint8))
+        large = PostprocessingParameters(fill_objects=False, minimum_object_ml=INFERRED_MINIMUM_ML)
+        wall, _ = postprocess(wall, wall, large)
+        return keep_touching(wall, bone)[0]
+
+    def _field_of_inferred(self, masks: Masks, limit: float) -> sitk.Image:
+        """The probability of the network that infers, and none where it is above the limit but no wall was inferred.
+
+        Seen bone keeps its own at the joint, so that interpolation makes no gap there.
+        """
+        wall, bone = _array(masks["inferred"]), _array(masks["bone"])
+        field = sitk.GetArrayFromImage(self.probabilities[self._last])
+        field[(field > limit * FULL) & ~wall & ~(bone & _dilated(wall))] = 0
+        return self._grid.image(field)
+
+
+def segment(task: Task, seen: dict[str, float | None], inferred: float | None, progress: Progress) -> ConsensusBone:
+    """Run the networks of a model package that `seen` names, with these limits; None is the package's own.
+
+    Raises `InputError` `no-model`, `no-such-model`, `bad-model`, `no-engine`, `too-large` or `region-outside`, and
+    `JobError` `invalid-job` for limits that contradict each other.
+    """
+    asked = task.resources
+    part = task.part
+    model = package.load(asked.model)
+    networks = {name: _network(model, name) for name in seen}
+    limits = _limits(networks, seen, inferred)
+    grid = consensus_grid(task.scan, model.spacing_mm, _with_margin(task.region))
+    needed = needed_bytes(grid, [network.channels for network in networks.values()], part.GetNumberOfPixels())
+    _check_memory(needed, asked)
+    running = {name: _engine(model, name, asked) for name in networks}
+    found = triplanar(
+        task.scan,
+        running,
+        grid,
+        model.planes,
+        tables={name: _in_8_bits(network) for name, network in networks.items()},
+        quantised=model.quantised,
+        progress=progress,
+    )
+    result = ConsensusBone(task.scan, part, grid, found.probabilities, limits)
+    result.measured = {
+        "model": model.describe(),
+        "engines": {name: _described(engine) for name, engine in running.items()},
+        "planes": list(model.planes),
+        "grid": grid_of(result.bone),
+        "slices": found.slices,
+        "slices_of_air": found.skipped,
+        "memory_estimated_gb": round(needed / 1e9, 2),
+    }
+    return result
+
+
+def _network(model: Package, name: str) -> Network:
+    if model.window_hu != WINDOW_HU:
+        raise package.bad_model("The model package was made for another window than [-200, 300] HU")
+    if name not in model.networks:
+        known = ", ".join(model.networks)
+        raise package.bad_model(f"The model package has no network `{name}`, which this method needs; it has: {known}")
+    return model.networks[name]
+
+
+def _limits(networks: dict[str, Network], seen: dict[str, float | None], inferred: float | None) -> Limits:
+    """Every limit that is used: those asked for, and the package's own."""
+    used = {name: networks[name].seen_above if limit is None else limit for name, limit in seen.items()}
+    name, last = list(networks.items())[-1]
+    if inferred is None:  # who lowers the limit of seen bone need not know this one
+        return Limits(used, None if last.inferred_above is None else min(last.inferred_above, used[name]))
+    if inferred > used[name]:
+        raise JobError("invalid-job", "The limit of inferred wall must not be above that of seen bone.")
+    return Limits(used, inferred)
+
+
+def _check_memory(needed: int, asked: Resources) -> None:
+    allowed = limit_bytes(asked.memory_gb)
+    if needed > allowed:
+        raise InputError(
+            "too-large",
+            f"The networks need about {needed / 1e9:.1f} GB of memory for this region and may use {allowed / 1e9:.1f}: "
+            "choose a smaller region, close other programs, or allow more.",
+        )
+
+
+def _engine(model: Package, name: str, asked: Resources) -> Engine:
+    threads = asked.threads
+    if threads is not None and threads < 0:
+        threads = engines.cores(spare=-threads)
+    return engines.choose(model, name, asked.engine, asked.precision, asked.device, threads)
+
+
+def _described(engine: Engine) -> dict[str, Any]:
+    return {name: getattr(engine, name) for name in ("name", "precision", "device", "threads")}
+
+
+def _with_margin(region: Region) -> list[float] | None:
+    corners = region.corners_mm(MARGIN_MM)
+    return None if corners is None else np.stack([corners.min(axis=0), corners.max(axis=0)], axis=1).ravel().tolist()
+
+
+def _in_8_bits(network: Network) -> NDArray[np.uint8]:
+    return np.rint(network.calibration.apply(IDENTITY) * FULL).astype(np.uint8)
+
+
+def _array(mask: sitk.Image) -> NDArray[np.bool_]:
+    return sitk.GetArrayFromImage(mask).view(bool)
+
+
+def _mask(array: NDArray[np.bool_], grid: sitk.Image) -> sitk.Image:
+    image = sitk.GetImageFromArray(array.astype(np.uint8))
+    image.CopyInformation(grid)
+    return image
+
+
+def _above(field: sitk.Image, limit: float) -> NDArray[np.bool_]:
+    return sitk.GetArrayFromImage(field) > limit * FULL
+
+
+def _dilated(array: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """With the 26-neighbourhood of each voxel."""
+    image = sitk.GetImageFromArray(array.astype(np.uint8))
+    return _array(sitk.BinaryDilate(image, [1, 1, 1], sitk.sitkBox))

@@ -1,0 +1,34 @@
+"""Multi-grey: a network for cortical bone, one for thin bone, and their union [3532-2 D.3, method C; Ekman]."""
+
+from dataclasses import dataclass
+
+from OrbitalSegLib.methods.consensus import ConsensusBone, segment
+from OrbitalSegLib.methods.method import Method, Task, parameter
+from OrbitalSegLib.progress import Progress
+
+
+@dataclass(frozen=True)
+class MultigreyParameters:
+    """Limits of probability; None is the model package's own."""
+
+    cortical_above: float | None = parameter(None, "Cortical bone above", "probability", 0, 1)
+    thin_above: float | None = parameter(None, "Thin bone above", "probability", 0, 1)
+    inferred_above: float | None = parameter(None, "Inferred wall above", "probability", 0, 1)
+
+
+def run(task: Task, parameters: MultigreyParameters, progress: Progress) -> ConsensusBone:
+    """See `Method`. Only thin bone is inferred: what is cortical is seen."""
+    seen = {"cortical": parameters.cortical_above, "thin": parameters.thin_above}
+    return segment(task, seen, parameters.inferred_above, progress)
+
+
+MULTIGREY = Method(
+    "multigrey",
+    "Two networks, three planes",
+    "ISO/IEC 3532-2 D.3, method C; Ekman",
+    MultigreyParameters,
+    run,
+    infers=True,
+    needs_model=True,
+    seconds=8.0,
+)

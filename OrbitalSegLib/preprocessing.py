@@ -1,0 +1,225 @@
+"""What a network sees of a scan: one isotropic spacing and the 8-bit window of thin bone [3532-2 8.2, 8.3]."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from itertools import product
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from OrbitalSegLib.progress import Progress, silent
+from OrbitalSegLib.scan import AIR_HU, HIGHEST_HU
+
+WINDOW_HU = (-200.0, 300.0)
+"""Below is air or fat, above is certainly cortical bone [3532-2 8.2]."""
+
+LEVELS = 255
+"""The largest of the window's 8-bit values [3532-2 8.2]."""
+
+_SAME_PLACE = 1e-6
+"""Places (in voxels) that differ by less are one place, so that rounding of an origin moves no value."""
+
+Box = Sequence[float]
+"""x0, x1, y0, y1, z0, z1 in mm, LPS."""
+
+
+@dataclass(frozen=True)
+class WorkingGrid:
+    """An isotropic grid along the axes of a scan, each turned towards left, posterior, superior.
+
+    Its voxels lie at whole multiples of the spacing from the scan's first voxel, whatever the region: so a place in
+    the patient has the same value in every region that holds it.
+    """
+
+    spacing_mm: float
+    anchor_mm: tuple[float, ...]
+    """The centre of the scan's first voxel, LPS."""
+    direction: tuple[float, ...]
+    low: tuple[int, ...]
+    """x, y, z: the first voxel, counted from the anchor."""
+    size: tuple[int, ...]
+    """x, y, z."""
+
+    @property
+    def voxels(self) -> int:
+        return int(np.prod(self.size))
+
+    @property
+    def origin_mm(self) -> list[float]:
+        axes = np.reshape(self.direction, (3, 3))
+        return (np.array(self.anchor_mm) + axes @ np.array(self.low) * self.spacing_mm).tolist()
+
+    def image(self, array: NDArray) -> sitk.Image:
+        """An array (z, y, x) of this grid as an image."""
+        image = sitk.GetImageFromArray(array)
+        image.SetSpacing([self.spacing_mm] * 3)
+        image.SetOrigin(self.origin_mm)
+        image.SetDirection(self.direction)
+        return image
+
+
+def working_grid(image: sitk.Image, spacing_mm: float, box_mm: Box | None = None, lattice: int = 1) -> WorkingGrid:
+    """The working grid of a scan, or of the part of it that holds `box_mm`.
+
+    It covers every voxel centre of the scan. The part begins at a multiple of `lattice` voxels from the scan's first
+    voxel, and ends at one or at the scan's end.
+    """
+    scan = _oriented(image)
+    extent_mm = (np.array(scan.GetSize()) - 1) * scan.GetSpacing()
+    last = np.ceil(extent_mm / spacing_mm - _SAME_PLACE).astype(int)
+    low, high = np.zeros(3, int), last + 1
+    if box_mm is not None:
+        corners = np.array(list(product(*np.reshape(box_mm, (3, 2)))))
+        places = (corners - scan.GetOrigin()) @ np.reshape(scan.GetDirection(), (3, 3)) / spacing_mm
+        first = np.floor(places.min(axis=0) / lattice + _SAME_PLACE).astype(int) * lattice
+        end = np.ceil((places.max(axis=0) + 1) / lattice - _SAME_PLACE).astype(int) * lattice
+        low = np.clip(first, 0, last // lattice * lattice)
+        high = np.clip(end, low + 1, last + 1)
+    return WorkingGrid(
+        spacing_mm,
+        tuple(scan.GetOrigin()),
+        tuple(scan.GetDirection()),
+        tuple(int(i) for i in low),
+        tuple(int(i) for i in high - low),
+    )
+
+
+def window_8bit(image: sitk.Image) -> sitk.Image:
+    """HU to unsigned 8 bits by formula 1: `(I - Imin) * 255 / (Imax - Imin)`, clipped and rounded [3532-2 8.2]."""
+    result = sitk.GetImageFromArray(_windowed(sitk.GetArrayFromImage(image)))
+    result.CopyInformation(image)
+    return result
+
+
+def to_isotropic(
+    image: sitk.Image, spacing_mm: float, box_mm: Box | None = None, lattice: int = 1, progress: Progress = silent
+) -> sitk.Image:
+    """A scan in HU on its working grid (see `working_grid`), signed 16 bits.
+
+    Interpolation is linear. Along an axis on which the scan is finer than `spacing_mm`, every voxel is the mean of its
+    neighbours, weighted by a triangle of that half-width, so that nothing is lost between two voxels.
+    """
+    return to_working(image, working_grid(image, spacing_mm, box_mm, lattice), progress)
+
+
+def to_working(image: sitk.Image, grid: WorkingGrid, progress: Progress = silent) -> sitk.Image:
+    """A scan in HU on one of its working grids, as `to_isotropic` does it."""
+    return _resampled(image, grid, _rounded, np.int16, progress)
+
+
+def to_windowed(
+    image: sitk.Image, grid: WorkingGrid, quantised: bool = True, progress: Progress = silent
+) -> sitk.Image:
+    """The same as `window_8bit(to_isotropic(...))`, in a third of the memory.
+
+    Not `quantised`, the window is 0 to 1 in 32-bit floats.
+    """
+    if quantised:
+        return _resampled(image, grid, lambda hu: _windowed(_rounded(hu)), np.uint8, progress)
+    return _resampled(image, grid, lambda hu: _fraction(_rounded(hu)), np.float32, progress)
+
+
+def from_working(values: sitk.Image, grid: sitk.Image, progress: Progress = silent) -> sitk.Image:
+    """A probability (or any image of a working grid) on the grid of the scan or a part of it: linear, 32-bit float.
+
+    It is thresholded there: a mask one voxel thick would lose a tenth of its walls on the way (measured).
+    Beyond the working grid it is 0.
+    """
+    target = _oriented(grid)
+    axes = np.reshape(target.GetDirection(), (3, 3))
+    offset_mm = (np.array(target.GetOrigin()) - values.GetOrigin()) @ axes
+    ratio = np.array(target.GetSpacing()) / values.GetSpacing()
+    places = [
+        offset_mm[i] / values.GetSpacing()[i] + np.arange(count) * ratio[i] for i, count in enumerate(target.GetSize())
+    ]
+    inside = [(p > -1 + _SAME_PLACE) & (p < n - _SAME_PLACE) for p, n in zip(places, values.GetSize(), strict=True)]
+    taps = [_Taps.at(p, 1.0, n, inside=i) for p, n, i in zip(places, values.GetSize(), inside, strict=True)]
+    array = sitk.GetArrayFromImage(values)
+    result = sitk.GetImageFromArray(_stacked(array, taps, lambda part: part, np.float32, progress))
+    result.CopyInformation(target)
+    return sitk.DICOMOrient(result, _orientation(grid))
+
+
+def _oriented(image: sitk.Image) -> sitk.Image:
+    """The same voxels with their axes as near as can be to left, posterior, superior: what a network was taught on."""
+    return image if _orientation(image) == "LPS" else sitk.DICOMOrient(image, "LPS")
+
+
+def _orientation(image: sitk.Image) -> str:
+    return str(sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(image.GetDirection()))
+
+
+def _rounded(hu: NDArray) -> NDArray[np.int16]:
+    return np.clip(np.rint(hu), AIR_HU, HIGHEST_HU).astype(np.int16)
+
+
+def _windowed(hu: NDArray) -> NDArray[np.uint8]:
+    return np.rint(_fraction(hu) * np.float32(LEVELS)).astype(np.uint8)
+
+
+def _fraction(hu: NDArray) -> NDArray[np.float32]:
+    low, high = WINDOW_HU
+    return (np.clip(hu, low, high).astype(np.float32) - np.float32(low)) / np.float32(high - low)
+
+
+def _resampled(
+    image: sitk.Image, grid: WorkingGrid, finish: Callable[[NDArray], NDArray], dtype: type, progress: Progress
+) -> sitk.Image:
+    scan = _oriented(image)
+    ratios = grid.spacing_mm / np.array(scan.GetSpacing())
+    taps = [
+        _Taps.at((low + np.arange(size)) * ratio, max(1.0, ratio), count)
+        for low, size, ratio, count in zip(grid.low, grid.size, ratios, scan.GetSize(), strict=True)
+    ]
+    return grid.image(_stacked(sitk.GetArrayViewFromImage(scan), taps, finish, dtype, progress))
+
+
+@dataclass(frozen=True)
+class _Taps:
+    """For every place along an axis, the voxels that make its value, and their weights: both (places, taps)."""
+
+    indices: NDArray[np.int64]
+    weights: NDArray[np.float32]
+
+    @classmethod
+    def at(cls, places: NDArray, half_width: float, count: int, inside: NDArray[np.bool_] | None = None) -> "_Taps":
+        """A triangle around each place (in voxels); beyond the first and last voxel, these go on.
+
+        Where `inside` is given and False, all weights are 0, and what lies beyond the ends counts as 0 too.
+        """
+        places = np.round(places / _SAME_PLACE) * _SAME_PLACE
+        indices = np.floor(places - half_width).astype(int)[:, None] + 1 + np.arange(int(np.ceil(2 * half_width)))
+        weights = np.maximum(1 - np.abs(indices - places[:, None]) / half_width, 0)
+        weights /= weights.sum(axis=1, keepdims=True)
+        if inside is not None:
+            weights *= inside[:, None] & (indices >= 0) & (indices < count)
+        return cls(np.clip(indices, 0, count - 1), weights.astype(np.float32))
+
+
+def _stacked(
+    array: NDArray, taps: list[_Taps], finish: Callable[[NDArray], NDArray], dtype: type, progress: Progress
+) -> NDArray:
+    """An array (z, y, x) resampled by the taps of x, y and z, slice by slice."""
+    columns, rows, slices = taps
+    result: NDArray = np.empty([len(axis.indices) for axis in (slices, rows, columns)], dtype)
+    for number, resampled in enumerate(_slices(array, columns, rows, slices)):
+        result[number] = finish(resampled)
+        progress((number + 1) / len(result))
+    return result
+
+
+def _slices(array: NDArray, columns: _Taps, rows: _Taps, slices: _Taps) -> Iterator[NDArray[np.float32]]:
+    planes: dict[int, NDArray[np.float32]] = {}
+    for indices, weights in zip(slices.indices, slices.weights, strict=True):
+        planes = {int(i): planes[i] if i in planes else _along(_along(array[i], rows, 0), columns, 1) for i in indices}
+        yield reduce(np.add, (w * planes[int(i)] for i, w in zip(indices, weights, strict=True)))
+
+
+def _along(plane: NDArray, taps: _Taps, axis: int) -> NDArray[np.float32]:
+    parts = (
+        plane.take(indices, axis=axis) * (weights if axis == 1 else weights[:, None])
+        for indices, weights in zip(taps.indices.T, taps.weights.T, strict=True)
+    )
+    return reduce(np.add, parts)

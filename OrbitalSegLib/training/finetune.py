@@ -1,0 +1,88 @@
+"""More training of a package's networks on one's own data, to a new package."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from OrbitalSegLib.errors import InputError
+from OrbitalSegLib.networks.export import write_package
+from OrbitalSegLib.networks.package import DESCRIPTION, Package
+from OrbitalSegLib.training import validation
+from OrbitalSegLib.training.config import Training
+from OrbitalSegLib.training.dataset import check_apart, collect
+from OrbitalSegLib.training.loop import Tell, train
+
+FILLED_IN = ("classes", "safetensors", "onnx")
+"""What `write_package` fills in of each network."""
+
+
+def finetune(
+    package: Package,
+    training: Training,
+    cases: Path,
+    out: Path,
+    held_out: Path | None = None,
+    tell: Tell = lambda _line: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Package | None:
+    """Train a package's networks on the cases in a folder; the new package lies in `out/package`.
+
+    The networks start from the package's weights, in which normalisation is folded: it is not learnt anew. Limits and
+    calibration are chosen anew on the cases in `held_out`, which share no template, patient or seed with the others,
+    or else stay as they were. None where `stop` ended it; the same call goes on. Raises `InputError`
+    `invalid-config`, `no-cases`, `sides-share`, and `OutputError`.
+    """
+    lacking = set(package.networks) - set(training.networks)
+    if lacking:
+        raise InputError("invalid-config", f"The configuration says nothing of the network {sorted(lacking)[0]!r}.")
+    sides = {"training": collect(cases)} | ({"validation": collect(held_out)} if held_out else {})
+    check_apart(sides)
+    weights = {}
+    for name, network in package.networks.items():
+        own = replace(training, channels=network.channels)
+        start = {key: torch.from_numpy(value.copy()) for key, value in package.weights(name).items()}
+        weights[name] = train(own, name, [cases], out / name, out / "packed", tell, stop, start)
+        if stop():
+            return None
+    description = _description(package, training, [entry.name for entry in sides["training"]])
+    if held_out:
+        engines = {name: validation.engine_of(path, package.networks[name].channels) for name, path in weights.items()}
+        row, limits, judged = validation.validate(engines, training, sides["validation"])
+        description["performance"] = {"validation": {key: value for key, value in row.items() if value == value}}
+        last = list(engines)[-1]
+        for name, entry in description["networks"].items():
+            fitted = validation.fit_calibration(*validation.near_walls(judged, name))
+            seen, inferred = fitted.apply(np.array([limits.seen[name], limits.inferred])).tolist()
+            infers = name == last and inferred < seen
+            entry |= {
+                "seen_above": seen,
+                "inferred_above": inferred if infers else None,
+                "calibration": {"slope": fitted.slope, "offset": fitted.offset},
+            }
+    states = {name: torch.load(path, weights_only=True) for name, path in weights.items()}
+    return write_package(out / "package", description, states)
+
+
+def _description(package: Package, training: Training, cases: list[str]) -> dict[str, Any]:
+    """The package's own description with what this training changes."""
+    described = json.loads((package.folder / DESCRIPTION).read_text("utf-8"))
+    for key in ("format", "files"):
+        del described[key]
+    for entry in described["networks"].values():
+        for key in FILLED_IN:
+            del entry[key]
+    described["name"] = f"{package.name}-finetuned"
+    described["provenance"]["data"] = [*described["provenance"]["data"], f"{len(cases)} own cases"]
+    described["provenance"]["seeds"] = [*described["provenance"]["seeds"], training.seed]
+    described["provenance"]["hashes"] |= {
+        "finetuned_from": package.sha256,
+        "finetuned_on": hashlib.sha256("\n".join(cases).encode()).hexdigest(),
+    }
+    described["performance"] = {}
+    return described

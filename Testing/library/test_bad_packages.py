@@ -1,0 +1,456 @@
+"""Broken and hostile model packages: each is refused in one sentence, and nothing of it runs."""
+
+import hashlib
+import json
+import os
+import pickle
+import re
+import shutil
+import struct
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import safetensors.numpy
+import torch
+from tiny_network import small_state
+
+from OrbitalSegLib.errors import InputError
+from OrbitalSegLib.networks.package import load
+
+Spoil = Callable[[Path], None]
+REFUSED: list[Any] = []
+
+
+def refused(sentence: str) -> Callable[[Spoil], Spoil]:
+    """Registers a way to spoil a package, and what is then said."""
+
+    def register(spoil: Spoil) -> Spoil:
+        REFUSED.append(pytest.param(spoil, sentence, id=spoil.__name__))
+        return spoil
+
+    return register
+
+
+def described(sentence: str, **changes: Any) -> None:
+    """Registers a change of the description; a path's parts are joined by two underscores."""
+    for path, value in changes.items():
+
+        def spoil(folder: Path, path: str = path, value: Any = value) -> None:
+            with editing(folder) as description:
+                *parents, last = path.split("__")
+                holder = description
+                for parent in parents:
+                    holder = holder[parent]
+                holder[last] = value
+
+        REFUSED.append(pytest.param(spoil, sentence, id=f"{path}={str(value)[:30]!r}"))
+
+
+class editing:  # noqa: N801
+    """Gives the description to change, and writes it back."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "model.json"
+
+    def __enter__(self) -> dict[str, Any]:
+        self._description = json.loads(self._path.read_text())
+        return self._description
+
+    def __exit__(self, *_: object) -> None:
+        self._path.write_text(json.dumps(self._description))
+
+
+def put(folder: Path, name: str, content: bytes) -> None:
+    """Replace a file, with the description saying so: only what is in it can still be wrong."""
+    (folder / name).write_bytes(content)
+    with editing(folder) as description:
+        description["files"][name] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+
+
+def put_weights(folder: Path, **changes: np.ndarray | None) -> None:
+    """Change (or, with None, remove) weights of network `a`; dots in names are underscores here."""
+    weights = safetensors.numpy.load((folder / "a.safetensors").read_bytes())
+    names = {name.replace(".", "_"): name for name in weights}
+    for key, value in changes.items():
+        weights.pop(names.get(key, key), None)
+        if value is not None:
+            weights[names.get(key, key)] = value
+    put(folder, "a.safetensors", safetensors.numpy.save(weights))
+
+
+def put_graph(folder: Path, change: Callable[[onnx.ModelProto], None]) -> None:
+    model = onnx.load_model_from_string((folder / "a.onnx").read_bytes())
+    change(model)
+    put(folder, "a.onnx", model.SerializeToString())
+
+
+NOT_UNDERSTOOD = "model.json of the model package cannot be understood"
+NOT_SAFETENSORS = "The weights in a.safetensors of the model package are no safetensors file"
+OTHER_NETWORK = "a.onnx of the model package is not the network that its weights make"
+
+
+@refused("model.json of the model package is missing or cannot be read")
+def an_empty_folder(folder):
+    for path in folder.iterdir():
+        path.unlink()
+
+
+@refused("model.json of the model package is not a plain file")
+def a_directory_in_place_of_the_description(folder):
+    (folder / "model.json").unlink()
+    (folder / "model.json").mkdir()
+
+
+@refused("model.json of the model package is not a plain file")
+def a_pipe_in_place_of_the_description(folder):
+    (folder / "model.json").unlink()
+    os.mkfifo(folder / "model.json")
+
+
+@refused("model.json of the model package is larger than it may be")
+def a_description_without_end(folder):
+    (folder / "model.json").write_bytes(b" " * (2 << 20))
+
+
+@refused(NOT_UNDERSTOOD)
+def a_description_that_is_not_utf_8(folder):
+    (folder / "model.json").write_bytes((folder / "model.json").read_bytes().replace(b"Tests.", b"T\xe9sts."))
+
+
+@refused(NOT_UNDERSTOOD)
+def a_description_cut_short(folder):
+    (folder / "model.json").write_bytes((folder / "model.json").read_bytes()[:-20])
+
+
+@refused(NOT_UNDERSTOOD)
+def an_empty_description(folder):
+    (folder / "model.json").write_bytes(b"")
+
+
+@refused(NOT_UNDERSTOOD)
+def a_key_that_stands_twice(folder):
+    (folder / "model.json").write_text((folder / "model.json").read_text().replace("{", '{"format": 1,', 1))
+
+
+@refused(NOT_UNDERSTOOD)
+def a_number_that_is_none(folder):
+    (folder / "model.json").write_text(
+        (folder / "model.json").read_text().replace('"spacing_mm": 1.0', '"spacing_mm": NaN')
+    )
+
+
+@refused(NOT_UNDERSTOOD)
+def a_number_beyond_all_numbers(folder):
+    (folder / "model.json").write_text(
+        (folder / "model.json").read_text().replace('"spacing_mm": 1.0', '"spacing_mm": 1e999')
+    )
+
+
+@refused(NOT_UNDERSTOOD)
+def a_number_of_ten_thousand_digits(folder):
+    (folder / "model.json").write_text(
+        (folder / "model.json").read_text().replace('"spacing_mm": 1.0', '"spacing_mm": ' + 10_000 * "9")
+    )
+
+
+@refused(NOT_UNDERSTOOD)
+def brackets_without_end(folder):
+    (folder / "model.json").write_text("[" * 100_000)
+
+
+@refused("the description must be of type object")
+def a_list_in_place_of_the_description(folder):
+    (folder / "model.json").write_text("[1]")
+
+
+@refused("networks.b.calibration is missing")
+def a_missing_key(folder):
+    with editing(folder) as description:
+        del description["networks"]["b"]["calibration"]
+
+
+@refused("networks has too few entries")
+def no_networks(folder):
+    with editing(folder) as description:
+        description["networks"] = {}
+
+
+@refused("networks.a.onnx is not listed in files")
+def a_file_that_is_not_listed(folder):
+    with editing(folder) as description:
+        del description["files"]["a.onnx"]
+
+
+@refused("two entries of networks use one file")
+def two_networks_in_one_file(folder):
+    with editing(folder) as description:
+        description["networks"]["b"]["onnx"] = "a.onnx"
+
+
+@refused("the name files.con?.onnx has not the form that is asked for")
+def a_listed_name_with_a_colon(folder):
+    with editing(folder) as description:
+        description["files"]["con:.onnx"] = description["files"]["a.onnx"]
+
+
+described("The model package is newer than this program, which reads format 1", format=2)
+described("The model package is newer than this program, which reads format 1", format=1e300)
+described("format must be 1", format=0)
+described("format must be 1", format="1")
+described("surprise is not known", surprise=1)
+described("spacing_mm must be of type number", spacing_mm="0.5")
+described("spacing_mm must be of type number", spacing_mm=True)
+described("spacing_mm must be at least 0.1", spacing_mm=1e-9)
+described("spacing_mm must be at most 5", spacing_mm=10**400)
+described("window_hu must rise", window_hu=[300, -200])
+described("planes names something twice", planes=["axial", "axial"])
+described("planes[0] must be one of", planes=["oblique"])
+described("name has not the form that is asked for", name="<b>Bone</b>\n")
+described("intended_use is too long", intended_use="x" * 5000)
+described("networks.a.seen_above must be below 1", networks__a__seen_above=1.0)
+described("networks.a.seen_above must be above 0", networks__a__seen_above=-0.5)
+described("networks.a.inferred_above must be below seen_above", networks__a__inferred_above=0.9)
+described("networks.a.inferred_above must be of type number or null", networks__a__inferred_above="low")
+described("networks.a.calibration.slope must be above 0", networks__a__calibration={"slope": 0, "offset": 0})
+described("networks.a.classes must be 2", networks__a__classes=3)
+described("networks.a.channels[1] must be at most 1024", networks__a__channels=[16, 10**12])
+described("networks.a.channels has too many entries", networks__a__channels=[1] * 40)
+described("networks.a.onnx has not the form that is asked for", networks__a__onnx="/etc/passwd.onnx")
+described("networks.a.onnx has not the form that is asked for", networks__a__onnx="../other/a.onnx")
+described("networks.a.onnx has not the form that is asked for", networks__a__onnx="..\\a.onnx")
+described("networks.a.onnx is a file of another kind", networks__a__onnx="card.md")
+described("are not those of the network that the description names", networks__a__channels=[2, 3, 4])
+described("have not the shapes of the network that the description names", networks__a__channels=[2, 4])
+
+
+@refused("a.onnx of the model package is missing or cannot be read")
+def a_file_that_is_not_there(folder):
+    (folder / "a.onnx").unlink()
+
+
+@refused("a.safetensors of the model package is not a plain file")
+def a_directory_in_place_of_the_weights(folder):
+    (folder / "a.safetensors").unlink()
+    (folder / "a.safetensors").mkdir()
+
+
+@refused("a.safetensors of the model package is not a plain file")
+def a_link_out_of_the_folder(folder):
+    shutil.move(folder / "a.safetensors", folder.parent / "elsewhere")
+    (folder / "a.safetensors").symlink_to(folder.parent / "elsewhere")
+
+
+@refused("a.safetensors of the model package has not the size that its description says")
+def weights_cut_short(folder):
+    (folder / "a.safetensors").write_bytes((folder / "a.safetensors").read_bytes()[:-4])
+
+
+@refused("a.safetensors of the model package is larger than it may be")
+def weights_that_grew(folder):
+    (folder / "a.safetensors").write_bytes((folder / "a.safetensors").read_bytes() + b"\0")
+
+
+@refused("files.a.safetensors.bytes must be at most 33554432")
+def a_file_that_is_said_to_be_huge(folder):
+    os.truncate(folder / "a.safetensors", 1 << 33)
+    with editing(folder) as description:
+        description["files"]["a.safetensors"]["bytes"] = 1 << 33
+
+
+@refused("a.safetensors of the model package is damaged: its SHA256 is not the one described")
+def one_bit_that_tipped(folder):
+    content = bytearray((folder / "a.safetensors").read_bytes())
+    content[-1] ^= 1
+    (folder / "a.safetensors").write_bytes(content)
+
+
+@refused("card.md of the model package is damaged: its SHA256 is not the one described")
+def a_card_that_was_edited(folder):
+    (folder / "card.md").write_text("A cord.")
+
+
+@refused(NOT_SAFETENSORS)
+def a_pickle_by_another_name(folder):
+    class Harmful:
+        def __reduce__(self) -> tuple:
+            return (open, (str(folder / "was-run"), "w"))
+
+    put(folder, "a.safetensors", pickle.dumps(Harmful()))
+
+
+@refused(NOT_SAFETENSORS)
+def torchs_own_archive_by_another_name(folder):
+    torch.save(small_state(1), folder / "archive")
+    put(folder, "a.safetensors", (folder / "archive").read_bytes())
+
+
+@refused(NOT_SAFETENSORS)
+def a_zip_bomb_by_another_name(folder):
+    with zipfile.ZipFile(folder / "bomb", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("weights", bytes(50_000_000))
+    put(folder, "a.safetensors", (folder / "bomb").read_bytes())
+
+
+@refused(NOT_SAFETENSORS)
+def a_header_that_is_longer_than_the_file(folder):
+    put(folder, "a.safetensors", struct.pack("<Q", 1 << 60) + b"{}")
+
+
+@refused(NOT_SAFETENSORS)
+def a_header_that_is_a_list(folder):
+    put(folder, "a.safetensors", struct.pack("<Q", 2) + b"[]")
+
+
+@refused(NOT_SAFETENSORS)
+def a_header_of_brackets(folder):
+    put(folder, "a.safetensors", struct.pack("<Q", 100_000) + b"[" * 100_000)
+
+
+@refused(NOT_SAFETENSORS)
+def a_file_of_three_bytes(folder):
+    put(folder, "a.safetensors", b"abc")
+
+
+@refused("hold values that are no numbers")
+def a_weight_that_is_no_number(folder):
+    put_weights(folder, head_bias=np.array([0, np.nan], np.float32))
+
+
+@refused("hold values that are no numbers")
+def an_infinite_weight(folder):
+    put_weights(folder, head_bias=np.array([0, np.inf], np.float32))
+
+
+@refused("have not the shapes of the network that the description names")
+def a_weight_of_another_shape(folder):
+    put_weights(folder, head_bias=np.zeros(3, np.float32))
+
+
+@refused("have not the shapes of the network that the description names")
+def a_weight_of_another_type(folder):
+    put_weights(folder, head_bias=np.zeros(2, np.float64))
+
+
+@refused("are not those of the network that the description names")
+def a_weight_too_few(folder):
+    put_weights(folder, head_bias=None)
+
+
+@refused("are not those of the network that the description names")
+def a_weight_too_many(folder):
+    put_weights(folder, backdoor=np.zeros(2, np.float32))
+
+
+def put_offsets(folder: Path, offsets: Any) -> None:
+    content = (folder / "a.safetensors").read_bytes()
+    size = struct.unpack("<Q", content[:8])[0]
+    header = json.loads(content[8 : 8 + size])
+    header["head.bias"]["data_offsets"] = offsets
+    changed = json.dumps(header).encode()
+    put(folder, "a.safetensors", struct.pack("<Q", len(changed)) + changed + content[8 + size :])
+
+
+@refused("overlap or leave gaps")
+def weights_that_overlap(folder):
+    put_offsets(folder, [40, 48])
+
+
+@refused("are cut short or lie where they cannot")
+def weights_before_the_file(folder):
+    put_offsets(folder, [-8, 0])
+
+
+@refused("are cut short or lie where they cannot")
+def weights_beyond_the_file(folder):
+    put_offsets(folder, [1 << 40, (1 << 40) + 8])
+
+
+@refused("are cut short or lie where they cannot")
+def weights_at_no_place(folder):
+    put_offsets(folder, ["a", None])
+
+
+@refused(OTHER_NETWORK)
+def the_onnx_file_of_another_network(folder):
+    put(folder, "a.onnx", (folder / "b.onnx").read_bytes())
+
+
+@refused(OTHER_NETWORK)
+def an_onnx_file_that_reads_other_files(folder):
+    def change(model: onnx.ModelProto) -> None:
+        tensor = model.graph.initializer[0]
+        tensor.ClearField("raw_data")
+        tensor.data_location = onnx.TensorProto.EXTERNAL
+        tensor.external_data.add(key="location", value="../../../etc/passwd")
+
+    put_graph(folder, change)
+
+
+@refused(OTHER_NETWORK)
+def an_onnx_file_with_an_unknown_operator(folder):
+    def change(model: onnx.ModelProto) -> None:
+        model.graph.node[-1].op_type = "Execute"
+        model.graph.node[-1].domain = "com.example"
+
+    put_graph(folder, change)
+
+
+@refused(OTHER_NETWORK)
+def an_onnx_file_with_another_input(folder):
+    put_graph(folder, lambda model: setattr(model.graph.input[0].type.tensor_type.shape.dim[1], "dim_value", 3))
+
+
+@refused(OTHER_NETWORK)
+def an_onnx_file_with_one_more_node(folder):
+    put_graph(folder, lambda model: model.graph.node.append(onnx.helper.make_node("Neg", ["head"], ["other"])))
+
+
+@refused(OTHER_NETWORK)
+def an_onnx_file_with_a_weight_changed(folder):
+    content = bytearray((folder / "a.onnx").read_bytes())
+    content[len(content) // 2] ^= 1
+    put(folder, "a.onnx", bytes(content))
+
+
+@refused(OTHER_NETWORK)
+def an_onnx_file_that_is_text(folder):
+    put(folder, "a.onnx", b"#!/bin/sh\n")
+
+
+@pytest.mark.parametrize(("spoil", "sentence"), REFUSED)
+def test_a_package_that_is_not_sound_is_refused_in_one_sentence(package_folder, spoil, sentence):
+    spoil(package_folder)
+    with pytest.raises(InputError, match=re.escape(sentence)) as raised:
+        load(package_folder)
+    assert raised.value.code == "bad-model"
+    text = raised.value.text
+    assert text.endswith(".")
+    assert "\n" not in text
+    assert len(text) < 250
+    assert str(package_folder.parent) not in text
+    assert not (package_folder / "was-run").exists()
+
+
+def test_many_packages_are_refused():
+    assert len(REFUSED) >= 30
+
+
+def test_what_changes_after_loading_is_refused_at_use(package_folder):
+    found = load(package_folder)
+    content = bytearray((package_folder / "a.safetensors").read_bytes())
+    content[-1] ^= 1
+    (package_folder / "a.safetensors").write_bytes(content)
+    with pytest.raises(InputError, match="is damaged") as raised:
+        found.weights("a")
+    assert raised.value.code == "bad-model"
+
+
+def test_a_file_that_is_not_listed_is_not_opened(package_folder, sound_package):
+    (package_folder / ".DS_Store").write_bytes(b"\0")
+    (package_folder / "thing.pkl").write_bytes(b"\0")
+    assert load(package_folder).sha256 == sound_package.sha256

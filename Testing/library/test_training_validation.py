@@ -1,0 +1,284 @@
+"""Which checkpoint is good: walls and holes together, limits, calibration; and the eight steps to a choice."""
+
+import dataclasses
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from OrbitalSegLib.errors import InputError
+from OrbitalSegLib.evaluation import coverage
+from OrbitalSegLib.evaluation.walls import crosses, wall_figures
+from OrbitalSegLib.networks import package
+from OrbitalSegLib.networks.package import Package
+from OrbitalSegLib.networks.unet import UNet
+from OrbitalSegLib.training import config, finetune, presets, selection, validation
+from OrbitalSegLib.training.cases import Case, Wall, WallPoints, write_case
+from OrbitalSegLib.training.dataset import collect
+from OrbitalSegLib.training.validation import Limits, Peaks
+
+TINY = config.parse(
+    {
+        "name": "tiny",
+        "networks": {"cortical": ["cortical"], "thin": ["thin"], "single": ["bone"]},
+        "channels": [4, 8],
+        "patch": 16,
+        "batch": 4,
+        "steps": 8,
+        "precision": "fp32",
+        "sampling": {"places": {"wall": 0.6, "hole": 0.2, "anywhere": 0.2}, "offset": 4},
+    }
+)
+SHAPE = (24, 22, 20)
+MM = 0.5
+
+
+def image(array: np.ndarray) -> sitk.Image:
+    made = sitk.GetImageFromArray(array)
+    made.SetSpacing([MM] * 3)
+    return made
+
+
+def case_with_a_wall(seed: int, template: str = "sheet") -> Case:
+    """A horizontal sheet at y = 5.25 mm, bright below z = 6 mm and faint above, with a hole at 3 to 8 mm each way."""
+    rng = np.random.default_rng(seed)
+    z, _, x = np.indices(SHAPE) * MM
+    sheet = np.zeros(SHAPE, bool)
+    sheet[:, 10:12] = True
+    hole = sheet & (x > 3) & (x < 7) & (z > 7) & (z < 11)
+    clean = np.where(sheet & ~hole, np.where(z < 6, 700, 150), -60).astype(np.int16)
+    clean[:, :6] = -1000
+    noisy = (clean + rng.normal(0, 10, SHAPE)).astype(np.int16)
+    label = (sheet & ~hole) * 1 + hole * 2
+    label[:, 7:15] += 4
+    zs, xs = (a.ravel() for a in np.meshgrid(np.arange(0.5, 11, 0.5), np.arange(0.5, 9, 0.5), indexing="ij"))
+    in_hole = (xs > 3) & (xs < 7) & (zs > 7) & (zs < 11)
+    n = len(xs)
+    points = WallPoints(
+        points_mm=np.stack([xs, np.full(n, 5.25), zs], axis=1),
+        normals=np.tile([0.0, 1.0, 0.0], (n, 1)),
+        wall=np.full(n, int(Wall.FLOOR)),
+        side=np.zeros(n, int),
+        thickness_mm=np.where(in_hole, 0, np.where(zs < 6, 0.8, 0.25)),
+        hole=in_hole.astype(np.uint8),
+        depth_mm=np.where(in_hole, np.minimum(2 - abs(xs - 5), 2 - abs(zs - 9)), -1.0),
+        area_mm2=np.full(n, 0.25),
+    )
+    facts = {"template": template, "seed": seed}
+    return Case(image(noisy), image(noisy), image(clean), image(label.astype(np.uint8)), points, facts)
+
+
+class Knowing:
+    """An engine that gives a probability by the grey value."""
+
+    name, precision, device, threads = "knowing", "fp32", "cpu", 1
+
+    def __init__(self, table: dict[tuple[int, int], float]) -> None:
+        self.table = table
+
+    def probabilities(self, slices: np.ndarray) -> np.ndarray:
+        result = np.zeros(slices.shape, np.float32)
+        for (low, high), value in self.table.items():
+            result[(slices >= low) & (slices < high)] = value
+        return result
+
+
+CORTICAL = Knowing({(255, 256): 0.9, (60, 90): 0.02})
+THIN = Knowing({(150, 220): 0.7, (60, 90): 0.2})  # bone of 150 HU; fat of -60 HU
+
+
+def peaks_of(walls: list[float], holes: list[float], name: str = "thin") -> Peaks:
+    said = np.array([*walls, *holes], np.float32)
+    hole = np.arange(len(said)) >= len(walls)
+    return Peaks({name: said}, np.where(hole, 0, 0.5), hole, np.ones(len(said)))
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    (tmp_path / "data").mkdir()
+    write_case(case_with_a_wall(0), tmp_path / "data" / "sheet-0")
+    return tmp_path / "data"
+
+
+def test_a_case_is_judged_by_walls_by_holes_and_by_its_labels(data: Path) -> None:
+    row, limits, judged = validation.validate({"cortical": CORTICAL, "thin": THIN}, TINY, collect(data))
+    assert limits.seen["thin"] < 0.7
+    assert limits.inferred <= limits.seen["thin"]
+    assert row["seen_walls_closed"] == 1
+    assert row["seen_walls_closed_thick"] == 1
+    assert row["seen_walls_closed_from_0.2_mm"] == 1
+    assert math.isnan(row["seen_walls_closed_from_0.3_mm"])
+    assert row["seen_holes_closed"] == 0
+    assert row["dice_cortical"] == 1
+    assert row["dice_thin"] == pytest.approx(1, abs=0.02)
+    assert judged[0].name == "sheet-0"
+    assert row["score"] == 1
+
+
+def test_highest_probabilities_agree_with_what_a_mask_closes() -> None:
+    case = case_with_a_wall(3)
+    rng = np.random.default_rng(0)
+    probability = image(rng.random(SHAPE).astype(np.float32) ** 4)
+    peaks = validation.find_peaks(case.walls, {"thin": probability}, np.ones(SHAPE, bool))
+    judged_at = (case.walls.hole == 0) | (case.walls.depth_mm > 0.5)
+    for limit in (0.2, 0.5, 0.8):
+        mask = validation.mask_above({"thin": probability}, {"thin": limit})
+        assert np.array_equal(peaks.probability["thin"] > limit, crosses(case.walls, mask)[judged_at])
+        figures = wall_figures(case.walls, mask)
+        assert peaks.closed({"thin": limit}, ~peaks.hole) == pytest.approx(figures.intact["thin"].share)
+        assert peaks.closed({"thin": limit}, peaks.hole) == pytest.approx(figures.holes["thin"].share)
+
+
+def test_limits_keep_holes_open_and_close_what_wall_they_can() -> None:
+    walls = [0.9] * 50 + [0.6] * 40 + [0.3] * 10
+    holes = [0.7] * 4 + [0.5] * 10 + [0.05] * 86
+    limits = validation.choose_limits(peaks_of(walls, holes))
+    peaks = peaks_of(walls, holes)
+    assert peaks.closed(limits.seen, peaks.hole) <= 0.05
+    assert peaks.closed(limits.seen, ~peaks.hole) == pytest.approx(0.9)
+    either = {"thin": limits.inferred}
+    assert peaks.closed(either, peaks.hole) <= 0.20
+    assert peaks.closed(either, ~peaks.hole) == 1
+
+
+@given(st.integers(0, 10_000), st.floats(0, 0.3))
+def test_limits_of_two_networks_never_close_more_hole_than_allowed(seed: int, allowed: float) -> None:
+    rng = np.random.default_rng(seed)
+    hole = rng.random(200) < 0.4
+    said = {name: np.where(hole, rng.random(200) ** 2, rng.random(200)).astype(np.float32) for name in ("a", "b")}
+    peaks = Peaks(said, np.ones(200), hole, rng.random(200))
+    limits = validation.choose_limits(peaks, allowed, min(2 * allowed, 1))
+    assert peaks.closed(limits.seen, hole) <= allowed + 1e-6
+    assert limits.inferred <= limits.seen["b"]
+    assert peaks.closed({**limits.seen, "b": limits.inferred}, hole) <= 2 * allowed + 1e-6
+
+
+def test_without_a_hole_limits_are_the_plain_ones() -> None:
+    assert validation.choose_limits(peaks_of([0.9], [])) == Limits({"thin": 0.5}, 0.25)
+
+
+def test_the_calibration_finds_what_moved_the_odds() -> None:
+    rng = np.random.default_rng(1)
+    true_logit = rng.normal(0, 2, 40_000)
+    true = rng.random(len(true_logit)) < 1 / (1 + np.exp(-true_logit))
+    said = 1 / (1 + np.exp(-(true_logit - 1) / 2))  # half as sure as it could be, and moved
+    fitted = validation.fit_calibration(said, true, ~true, hole_share=float((~true).mean()))
+    assert fitted.slope == pytest.approx(2, abs=0.1)
+    assert fitted.offset == pytest.approx(1, abs=0.1)
+
+
+def test_a_calibration_without_holes_changes_nothing() -> None:
+    fitted = validation.fit_calibration(np.array([0.3, 0.6]), np.array([True, True]), np.array([False, False]))
+    assert (fitted.slope, fitted.offset) == (1, 0)
+
+
+def test_the_score_counts_real_coverage_and_takes_off_for_leaks() -> None:
+    row = {"seen_walls_closed": 0.8, "seen_walls_closed_thick": 0.9, "dice_thin": 0.1}
+    assert validation.score(row) == pytest.approx(0.85)
+    row["scan_seen_coverage"] = 0.4
+    assert validation.score(row) == pytest.approx(0.7)
+    assert validation.score({**row, "scan_seen_fat": 0.01}) == pytest.approx(0.7)
+    assert validation.score({**row, "scan_seen_fat": 0.03}) == pytest.approx(0.6)
+    assert validation.score({**row, "scan_seen_or_inferred_fat": 0.9}) == pytest.approx(0.7)
+
+
+def test_real_scans_are_covered_on_their_own_box(data: Path) -> None:
+    ct = image(np.pad(sitk.GetArrayFromImage(case_with_a_wall(0).ct), 8, constant_values=-1000))
+    box = [2.0, 12.0, 2.0, 14.0, 2.0, 14.0]
+    real = validation.RealScan("sheet", ct, box, coverage.find_sites(ct, box))
+    row, _, _ = validation.validate({"cortical": CORTICAL, "thin": THIN}, TINY, collect(data), [real])
+    assert {"sheet_seen_coverage", "sheet_seen_or_inferred_skin", "sheet_seen_fat"} <= set(row)
+
+
+def test_the_steps_that_every_network_kept_are_judged(tmp_path: Path) -> None:
+    for network, steps in {"thin": (1000, 2000, 3000), "cortical": (1000, 3000, 4000)}.items():
+        (tmp_path / network).mkdir()
+        for step in steps:
+            (tmp_path / network / f"weights-{step:06d}.pt").touch()
+    assert validation.steps_of(tmp_path, ["thin", "cortical"]) == [1000, 3000]
+
+
+def test_a_checkpoint_runs_as_an_engine_like_the_model_itself(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = UNet((4, 8)).eval()
+    torch.save(model.state_dict(), tmp_path / "weights-000001.pt")
+    slices = np.random.default_rng(0).integers(0, 255, (2, 32, 32)).astype(np.uint8)
+    found = validation.engine_of(tmp_path / "weights-000001.pt", (4, 8)).probabilities(slices)
+    with torch.no_grad():
+        wanted = model(torch.from_numpy(slices)[:, None].float() / 255).softmax(1)[:, 1]
+    assert np.abs(found - wanted.numpy()).max() < 0.03  # bf16
+
+
+@pytest.fixture
+def three_sets(tmp_path: Path) -> selection.Selection:
+    folders = {}
+    for number, name in enumerate(("training", "validation", "test")):
+        folders[name] = tmp_path / name
+        folders[name].mkdir()
+        write_case(case_with_a_wall(number, f"template-{number}"), folders[name] / f"case-{number}")
+    for name, rate in (("slow", 1e-4), ("quick", 1e-2)):
+        (tmp_path / f"{name}.toml").write_text(
+            f'name = "{name}"\nchannels = [4, 8]\npatch = 16\nbatch = 4\nprecision = "fp32"\n'
+            f'[networks]\nsingle = ["bone"]\n[schedule]\nlearning_rate = {rate}\nwarm_up_steps = 2\n'
+            "[sampling]\noffset = 4\nplaces = { wall = 0.7, anywhere = 0.3 }\n"
+        )
+    (tmp_path / "selection.toml").write_text(
+        f'candidates = ["{tmp_path / "slow.toml"}", "{tmp_path / "quick.toml"}"]\nnetworks = ["single"]\nsteps = 25\n'
+        'training = "training"\nvalidation = "validation"\ntest = "test"\n'
+    )
+    return selection.load(tmp_path / "selection.toml")
+
+
+def test_the_eight_steps_choose_the_better_and_open_the_test_set_once(
+    three_sets: selection.Selection, tmp_path: Path
+) -> None:
+    torch.set_num_threads(1)
+    found = selection.select(three_sets, tmp_path / "out")
+    assert found is not None
+    scores = {Path(name).stem: row["score"] for name, row in found["validation"].items()}
+    assert scores["quick"] > scores["slow"]
+    assert Path(found["chosen"]).stem == "quick"
+    assert found["test_opened_before"] == 0
+    assert 0 <= found["test"]["dice_single"] <= 1
+    assert json.loads((tmp_path / "out" / "selection.json").read_text())["chosen"] == found["chosen"]
+    final = torch.load(tmp_path / "out" / "quick-final" / "single" / "last.pt", weights_only=True)
+    assert final["cases"] == ["case-0", "case-1"]  # training and validation, never test
+
+    with pytest.raises(InputError, match="opened before") as caught:
+        selection.select(three_sets, tmp_path / "out")
+    assert caught.value.code == "test-opened"
+    second = selection.select(three_sets, tmp_path / "out", again=True)
+    assert second is not None
+    assert second["test_opened_before"] == 1
+    assert second["test"] == found["test"]
+
+
+def test_a_selection_whose_sets_share_a_template_is_refused(three_sets: selection.Selection, tmp_path: Path) -> None:
+    write_case(case_with_a_wall(9, "template-0"), three_sets.test / "case-9")
+    with pytest.raises(InputError, match="template") as caught:
+        selection.select(three_sets, tmp_path / "out")
+    assert caught.value.code == "sides-share"
+    assert not (three_sets.test / selection.LOCK).exists()
+
+
+def test_a_package_is_trained_further_on_own_data(tiny_package: Package, tmp_path: Path) -> None:
+    for number, name in enumerate(("own", "held-out")):
+        (tmp_path / name).mkdir()
+        write_case(case_with_a_wall(number, f"template-{number}"), tmp_path / name / f"case-{number}")
+    how = dataclasses.replace(presets.load("finetune"), steps=2, batch=2, patch=32, precision="fp32")
+    made = finetune.finetune(tiny_package, how, tmp_path / "own", tmp_path / "out", tmp_path / "held-out")
+    assert made is not None
+    assert made.networks.keys() == tiny_package.networks.keys()
+    assert made.provenance["hashes"]["finetuned_from"] == tiny_package.sha256
+    assert "dice_thin" in made.performance["validation"]
+    for name in made.networks:
+        before, after = tiny_package.weights(name), made.weights(name)
+        largest = max(float(np.abs(before[key] - after[key]).max()) for key in before)
+        assert 0 < largest < 0.01
+    assert package.read(tmp_path / "out" / "package").sha256 == made.sha256

@@ -1,0 +1,293 @@
+#!/usr/bin/env python3
+"""Seconds and peak memory of the networks on a cube, ours beside other ways to run them, in one run.
+
+    inference.py [--size 256] [--runs 3] [--threads N] [--model FOLDER] [--scan SCAN] [WAY ...]
+
+Two networks and three planes, unless a way says otherwise, on a cube of noise without any air; without a package, the
+networks are of the shipped size and were never trained, which costs the same. Every run is a process of its own, the
+ways take turns, and the table gives medians with lowest and highest. Peak memory is that of the whole process.
+
+    ours            the engine that `auto` takes
+    ours-torch      torch on the processor in fp32, whole slices
+    patches         the same networks as [Ekman] runs them: patches of 128 x 128, half overlapping, torch fp32
+    monai           the same patches by MONAI's SlidingWindowInferer, torch fp32
+    nnunet          a 3D nnU-Net at full resolution (PlainConvUNet of six stages, 31 million weights), patches of 128
+                    voxels, half overlapping, torch fp32. One network; timed on some of its patches, which cost the
+                    same, and multiplied
+
+`monai` and `nnunet` need `pip install monai dynamic_network_architectures`; they are left out where these are missing.
+With --scan: the seconds from a CT in memory to the probabilities of the orbits, and of the whole scan with and without
+skipping air, in the same way.
+"""
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+SPACING_MM = 0.5
+PATCH = 128
+PATCHES_AT_ONCE = 16
+NNUNET_FEATURES = [32, 64, 128, 256, 320, 320]
+NNUNET_PATCHES = 2
+NEEDS = {"monai": "monai", "nnunet": "dynamic_network_architectures"}
+CUBE_WAYS = ("ours", "ours-torch", "patches", "monai", "nnunet")
+SCAN_WAYS = ("orbits", "whole", "whole-with-air")
+
+
+def write_untrained(folder: Path) -> None:
+    """A package with networks of the shipped size and first weights."""
+    import torch
+
+    from OrbitalSegLib.networks.export import write_package
+    from OrbitalSegLib.networks.unet import CHANNELS, UNet
+
+    names = ("cortical", "thin")
+    states = {}
+    for seed, name in enumerate(names):
+        torch.manual_seed(seed)
+        states[name] = UNet(CHANNELS).state_dict()
+    network = {
+        "channels": list(CHANNELS),
+        "seen_above": 0.5,
+        "inferred_above": None,
+        "calibration": {"slope": 1.0, "offset": 0.0},
+    }
+    description = {
+        "name": "untrained-1",
+        "version": "1.0.0",
+        "licence": "Apache-2.0",
+        "intended_use": "Benchmarks.",
+        "window_hu": [-200, 300],
+        "quantised": True,
+        "spacing_mm": SPACING_MM,
+        "planes": ["axial", "coronal", "sagittal"],
+        "networks": {name: dict(network) for name in names},
+        "provenance": {"data": [], "seeds": [0, 1], "commit": "0000000", "hashes": {}, "hours": 0, "machine": "any"},
+        "performance": {},
+        "credits": [],
+    }
+    write_package(folder, description, states, "First weights, never trained.")
+
+
+def cube(size: int) -> sitk.Image:
+    """HU without any air, at the working spacing."""
+    noise = np.random.default_rng(0).integers(-150, 300, (size,) * 3, np.int16)
+    image = sitk.GetImageFromArray(noise)
+    image.SetSpacing([SPACING_MM] * 3)
+    return image
+
+
+def engines_of(model: Path, threads: int, **which: str) -> dict:
+    """The engines of the two networks."""
+    from OrbitalSegLib.networks import engines, package
+
+    loaded = package.load(model)
+    return {name: engines.choose(loaded, name, threads=threads, **which) for name in ("cortical", "thin")}
+
+
+def ours(model: Path, size: int, threads: int, **which: str) -> float:
+    """Whole slices of the cube, nothing skipped."""
+    from OrbitalSegLib.networks.consensus import triplanar
+    from OrbitalSegLib.preprocessing import working_grid
+
+    image = cube(size)
+    running = engines_of(model, threads, **which)
+    start = time.perf_counter()
+    triplanar(image, running, working_grid(image, SPACING_MM), skip_air=False)
+    return time.perf_counter() - start
+
+
+def in_patches(model: Path, size: int, threads: int, infer: Callable) -> float:
+    """Torch fp32 over the slices of the cube; `infer` takes a module and slices (n, 1, h, w)."""
+    import torch
+
+    from OrbitalSegLib.networks import package
+    from OrbitalSegLib.networks.engines.torch import from_weights
+    from OrbitalSegLib.preprocessing import window_8bit
+
+    torch.set_num_threads(threads)
+    loaded = package.load(model)
+    networks = [from_weights(loaded.networks[n].channels, loaded.weights(n)).eval() for n in ("cortical", "thin")]
+    window = sitk.GetArrayFromImage(window_8bit(cube(size)))
+    start = time.perf_counter()
+    with torch.inference_mode():
+        for network in networks:
+            total = np.zeros(window.shape, np.float32)
+            for axis in range(3):
+                target = np.moveaxis(total, axis, 0)
+                slices = np.moveaxis(window, axis, 0)
+                for first in range(0, size, PATCHES_AT_ONCE):
+                    part = torch.from_numpy(slices[first : first + PATCHES_AT_ONCE] / np.float32(255))[:, None]
+                    target[first : first + PATCHES_AT_ONCE] += infer(network, part).numpy()
+    return time.perf_counter() - start
+
+
+def overlapping(network: Callable, slices: "torch.Tensor") -> "torch.Tensor":
+    """The mean of patches that overlap by half."""
+    import torch
+
+    height, width = slices.shape[2:]
+    places = list(product(range(0, height - PATCH + 1, PATCH // 2), range(0, width - PATCH + 1, PATCH // 2)))
+    total, count = torch.zeros(len(slices), height, width), torch.zeros(height, width)
+    for y, x in places:
+        found = network(slices[:, :, y : y + PATCH, x : x + PATCH]).softmax(1)[:, 1]
+        total[:, y : y + PATCH, x : x + PATCH] += found
+        count[y : y + PATCH, x : x + PATCH] += 1
+    return total / count
+
+
+def by_monai(network: Callable, slices: "torch.Tensor") -> "torch.Tensor":
+    """The same by MONAI."""
+    from monai.inferers import SlidingWindowInferer
+
+    inferer = SlidingWindowInferer((PATCH, PATCH), sw_batch_size=PATCHES_AT_ONCE, overlap=0.5)
+    return inferer(slices, lambda part: network(part).softmax(1)[:, 1:])[:, 0]
+
+
+def nnunet(size: int, threads: int) -> float:
+    """Seconds for all patches of the cube, from some of them."""
+    import torch
+    from dynamic_network_architectures.architectures.unet import PlainConvUNet
+
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+    stages = len(NNUNET_FEATURES)
+    network = PlainConvUNet(
+        input_channels=1,
+        n_stages=stages,
+        features_per_stage=NNUNET_FEATURES,
+        conv_op=torch.nn.Conv3d,
+        kernel_sizes=3,
+        strides=[1] + [2] * (stages - 1),
+        n_conv_per_stage=2,
+        num_classes=3,
+        n_conv_per_stage_decoder=2,
+        conv_bias=True,
+        norm_op=torch.nn.InstanceNorm3d,
+        norm_op_kwargs={"eps": 1e-5, "affine": True},
+        nonlin=torch.nn.LeakyReLU,
+        nonlin_kwargs={"inplace": True},
+    ).eval()
+    patches = len(range(0, size - PATCH + 1, PATCH // 2)) ** 3
+    volume = torch.rand(1, 1, PATCH, PATCH, PATCH)
+    timed = min(NNUNET_PATCHES, patches)
+    with torch.inference_mode():
+        start = time.perf_counter()
+        for _ in range(timed):
+            network(volume).softmax(1)
+    return (time.perf_counter() - start) / timed * patches
+
+
+def on_scan(model: Path, path: Path, threads: int, way: str) -> float:
+    """From a CT in memory to the probabilities of its orbits, or of the whole of it."""
+    from OrbitalSegLib import reading
+    from OrbitalSegLib.locate import locate
+    from OrbitalSegLib.networks import package
+    from OrbitalSegLib.networks.consensus import consensus_grid, triplanar
+    from OrbitalSegLib.preprocessing import working_grid
+    from OrbitalSegLib.region import MARGIN_MM, Region
+
+    image = reading.read(path).image
+    running = engines_of(model, threads)
+    spacing_mm = package.load(model).spacing_mm
+    start = time.perf_counter()
+    if way == "whole-with-air":
+        triplanar(image, running, working_grid(image, spacing_mm), skip_air=False)
+        return time.perf_counter() - start
+    region = locate(image).region() or Region() if way == "orbits" else Region()
+    corners = region.corners_mm(MARGIN_MM)
+    box = None if corners is None else np.stack([corners.min(axis=0), corners.max(axis=0)], axis=1).ravel()
+    triplanar(image, running, consensus_grid(image, spacing_mm, box))
+    return time.perf_counter() - start
+
+
+def measure(way: str, arguments: argparse.Namespace) -> float:
+    """Seconds of one way, in this process."""
+    model, size, threads = arguments.model, arguments.size, arguments.threads
+    if way in SCAN_WAYS:
+        return on_scan(model, arguments.scan, threads, way)
+    if way == "nnunet":
+        return nnunet(size, threads)
+    if way == "ours":
+        return ours(model, size, threads)
+    if way == "ours-torch":
+        return ours(model, size, threads, engine="torch", precision="fp32", device="cpu")
+    return in_patches(model, size, threads, by_monai if way == "monai" else overlapping)
+
+
+def in_turn(ways: list[str], arguments: argparse.Namespace) -> Iterator[tuple[str, dict[str, float]]]:
+    """Every way once in each run, each time in a process of its own."""
+    own = [str(Path(__file__).resolve()), "--model", str(arguments.model), "--threads", str(arguments.threads)]
+    own += ["--size", str(arguments.size)] + (["--scan", str(arguments.scan)] if arguments.scan else [])
+    for _ in range(arguments.runs):
+        for way in ways:
+            done = subprocess.run([sys.executable, *own, "--only", way], stdout=subprocess.PIPE, text=True, check=True)
+            yield way, json.loads(done.stdout.splitlines()[-1])
+
+
+def peak_gb() -> float:
+    """Peak resident memory of this process; macOS counts bytes, Linux KiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e9 if sys.platform == "darwin" else 1e6 / 1.024)
+
+
+def table(found: dict[str, list[dict[str, float]]], arguments: argparse.Namespace) -> None:
+    """Print medians with lowest and highest, and ratios to ours."""
+    first = next(iter(found.values()))
+    ours_s = statistics.median(run["seconds"] for run in first)
+    print(
+        f"{arguments.size}-cube, {arguments.threads} threads of {os.cpu_count()} cores, {arguments.runs} runs in turn"
+    )
+    print(f"{'way':16}{'median, s':>11}{'lowest':>9}{'highest':>9}{'ratio':>8}{'peak, GB':>10}")
+    for way, runs in found.items():
+        seconds = [run["seconds"] for run in runs]
+        median = statistics.median(seconds)
+        peak = max(run["peak_gb"] for run in runs)
+        print(f"{way:16}{median:11.2f}{min(seconds):9.2f}{max(seconds):9.2f}{median / ours_s:8.2f}{peak:10.2f}")
+
+
+def main() -> None:
+    """Run the ways and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("ways", nargs="*", metavar="WAY", help=", ".join(CUBE_WAYS + SCAN_WAYS))
+    parser.add_argument("--size", type=int, default=256)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--model", type=Path)
+    parser.add_argument("--scan", type=Path)
+    parser.add_argument("--only", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.only:
+        seconds = measure(arguments.only, arguments)
+        print(json.dumps({"seconds": seconds, "peak_gb": peak_gb()}))
+        return
+    ways = arguments.ways or [*CUBE_WAYS, *(SCAN_WAYS if arguments.scan else ())]
+    for way, needed in NEEDS.items():
+        if way in ways and not find_spec(needed):
+            print(f"{way} is left out: pip install {needed}")
+            ways.remove(way)
+    with tempfile.TemporaryDirectory() as folder:
+        if arguments.model is None:
+            arguments.model = Path(folder) / "untrained-1"
+            write_untrained(arguments.model)
+        found: dict[str, list[dict[str, float]]] = {}
+        for way, run in in_turn(ways, arguments):
+            found.setdefault(way, []).append(run)
+            print(f"{way}: {run['seconds']:.2f} s, {run['peak_gb']:.2f} GB", file=sys.stderr)
+    table(found, arguments)
+
+
+if __name__ == "__main__":
+    main()
