@@ -15,7 +15,7 @@ from OrbitalSegLib.export.segmentation import read_segmentation, write_label_map
 from OrbitalSegLib.export.stl import write_stl
 from OrbitalSegLib.files import safe_name, whole, write_image, writing
 from OrbitalSegLib.job import Job, Orbit, method_of
-from OrbitalSegLib.locate import Orbits, Point, locate
+from OrbitalSegLib.locate import Orbits, locate
 from OrbitalSegLib.methods.method import Masks, Segmented, Task
 from OrbitalSegLib.modelling.surface import SurfaceParameters, surface_of_mask
 from OrbitalSegLib.postprocessing import keep_touching, postprocess
@@ -23,7 +23,7 @@ from OrbitalSegLib.preview import draw_preview
 from OrbitalSegLib.progress import Steps
 from OrbitalSegLib.reading.dicom import Series
 from OrbitalSegLib.record import RECORD_FILE, Record, check_replaceable
-from OrbitalSegLib.region import MARGIN_MM, Region
+from OrbitalSegLib.region import MARGIN_MM, Point, Region
 from OrbitalSegLib.scan import Scan
 
 SEGMENTATION_FILE = "segmentation.seg.nrrd"

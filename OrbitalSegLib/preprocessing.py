@@ -1,4 +1,7 @@
-"""What a network sees of a scan: one isotropic spacing and the 8-bit window of thin bone [3532-2 8.2, 8.3]."""
+"""What a network sees of a scan: one isotropic spacing and the 8-bit window of thin bone [3532-2 8].
+
+Of the other steps that the standard names, registration has no use with one image, and padding is the engine's.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -60,12 +63,8 @@ class WorkingGrid:
         return image
 
 
-def working_grid(image: sitk.Image, spacing_mm: float, box_mm: Box | None = None, lattice: int = 1) -> WorkingGrid:
-    """The working grid of a scan, or of the part of it that holds `box_mm`.
-
-    It covers every voxel centre of the scan. The part begins at a multiple of `lattice` voxels from the scan's first
-    voxel, and ends at one or at the scan's end.
-    """
+def working_grid(image: sitk.Image, spacing_mm: float, box_mm: Box | None = None) -> WorkingGrid:
+    """The working grid of a scan, or of the part of it that holds `box_mm`; it covers every voxel centre there."""
     scan = _oriented(image)
     extent_mm = (np.array(scan.GetSize()) - 1) * scan.GetSpacing()
     last = np.ceil(extent_mm / spacing_mm - _SAME_PLACE).astype(int)
@@ -73,10 +72,8 @@ def working_grid(image: sitk.Image, spacing_mm: float, box_mm: Box | None = None
     if box_mm is not None:
         corners = np.array(list(product(*np.reshape(box_mm, (3, 2)))))
         places = (corners - scan.GetOrigin()) @ np.reshape(scan.GetDirection(), (3, 3)) / spacing_mm
-        first = np.floor(places.min(axis=0) / lattice + _SAME_PLACE).astype(int) * lattice
-        end = np.ceil((places.max(axis=0) + 1) / lattice - _SAME_PLACE).astype(int) * lattice
-        low = np.clip(first, 0, last // lattice * lattice)
-        high = np.clip(end, low + 1, last + 1)
+        low = np.clip(np.floor(places.min(axis=0) + _SAME_PLACE).astype(int), 0, last)
+        high = np.clip(np.ceil(places.max(axis=0) - _SAME_PLACE).astype(int) + 1, low + 1, last + 1)
     return WorkingGrid(
         spacing_mm,
         tuple(scan.GetOrigin()),
@@ -94,14 +91,14 @@ def window_8bit(image: sitk.Image) -> sitk.Image:
 
 
 def to_isotropic(
-    image: sitk.Image, spacing_mm: float, box_mm: Box | None = None, lattice: int = 1, progress: Progress = silent
+    image: sitk.Image, spacing_mm: float, box_mm: Box | None = None, progress: Progress = silent
 ) -> sitk.Image:
     """A scan in HU on its working grid (see `working_grid`), signed 16 bits.
 
     Interpolation is linear. Along an axis on which the scan is finer than `spacing_mm`, every voxel is the mean of its
     neighbours, weighted by a triangle of that half-width, so that nothing is lost between two voxels.
     """
-    return to_working(image, working_grid(image, spacing_mm, box_mm, lattice), progress)
+    return to_working(image, working_grid(image, spacing_mm, box_mm), progress)
 
 
 def to_working(image: sitk.Image, grid: WorkingGrid, progress: Progress = silent) -> sitk.Image:

@@ -11,8 +11,8 @@ from vtkmodules.vtkCommonDataModel import vtkPolyData
 
 from OrbitalSegLib import NOTICE, __version__
 from OrbitalSegLib.files import write_image
-from OrbitalSegLib.locate import Point, locate
 from OrbitalSegLib.raster import Floats, FrontView, colour, draw_front, draw_text, wrapped
+from OrbitalSegLib.region import Point
 
 WIDTH, HEIGHT = 1600, 1000
 MARGIN, GAP, HEADER = 20, 14, 64
@@ -105,6 +105,8 @@ def _places(ct: sitk.Image, bone: sitk.Image, openings_mm: Sequence[Point]) -> t
     """Where the planes meet, and the middle of what is shown."""
     low, high = _bounds_of_bone_mm(bone)
     if not openings_mm:
+        from OrbitalSegLib.locate import locate
+
         orbits = locate(ct)
         looked_for = [orbit.opening_mm for orbit in (orbits.right, orbits.left) if orbit.opening_mm is not None]
         openings_mm = [point for point in looked_for if np.all((low <= point) & (point <= high))]

@@ -9,6 +9,9 @@ import SimpleITK as sitk
 from OrbitalSegLib.errors import InputError, JobError
 from OrbitalSegLib.scan import Scan
 
+Point = tuple[float, float, float]
+"""LPS, mm."""
+
 MARGIN_MM = 10.0
 """Every step works on the region and this much around it (docs/contracts.md, section 5)."""
 

@@ -33,9 +33,13 @@ from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import SimpleITK as sitk
+
+if TYPE_CHECKING:
+    import torch
 
 SPACING_MM = 0.5
 PATCH = 128

@@ -15,13 +15,12 @@ import SimpleITK as sitk
 
 from OrbitalSegLib.locate.candidates import search
 from OrbitalSegLib.locate.field import Field
-from OrbitalSegLib.locate.fitting import UNSEEN_SCORE, Findings, fit, judge
+from OrbitalSegLib.locate.fitting import Findings, fit, judge
 from OrbitalSegLib.locate.model import SIDES, Floats, Side, orbit_model
 from OrbitalSegLib.locate.poses import Poses
 from OrbitalSegLib.progress import Progress, silent
-from OrbitalSegLib.region import Region
+from OrbitalSegLib.region import Point, Region
 
-Point = tuple[float, float, float]
 Status = Literal["found", "cut off", "missing"]
 
 _STAGES: tuple[tuple[int, tuple[float, ...]], ...] = (
@@ -31,12 +30,14 @@ _STAGES: tuple[tuple[int, tuple[float, ...]], ...] = (
 )
 """How many poses are kept, and the gates in mm of the steps that fit them."""
 
-_LEAST_LIKENESS, _MORE_IF_LITTLE_IS_SEEN = 0.92, 0.25
-"""Of the score for what is in view: the less that is, the likelier is chance."""
-_SURE_SHARE, _LEAST_SHARE = 0.75, 0.5
+_LEAST_LIKENESS, _MORE_IF_LITTLE_IS_SEEN = 0.92, 0.22
+"""How like orbits what is in view must be: real ones have 1.0 to 1.4, other things 0.5 to 0.85. The less of them is in
+view, the likelier is chance."""
+_SURE_SHARE, _LEAST_SHARE = 0.84, 0.5
 """The share of rays by which one orbit proves itself though the other is destroyed, and that any orbit has."""
-_WHOLE_SEEN, _HARDLY_SEEN = 0.9, 0.25
-"""The share of rays in view: from the first on the orbit is whole, below the second nothing is said of its place."""
+_WHOLE_SEEN, _MOSTLY_SEEN, _HARDLY_SEEN = 0.9, 0.6, 0.25
+"""The share of rays in view: from the first on the orbit is whole, from the second on it would be known if there were
+none, and below the third nothing is said of its place."""
 
 
 @dataclass(frozen=True)
@@ -117,9 +118,8 @@ def locate(ct: sitk.Image, progress: Progress = silent) -> Orbits:
 def _answer(poses: Poses, findings: Findings, best: int) -> Orbits:
     share, seen = findings.share[best], findings.seen[best]
     in_view = float(seen.sum())
-    likeness = (findings.score[best] - UNSEEN_SCORE * (2 - in_view)) / max(in_view, 1e-6)
-    enough = _LEAST_LIKENESS + _MORE_IF_LITTLE_IS_SEEN * max(0.0, 1 - in_view)
-    proven = likeness >= enough or ((share >= _SURE_SHARE) & (seen >= _WHOLE_SEEN)).any()
+    enough = _LEAST_LIKENESS + _MORE_IF_LITTLE_IS_SEEN * max(0.0, 1.5 - in_view)
+    proven = findings.likeness[best] >= enough or ((share >= _SURE_SHARE) & (seen >= _WHOLE_SEEN)).any()
     if not proven:
         return MISSING
     pose = poses.chosen(np.array([best]))
@@ -128,10 +128,8 @@ def _answer(poses: Poses, findings: Findings, best: int) -> Orbits:
 
 
 def _one(pose: Poses, side: Side, share: float, seen: float) -> Orbit:
-    if seen < _HARDLY_SEEN:
-        return Orbit(side, "cut off")
-    if share < _LEAST_SHARE:
-        return Orbit(side, "missing")
+    if seen < _HARDLY_SEEN or share < _LEAST_SHARE:
+        return Orbit(side, "missing" if seen >= _MOSTLY_SEEN else "cut off")
     model, sign = orbit_model(), SIDES[side]
     surface, region, opening = (
         pose.in_patient(points, sign)[0] for points in (model.surface, model.region, model.ray_starts[:1])

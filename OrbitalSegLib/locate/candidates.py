@@ -13,6 +13,8 @@ from OrbitalSegLib.locate.poses import Poses, angles_between, rotation
 
 _MOST_TURNED_DEGREES, _TURN_STEP_DEGREES = 38.0, 13.0
 _SCALES = (0.8, 1.0)
+_MIDDLE_DEPTH = 0.36
+"""How deep in an orbit the place is that bone surrounds most."""
 _CANDIDATES, _POSES_FOR_PAIRS, _STARTS = 400, 8000, 120
 
 
@@ -23,7 +25,7 @@ def search(field: Field) -> Poses | None:
         return None
     rotations = _rotations()
     tried = [(side, scale, rotation) for side, scale in product((1, -1), _SCALES) for rotation in range(len(rotations))]
-    centre = points(np.array([0.22]), np.zeros(1), np.zeros(1))
+    centre = points(np.array([_MIDDLE_DEPTH]), np.zeros(1), np.zeros(1))
     first = (cells @ field.strides).astype(np.int32)
 
     def likeness(

@@ -1,12 +1,15 @@
 """The scan on a coarse grid along the patient's axes, as far as it holds bone."""
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from OrbitalSegLib.locate.model import Flags, Floats
+
+Values = TypeVar("Values", Floats, Flags)
 
 COARSE_MM = 3.0
 """The grid on which the orbits are looked for."""
@@ -82,10 +85,12 @@ class Field:
 
 
 def _unknown(hu: Floats) -> Flags:
-    """Cells outside the scan, or padded: unless the scanner says the padding's value of nearly all air too."""
+    """Cells outside the scan or padded; not so thin streaks of that value, nor all air if the scanner gives it to air."""
     padded, air = hu == PADDING_HU, (hu > PADDING_HU) & (hu < _AIR_BELOW_HU)
     outside = hu < _OUTSIDE_HU / 2
-    return outside | padded if air.sum() > 0.2 * padded.sum() else outside
+    if air.sum() <= 0.2 * padded.sum():
+        return outside
+    return outside | most_around(~most_around(~(padded | outside)))
 
 
 def _on_coarse_grid(ct: sitk.Image) -> tuple[Floats, Floats]:
@@ -102,7 +107,7 @@ def _on_coarse_grid(ct: sitk.Image) -> tuple[Floats, Floats]:
     return sitk.GetArrayFromImage(sitk.Resample(shrunk, *grid, _OUTSIDE_HU)), low
 
 
-def most_around(values: Floats) -> Floats:
+def most_around(values: Values) -> Values:
     """The highest value of each cell and its neighbours."""
     for axis in range(3):
         line = np.moveaxis(values, axis, 0)

@@ -10,9 +10,9 @@ from OrbitalSegLib.locate.model import PYRAMID, SIDES, Flags, Floats, orbit_mode
 from OrbitalSegLib.locate.poses import Poses, angles_between, rotation
 
 _AIR_HU = -400
-_USUALLY_TURNED_DEGREES = 25.0
-UNSEEN_SCORE = 0.3
-"""What an orbit outside the field of view counts. Real orbits score 0.9 to 1.4, the likest other things 0.5 to 0.85."""
+_USUALLY_TURNED_DEGREES, _ODD_PER_DEGREE = 25.0, 0.01
+_UNSEEN_SCORE = 0.2
+"""What an orbit outside the field of view counts."""
 _ALONG = np.linspace(0.3, 1.6, 17, dtype=np.float32)
 """Where a ray is looked at, in shares of its length to where the model has the wall."""
 
@@ -94,21 +94,27 @@ def _derivatives(poses: Poses, rays: _Rays, side: int) -> Floats:
 
 @dataclass(frozen=True)
 class Findings:
-    """Of each pose (n, 2), right and left: `share` of the rays that meet a wall in its place, of those that the field
-    of view holds; `seen`, the share that it holds; and a score (n,) of the pair."""
+    """What speaks for each pose.
+
+    Of each of its orbits (n, 2), right and left: `share` of the rays that meet a wall in its place, of those that the
+    field of view holds, and `seen`, the share that it holds. Of the pair (n,): how like orbits what is in view is, and
+    a score to choose by, which sets one very likely orbit above two that are not.
+    """
 
     share: Floats
     seen: Floats
+    likeness: Floats
     score: Floats
 
     def chosen(self, which: NDArray[np.intp]) -> "Findings":
-        return Findings(self.share[which], self.seen[which], self.score[which])
+        return Findings(self.share[which], self.seen[which], self.likeness[which], self.score[which])
 
     def where(self, these: Flags, others: "Findings") -> "Findings":
         """These findings where they are wanted, and the others elsewhere."""
         return Findings(
             np.where(these[:, None], self.share, others.share),
             np.where(these[:, None], self.seen, others.seen),
+            np.where(these, self.likeness, others.likeness),
             np.where(these, self.score, others.score),
         )
 
@@ -116,21 +122,24 @@ class Findings:
 def judge(field: Field, poses: Poses) -> Findings:
     model, tolerance_mm = orbit_model(), 4.0
     weights = model.ray_weights / model.ray_weights.sum()
-    shares, seens, scores = [], [], []
+    shares, seens, likenesses = [], [], []
     for side in SIDES.values():
         rays = _cast(field, poses, side)
         seen = rays.known @ weights
         miss = np.nan_to_num(rays.miss_mm, nan=np.inf)
         length = np.linalg.norm(rays.ends - rays.starts, axis=-1)
-        share = (rays.known & (np.abs(miss) < tolerance_mm)) @ weights / np.maximum(seen, 1e-6)
+        met = (rays.known & (np.abs(miss) < tolerance_mm)) @ weights / np.maximum(seen, 1e-6)
         blocked = (rays.known & ~model.of_rim & (miss < -0.35 * length)) @ weights / np.maximum(seen, 1e-6)
         free = field.bone.ravel()[field.nearest(poses.in_patient(model.free, side))] @ model.free_weights
         bone = field.walls.ravel()[field.nearest(poses.in_patient(model.bone_around, side))].mean(axis=1)
         beside = field.bone.ravel()[field.nearest(poses.in_patient(model.free_around, side))].mean(axis=1)
-        own = share - 0.5 * blocked - 0.8 * free + 0.4 * (bone - beside)
-        shares.append(np.clip(share - 0.5 * blocked - 0.8 * free, 0, 1))
+        share = met - 0.5 * blocked - 0.8 * free
+        shares.append(np.clip(share, 0, 1))
         seens.append(seen)
-        scores.append(own * seen + UNSEEN_SCORE * (1 - seen))
+        likenesses.append(share + 0.4 * (bone - beside))
+    share, seen, likeness = (np.stack(values, axis=1) for values in (shares, seens, likenesses))
     beyond = np.degrees(angles_between(poses.rotation, np.eye(3))) - _USUALLY_TURNED_DEGREES
-    score = np.sum(scores, axis=0) - 0.015 * np.maximum(beyond, 0)
-    return Findings(np.stack(shares, axis=1), np.stack(seens, axis=1), score)
+    oddness = np.maximum(beyond, 0) * _ODD_PER_DEGREE
+    score = (np.maximum(likeness, 0) ** 2 * seen + _UNSEEN_SCORE * (1 - seen)).sum(axis=1) - 2 * oddness
+    in_view = (likeness * seen).sum(axis=1) / np.maximum(seen.sum(axis=1), 1e-6) - oddness
+    return Findings(share, seen, in_view, score)

@@ -106,6 +106,10 @@ class Model:
 
 @cache
 def orbit_model() -> Model:
+    """Six rings of rays from the axis and one of lines that meet the rim from in front.
+
+    Floor and medial wall are thin and count half; the rim counts more, but little at the nose, where it has no edge.
+    """
     depths = np.repeat([0.03, 0.15, 0.3, 0.45, 0.6, 0.75], len(_ANGLES))
     angles = np.tile(_ANGLES, 6)
     degrees = np.degrees(angles)
@@ -138,6 +142,6 @@ def orbit_model() -> Model:
         free_around=np.concatenate([_FREE_AROUND, cranial, temporal]),
         surface=np.concatenate([_lattice((0.0, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.95), (1.0,)), apex]),
         region=np.concatenate(
-            [_lattice((0.0, 0.2, 0.5), (1.0,), outwards_mm=8.0), _lattice((1.15,), (1.0,)), foramina]
+            [_lattice((0.0, 0.2, 0.5), (1.0,), outwards_mm=11.0), _lattice((1.15,), (1.0,)), foramina]
         ),
     )

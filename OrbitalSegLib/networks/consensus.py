@@ -27,8 +27,8 @@ HALO = 64
 """Voxels at a tile's sides that only show the network where it is: their result is that of the tile beside it."""
 
 LATTICE = 32
-"""Every tile begins at a multiple of this, counted from the scan's first voxel: the stride of a network of six levels,
-so that the region does not change how slices are divided into coarse pixels."""
+"""What slices show begins and ends at multiples of this, counted from the scan's first voxel: the stride of a network
+of six levels, so that the region does not change how slices are divided into coarse pixels."""
 
 AIR_MM = 16.0
 """So much air around tissue is looked at; what lies further out is left away."""
@@ -72,7 +72,7 @@ def consensus_grid(scan: sitk.Image, spacing_mm: float, box_mm: Box | None = Non
     tissue_mm = _tissue_box_mm(scan)
     if tissue_mm is not None:
         box_mm = tissue_mm if box_mm is None else _common(tissue_mm, box_mm)
-    return working_grid(scan, spacing_mm, box_mm, LATTICE)
+    return working_grid(scan, spacing_mm, box_mm)
 
 
 def triplanar(
@@ -86,16 +86,17 @@ def triplanar(
     skip_air: bool = True,
     progress: Progress = silent,
 ) -> Consensus:
-    """Run each network over all slices of the grid, whole, and take the mean of the planes.
+    """Run each network over all slices of the grid, and take the mean of the planes.
 
-    `scan` is HU on the scan grid, `grid` a working grid of it. A network's table has 65,536 entries: what is stored
-    for the mean `i / 65535`, as a calibrated probability in 8 bits. Without tables the mean itself is, in 32-bit
-    floats. `quantised` says whether the networks see the window in 8 bits.
+    `scan` is HU on the scan grid, `grid` a working grid of it; slices show what lies around the grid up to the next
+    multiple of `LATTICE`. A network's table has 65,536 entries: what is stored for the mean `i / 65535`, as a
+    calibrated probability in 8 bits. Without tables the mean itself is, in 32-bit floats. `quantised` says whether the
+    networks see the window in 8 bits.
     """
     tables = dict.fromkeys(engines, IDENTITY) if tables is None else tables
     stored = {name: np.empty(grid.size[::-1], tables[name].dtype) for name in engines}
     slices = skipped = 0
-    for before, tile in _tiles(grid):
+    for before, tile in _tiles(grid, _shown(scan, grid)):
         windowed = sitk.GetArrayFromImage(to_windowed(scan, tile.grid, quantised, _standing(progress, before)))
         sweeps = [_Sweep.of(windowed, tile, PLANES[plane], skip_air) for plane in planes]
         slices += sum(len(sweep.tissue) + len(sweep.air) for sweep in sweeps)
@@ -123,49 +124,63 @@ def needed_bytes(grid: WorkingGrid, channels: Sequence[Sequence[int]], scan_voxe
 
     `scan_voxels` is the number of voxels of the scan's grid, to which the result will be brought.
     """
-    tile = sorted(min(size, TILE) for size in grid.size)
+    tile = sorted(min(size + 2 * LATTICE, TILE) for size in grid.size)
     slices = BATCH * tile[1] * tile[2] * max(own[0] for own in channels) * BYTES_OF_FEATURE
     stored = grid.voxels * len(channels)
     afterwards = max(grid.voxels, scan_voxels) * BYTES_AFTERWARDS
     return BYTES_OF_ENGINE + stored + max(slices + int(np.prod(tile)) * BYTES_OF_TILE, afterwards)
 
 
+def _shown(scan: sitk.Image, grid: WorkingGrid) -> WorkingGrid:
+    """The grid, grown to the lattice or to the scan's end."""
+    ends = [own + size for own, size in zip(grid.low, grid.size, strict=True)]
+    last = working_grid(scan, grid.spacing_mm).size
+    low = [own // LATTICE * LATTICE for own in grid.low]
+    high = [min(-(-end // LATTICE) * LATTICE, most) for end, most in zip(ends, last, strict=True)]
+    return replace(grid, low=tuple(low), size=tuple(b - a for a, b in zip(low, high, strict=True)))
+
+
 @dataclass(frozen=True)
 class _Tile:
-    """A part of the working grid; all slices are (z, y, x)."""
+    """What slices show at once; all slices here are (z, y, x)."""
 
     grid: WorkingGrid
     core: tuple[slice, ...]
     """The part of the tile whose result is taken."""
     place: tuple[slice, ...]
-    """Where that lies in the whole grid."""
+    """Where that lies in the grid of the result."""
 
     @property
     def shape(self) -> list[int]:
         return [part.stop - part.start for part in self.core]
 
 
-def _tiles(grid: WorkingGrid) -> Iterator[tuple[float, _Tile]]:
+def _tiles(grid: WorkingGrid, shown: WorkingGrid) -> Iterator[tuple[float, _Tile]]:
     """Each tile, after the fraction of the grid's voxels that lie in those before it."""
     done = 0
-    for spans in product(*(_spans(size) for size in grid.size[::-1])):
-        starts, core, place = zip(*spans, strict=True)
-        low = tuple(own + start for own, (start, _end) in zip(grid.low, reversed(starts), strict=True))
-        size = tuple(end - start for start, end in reversed(starts))
-        tile = _Tile(replace(grid, low=low, size=size), core, place)
+    axes = zip(grid.low[::-1], grid.size[::-1], shown.low[::-1], shown.size[::-1], strict=True)
+    for spans in product(*(_spans(low - first, low - first + size, most) for low, size, first, most in axes)):
+        ends, core, place = zip(*spans, strict=True)
+        low = tuple(first + start for first, (start, _end) in zip(shown.low, reversed(ends), strict=True))
+        size = tuple(end - start for start, end in reversed(ends))
+        tile = _Tile(replace(shown, low=low, size=size), core, place)
         yield done / grid.voxels, tile
         done += int(np.prod(tile.shape))
 
 
-def _spans(size: int) -> list[tuple[tuple[int, int], slice, slice]]:
-    """Along one axis: where each tile starts and ends, its core in the tile, and its core in the grid."""
+def _spans(low: int, high: int, size: int) -> list[tuple[tuple[int, int], slice, slice]]:
+    """Tiles along an axis of `size` voxels, where results are wanted from `low` to `high`.
+
+    Gives where each starts and ends, where its core lies in it, and where in the result.
+    """
     if size <= TILE:
-        return [((0, size), slice(0, size), slice(0, size))]
+        return [((0, size), slice(low, high), slice(0, high - low))]
     spans = []
-    for low in range(0, size, TILE - 2 * HALO):
-        high = min(low + TILE - 2 * HALO, size)
-        start, end = max(low - HALO, 0), min(high + HALO, size)
-        spans.append(((start, end), slice(low - start, high - start), slice(low, high)))
+    for first in range(0, size, TILE - 2 * HALO):
+        begin, stop = max(first, low), min(first + TILE - 2 * HALO, high)
+        start, end = max(first - HALO, 0), min(first + TILE - HALO, size)
+        if begin < stop:
+            spans.append(((start, end), slice(begin - start, stop - start), slice(begin - low, stop - low)))
     return spans
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from OrbitalSegLib.evaluation.coverage import Box, Sites, find_sites, lines_crossing, measure
+from OrbitalSegLib.evaluation.coverage import MAX_WALL_MM, Box, Sites, find_sites, lines_crossing, measure
 from OrbitalSegLib.training.cases import Case, Flag, read_case
 
 THRESHOLDS_HU = (300.0, 150.0, 50.0)
@@ -80,14 +80,13 @@ def _curve(sites: Sites, ct: sitk.Image) -> Curve:
 
 
 def _orbits_box(label: sitk.Image) -> Box:
-    """The box around both orbits' contents."""
+    """The box around both orbits' contents and the air behind their walls."""
     inside = np.argwhere(sitk.GetArrayFromImage(label) & Flag.ORBIT)
     if not len(inside):
         inside = np.zeros((1, 3), int)
-    low, high = (
-        np.array(label.GetOrigin()) + np.array(label.GetSpacing()) * end[::-1]
-        for end in (inside.min(axis=0), inside.max(axis=0))
-    )
+    origin, spacing = np.array(label.GetOrigin()), np.array(label.GetSpacing())
+    low = origin + spacing * inside.min(axis=0)[::-1] - MAX_WALL_MM
+    high = origin + spacing * inside.max(axis=0)[::-1] + MAX_WALL_MM
     return tuple(float(v) for pair in zip(low, high, strict=True) for v in pair)
 
 

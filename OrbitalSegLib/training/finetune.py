@@ -57,7 +57,7 @@ def finetune(
         description["performance"] = {"validation": {key: value for key, value in row.items() if value == value}}
         last = list(engines)[-1]
         for name, entry in description["networks"].items():
-            fitted = validation.fit_calibration(*validation.near_walls(judged, name))
+            fitted = validation.fit_calibration(validation.samples_of(judged, name))
             seen, inferred = fitted.apply(np.array([limits.seen[name], limits.inferred])).tolist()
             infers = name == last and inferred < seen
             entry |= {

@@ -240,26 +240,31 @@ def train(
     tell: Tell | None = None,
     stop: Callable[[], bool] = lambda: False,
     start: Mapping[str, torch.Tensor] | None = None,
+    like: Path | None = None,
 ) -> Path:
     """Train one network on the cases in some folders, or go on with it; the path of its last weights.
 
     `out` gets `last.pt` (all that is needed to go on), `weights-STEP.pt` (for the choice), `losses.csv`, `losses.png`
     and `training.json`. `packed` is where the packed cases are, which all trainings on the same cases may share.
     `stop` is asked after every step; when it says yes, the checkpoint is written and the training ends.
-    `start` are the weights of a folded network to begin with, in place of random ones.
+    `start` are the weights of a folded network to begin with, in place of random ones. `like` is the folder of an
+    earlier training, whose cases are taken in at the steps at which it took them in: the same losses come again.
     Raises `InputError` `no-cases`, `bad-case`, `invalid-config`, `other-training`.
     """
     out.mkdir(parents=True, exist_ok=True)
     trainer = Trainer(training, network, start)
+    past = arrivals(like) if like else []
     if (out / LAST).exists():
         trainer.restore(torch.load(out / LAST, weights_only=True), packed)
     else:
-        trainer.take_in(packed, dataset.pack_new(cases, packed, training.labels))
+        dataset.pack_new(cases, packed, training.labels)
         say = {"network": network, "classes": trainer.classes, "torch": torch.__version__, **identity(training)}
         (out / "training.json").write_text(json.dumps(say, indent=1), "utf-8")
     rows = _rows(out / TABLE, trainer.step)
     while trainer.step < training.steps:
-        if training.rescan_steps and trainer.step % training.rescan_steps == 0:
+        if like:
+            trainer.take_in(packed, [name for step, name in past if step <= trainer.step])
+        elif not trainer.cases or (training.rescan_steps and trainer.step % training.rescan_steps == 0):
             trainer.take_in(packed, dataset.pack_new(cases, packed, training.labels))
         row = trainer.one_step()
         said = {
@@ -276,6 +281,14 @@ def train(
         if ends:
             break
     return out / f"weights-{trainer.step:06d}.pt"
+
+
+def arrivals(run: Path) -> list[tuple[int, str]]:
+    """After which step of a training each of its cases was taken in, in that order, up to its last checkpoint."""
+    state = torch.load(run / LAST, weights_only=True)
+    counts = [int(row["cases"]) for row in _rows(run / TABLE, state["step"])]
+    steps = np.searchsorted(counts, np.arange(1, len(state["cases"]) + 1))
+    return [(int(step), name) for step, name in zip(steps, state["cases"], strict=True)]
 
 
 def _rows(table: Path, step: int) -> list[dict[str, float]]:
@@ -350,6 +363,7 @@ def main() -> None:
     parser.add_argument("--packed", type=Path, help="where the packed cases are; default: CASES-packed")
     parser.add_argument("--out", type=Path, required=True, help="folder of this training's checkpoints")
     parser.add_argument("--steps", type=int, help="another number of steps than the configuration's")
+    parser.add_argument("--like", type=Path, help="folder of an earlier training whose losses are to come again")
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
     training = config.load(given.config)
@@ -367,6 +381,7 @@ def main() -> None:
         given.packed or given.cases.parent / f"{given.cases.name}-packed",
         tell=lambda line: print(time.strftime("%H:%M:%S"), line, flush=True),
         stop=lambda: bool(asked),
+        like=given.like,
     )
 
 

@@ -14,7 +14,7 @@ import math
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
@@ -26,7 +26,7 @@ import SimpleITK as sitk
 from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.evaluation import coverage
 from OrbitalSegLib.evaluation.grids import voxel_indices
-from OrbitalSegLib.evaluation.reliability import TRAINED_SHARE, reliability
+from OrbitalSegLib.evaluation.reliability import TRAINED_SHARE, Samples, near_walls, reliability
 from OrbitalSegLib.evaluation.walls import HOLE_EDGE_MM, REACH_MM, STEP_MM, THICKNESS_CLASSES_MM, THIN_WALLS, of_walls
 from OrbitalSegLib.networks import onnx
 from OrbitalSegLib.networks.consensus import triplanar
@@ -53,8 +53,13 @@ INFERRED_HOLES = 0.20
 THICK_FROM_MM = 0.4
 """From this thickness on a wall has to be seen."""
 
+STEEPEST = 4.0
+"""Slope and offset of a calibration go no further: where wall and no wall never mix, the best fit has no end."""
+
 LEVELS = 256
 """Probabilities are compared at this many levels when limits are chosen."""
+
+NO_WALLS = WallPoints(np.zeros((0, 3)), np.zeros((0, 3)), *[np.zeros(0)] * 6)
 
 LEAK_LIMITS = {"fat": 0.01, "soft_tissue": 0.002, "air": 0.02}
 
@@ -84,8 +89,8 @@ class Judged:
     peaks: Peaks
     dice: dict[str, float]
     """With the network's own label, at one half."""
-    near_walls: dict[str, tuple[Array, Array, Array]]
-    """Probability, label, and flag of a hole, of voxels near the walls, for the calibration."""
+    near_walls: dict[str, Samples]
+    """Voxels near the walls, for the calibration."""
 
 
 @dataclass(frozen=True)
@@ -118,24 +123,22 @@ def judge(entry: Entry, engines: Mapping[str, Engine], training: Training, progr
     """Run the networks over a case, and compare them with its label and, where it has them, its walls."""
     if entry.synthetic:
         case = read_case(entry.folder)
-        ct, points = case.ct, case.walls
+        ct, points = case.ct, case.walls  # floor, medial wall, roof and lateral wall
         label = store.flags_of_case(sitk.GetArrayFromImage(case.label), sitk.GetArrayFromImage(case.clean))
         flags: Mapping[str, int] = store.FLAGS
     else:
         pair = labelled(entry, training.labels)
-        ct, points, label, flags = pair.ct, None, pair.label, pair.flags
+        ct, points, label, flags = pair.ct, NO_WALLS, pair.label, pair.flags
     probabilities = triplanar(ct, engines, working_grid(ct, WORKING_SPACING_MM), progress=progress).probabilities
     scored = (label & flags["ignore"]) == 0
-    near = scored & ((label & flags.get("wall", 0)) > 0)
-    in_hole = (label & flags.get("hole", 0)) > 0
+    points = _scored(points, next(iter(probabilities.values())), scored)
     dice, samples = {}, {}
     for network, image in probabilities.items():
         values = sitk.GetArrayFromImage(image)
         target = classes(label, training.classes(network), flags) > 0
         dice[network] = _dice(values[scored] > 0.5, target[scored])
-        decides = near & (target | in_hole)
-        samples[network] = (values[decides], target[decides], in_hole[decides])
-    return Judged(entry.name, find_peaks(points, probabilities, scored), dice, samples)
+        samples[network] = _near_walls(image, target, points)
+    return Judged(entry.name, find_peaks(points, probabilities), dice, samples)
 
 
 def _dice(found: Array, true: Array) -> float:
@@ -143,21 +146,33 @@ def _dice(found: Array, true: Array) -> float:
     return 2 * int((found & true).sum()) / both if both else math.nan
 
 
-def find_peaks(points: WallPoints | None, probabilities: Mapping[str, sitk.Image], scored: Array) -> Peaks:
-    """The points of floor and medial wall that are scored, each with the highest probability within `REACH_MM`."""
-    if points is None:
-        none = np.zeros(0, np.float32)
-        return Peaks(dict.fromkeys(probabilities, none), none, none > 0, none)
-    index = np.rint(voxel_indices(next(iter(probabilities.values())), points.points_mm)).astype(int)
+def _scored(points: WallPoints, image: sitk.Image, scored: Array) -> WallPoints:
+    """The points of floor and medial wall that lie in voxels that are scored."""
+    index = np.rint(voxel_indices(image, points.points_mm)).astype(int)
     kept = np.all((index >= 0) & (index < scored.shape[::-1]), axis=1) & of_walls(points, THIN_WALLS)
     x, y, z = index[kept].T
     kept[kept] = scored[z, y, x]
+    return WallPoints(**{one.name: getattr(points, one.name)[kept] for one in fields(points)})
+
+
+def find_peaks(points: WallPoints, probabilities: Mapping[str, sitk.Image]) -> Peaks:
+    """The highest probability within `REACH_MM` of each point that is not near the rim of a hole."""
     deep = (points.hole != 0) & (points.depth_mm > HOLE_EDGE_MM)
-    kept &= (points.hole == 0) | deep
+    kept = (points.hole == 0) | deep
     found = {
         name: _highest(image, points.points_mm[kept], points.normals[kept]) for name, image in probabilities.items()
     }
     return Peaks(found, points.thickness_mm[kept], deep[kept], points.area_mm2[kept])
+
+
+def _near_walls(image: sitk.Image, target: Array, points: WallPoints) -> Samples:
+    """The voxels near walls, held against the network's own label: thin walls are wider in it than they are."""
+    if not len(points.points_mm):
+        none = np.zeros(0)
+        return Samples(none, none > 0, none > 0)
+    label = sitk.GetImageFromArray(target.astype(np.uint8))
+    label.CopyInformation(image)
+    return near_walls(image, label, points)
 
 
 def _highest(image: sitk.Image, points_mm: Array, normals: Array) -> Array:
@@ -211,14 +226,14 @@ def _closed_above(levels: Sequence[Array], area: Array) -> Array:
     return (total - below) / total if total else np.zeros(shape)
 
 
-def fit_calibration(probability: Array, true: Array, in_hole: Array, hole_share: float = TRAINED_SHARE) -> Calibration:
+def fit_calibration(samples: Samples, hole_share: float = TRAINED_SHARE) -> Calibration:
     """Slope and offset of the logit by which probabilities near walls fit what is true there best (Platt).
 
-    Holes and wall are weighted so that holes make up `hole_share` of all. Without either, nothing is changed.
+    Holes and wall are weighted so that holes make up `hole_share` of all. Without any sample nothing is changed.
     """
-    if not in_hole.any() or in_hole.all():
+    probability, true, weight = samples.probabilities, samples.true, samples.weights(hole_share)
+    if not len(probability):
         return Calibration(1.0, 0.0)
-    weight = np.where(in_hole, hole_share / in_hole.mean(), (1 - hole_share) / (1 - in_hole.mean()))
     certain = np.finfo(np.float32).eps
     clipped = np.clip(probability.astype(np.float64), certain, 1 - certain)
     columns = np.stack([np.log(clipped / (1 - clipped)), np.ones(len(clipped))], axis=1)
@@ -231,7 +246,8 @@ def fit_calibration(probability: Array, true: Array, in_hole: Array, hole_share:
         found += np.clip(step, -1, 1)
         if np.abs(step).max() < 1e-6:
             break
-    return Calibration(float(max(found[0], 1e-3)), float(found[1]))
+    slope, offset = np.clip(found, (1 / STEEPEST, -STEEPEST), STEEPEST)
+    return Calibration(float(slope), float(offset))
 
 
 @dataclass(frozen=True)
@@ -274,7 +290,7 @@ def _box_mm(ct: sitk.Image, fraction: Sequence[float]) -> Box:
 def cover(real: RealScan, engines: Mapping[str, Engine], progress: Progress = silent) -> dict[str, sitk.Image]:
     """The networks' probabilities on the working grid of a real scan's box and a margin."""
     low, high = np.array(real.box_mm[::2]) - MARGIN_MM, np.array(real.box_mm[1::2]) + MARGIN_MM
-    grid = working_grid(real.scan, WORKING_SPACING_MM, np.stack([low, high], axis=1).ravel().tolist(), 32)
+    grid = working_grid(real.scan, WORKING_SPACING_MM, np.stack([low, high], axis=1).ravel().tolist())
     return triplanar(real.scan, engines, grid, progress=progress).probabilities
 
 
@@ -305,20 +321,18 @@ def figures(judged: Sequence[Judged], limits: Limits) -> dict[str, float]:
     return found
 
 
-def near_walls(judged: Sequence[Judged], network: str) -> tuple[Array, Array, Array]:
-    """Probability, label and flag of a hole of all cases' voxels near walls."""
+def samples_of(judged: Sequence[Judged], network: str) -> Samples:
+    """The voxels near walls of all cases."""
     parts = [one.near_walls[network] for one in judged]
-    probability, true, in_hole = (np.concatenate([part[k] for part in parts]) for k in range(3))
-    return probability, true, in_hole
+    return Samples(*(np.concatenate([getattr(part, one.name) for part in parts]) for one in fields(Samples)))
 
 
 def _calibration_error(judged: Sequence[Judged], network: str) -> float:
-    probability, true, in_hole = near_walls(judged, network)
-    share = in_hole.mean() if in_hole.size else 0
-    if not 0 < share < 1:
+    samples = samples_of(judged, network)
+    if not len(samples.true):
         return math.nan
-    weight = np.where(in_hole, TRAINED_SHARE / share, (1 - TRAINED_SHARE) / (1 - share))
-    return reliability(probability, true, weight).expected_calibration_error
+    said = fit_calibration(samples).apply(samples.probabilities)
+    return reliability(said, samples.true, samples.weights(TRAINED_SHARE)).expected_calibration_error
 
 
 def score(row: Mapping[str, float]) -> float:
@@ -406,7 +420,7 @@ def main() -> None:
             for name in given.networks
         }
         row, limits, judged = validate(engines, training, cases, scans)
-        calibration = {name: asdict(fit_calibration(*near_walls(judged, name))) for name in engines}
+        calibration = {name: asdict(fit_calibration(samples_of(judged, name))) for name in engines}
         said = {"limits": asdict(limits), "calibration": calibration, "figures": row}
         (given.out / f"step-{step:06d}.json").write_text(json.dumps(said, indent=1), "utf-8")
         rows.append({"step": step, **row})

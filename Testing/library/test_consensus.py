@@ -1,5 +1,7 @@
 """Three planes and their mean: the same whatever is skipped, batched or tiled."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -117,10 +119,28 @@ def test_tiles_cover_the_grid_and_show_no_seam(size, monkeypatch):
     whole = mean_of(scan, neighbourhood)
     monkeypatch.setattr(consensus, "TILE", 48)
     monkeypatch.setattr(consensus, "HALO", 8)
+    monkeypatch.setattr(consensus, "LATTICE", 8)
     engine = Fake(neighbourhood)
-    tiled = triplanar(scan, {"any": engine}, working_grid(scan, 0.5)).probabilities["any"]
-    np.testing.assert_array_equal(sitk.GetArrayFromImage(tiled), whole)
+    grid = working_grid(scan, 0.5)
+    tiled = sitk.GetArrayFromImage(triplanar(scan, {"any": engine}, grid).probabilities["any"])
+    np.testing.assert_array_equal(tiled, whole)
     assert max(max(shape[1:]) for shape in engine.calls) <= 48
+    part = replace(grid, low=(21, 9, 30), size=(57, 40, 29))
+    tiled = sitk.GetArrayFromImage(triplanar(scan, {"any": engine}, part).probabilities["any"])
+    np.testing.assert_array_equal(tiled[2:-2, 2:-2, 2:-2], whole[32:57, 11:47, 23:76])
+
+
+def test_slices_show_what_lies_around_the_region_up_to_the_lattice():
+    scan = head((200, 160, 120), (1.0, 1.0, 1.0))
+    engine = Fake(lambda slices: slices)
+    grid = working_grid(scan, 1.0, (40.0, 60.0, 75.0, 100.0, 50.0, 60.0))  # from voxel 60, 45 and 39
+    assert (grid.low, grid.size) == ((60, 45, 39), (21, 26, 11))
+    found = triplanar(scan, {"any": engine}, grid).probabilities["any"]
+    shown = {"axial": (64, 64), "coronal": (32, 64), "sagittal": (32, 64)}  # 32 to 96, 32 to 96, 32 to 64
+    assert {call[1:] for call in engine.calls} == set(shown.values())
+    assert sum(call[0] for call in engine.calls) == 21 + 26 + 11
+    windowed = sitk.GetArrayFromImage(to_windowed(scan, grid)) / 255
+    np.testing.assert_allclose(sitk.GetArrayFromImage(found), windowed, atol=ROUNDING)
 
 
 def test_several_networks_keep_their_own_tables_and_classes():
@@ -157,20 +177,18 @@ def test_networks_may_see_the_window_unrounded():
 def test_far_air_is_left_away_and_tissue_never():
     scan = head((200, 160, 120), (1.0, 1.0, 1.0))
     grid = consensus_grid(scan, 1.0)
-    np.testing.assert_array_equal(np.array(grid.low) % 32, 0)
-    assert grid.low == (32, 0, 0)  # 50, 40 and 30 less 1 and 16, down to the lattice
-    assert grid.size == (192 - 32, 160, 120)
+    assert grid.low == (50 - 17, 40 - 17, 30 - 17)
+    assert grid.size == (100 + 34, 80 + 34, 60 + 34)
     box = (40.0, 60.0, 75.0, 100.0, 50.0, 60.0)
     part = consensus_grid(scan, 1.0, box)
-    assert part.low == (32, 32, 32)  # 60, 45, 39 from the scan's first voxel
-    assert part.size == (64, 64, 32)
+    assert part == working_grid(scan, 1.0, box)
 
 
 def test_a_region_in_air_or_a_scan_of_air_still_has_a_grid():
     scan = head((100, 100, 100), (1.0, 1.0, 1.0))
     box = (-20.0, -15.0, 30.0, 35.0, 11.0, 15.0)
-    assert consensus_grid(scan, 1.0, box) == working_grid(scan, 1.0, box, 32)
-    assert consensus_grid(scan * 0 - 1000, 1.0) == working_grid(scan, 1.0, None, 32)
+    assert consensus_grid(scan, 1.0, box) == working_grid(scan, 1.0, box)
+    assert consensus_grid(scan * 0 - 1000, 1.0) == working_grid(scan, 1.0)
 
 
 def test_progress_rises_to_one_and_stops_the_work_between_batches():

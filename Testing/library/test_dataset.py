@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from dicom_series import ct_slices, save
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +16,17 @@ from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.training import dataset, quality, store
 from OrbitalSegLib.training.cases import Case, WallPoints, write_case
 from OrbitalSegLib.training.dataset import Entry
+
+TYPE_2 = (
+    "PatientBirthDate",
+    "PatientSex",
+    "AccessionNumber",
+    "StudyID",
+    "StudyDate",
+    "StudyTime",
+    "ReferringPhysicianName",
+)
+"""What a DICOM file has to have, though it may be empty."""
 
 
 def image(array: np.ndarray, spacing_mm: tuple[float, float, float] = (1.0, 1.0, 1.0)) -> sitk.Image:
@@ -254,3 +266,35 @@ def test_fewer_groups_than_sides_are_refused() -> None:
     with pytest.raises(InputError, match="1 groups") as caught:
         dataset.split(entries, {"training": 0.5, "test": 0.5})
     assert caught.value.code == "cannot-split"
+
+
+def test_a_dicom_segmentation_is_a_label(tmp_path: Path) -> None:
+    seg = pytest.importorskip("highdicom").seg
+    import pydicom
+    from highdicom import UID
+    from pydicom.sr.codedict import codes
+
+    slices = ct_slices(FrameOfReferenceUID=UID(), **dict.fromkeys(TYPE_2, ""))
+    save(slices, tmp_path / "data" / "a" / "image")
+    read = [pydicom.dcmread(path) for path in (tmp_path / "data" / "a" / "image").iterdir()]
+    read.sort(key=lambda one: float(one.ImagePositionPatient[2]))
+    mask = np.zeros((len(read), read[0].Rows, read[0].Columns), np.uint8)
+    mask[1:4, 5:9, 3:12] = 1
+    algorithm = seg.SegmentAlgorithmTypeValues.MANUAL
+    made = seg.Segmentation(
+        source_images=read,
+        pixel_array=mask,
+        segmentation_type=seg.SegmentationTypeValues.BINARY,
+        segment_descriptions=[seg.SegmentDescription(1, "Bone", codes.SCT.Tissue, codes.SCT.Bone, algorithm)],
+        series_instance_uid=UID(),
+        series_number=9,
+        sop_instance_uid=UID(),
+        instance_number=1,
+        manufacturer="any",
+        manufacturer_model_name="any",
+        software_versions="1",
+        device_serial_number="1",
+    )
+    made.save_as(tmp_path / "data" / "a" / "label.dcm")
+    _, label = dataset.read_pair(dataset.collect(tmp_path / "data")[0])
+    assert np.array_equal(sitk.GetArrayFromImage(label), mask)

@@ -1,6 +1,9 @@
 """The methods with networks, from a CT to a result folder, with networks that were trained for seconds."""
 
 import json
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,7 +41,8 @@ def head_image(head) -> sitk.Image:
 def run(head: Path, output: Path, package, **changes) -> tuple[int, list[dict]]:
     job = {"contract": 2, "task": "segment", "input": str(head), "output": str(output), "model": str(package.folder)}
     lines: list[dict] = []
-    return worker.run({**job, "method": "multigrey", "region": BOX, "threads": 1, **changes}, lines.append), lines
+    job |= {"method": "multigrey", "region": BOX, "threads": 1, "smoothing": "none"}
+    return worker.run(job | changes, lines.append), lines
 
 
 @pytest.fixture(scope="module")
@@ -252,6 +256,85 @@ def test_what_repair_removes_and_fills_reaches_the_scan():
         assert bone.sum() == 30 * 30
         assert bone[20, 20, 20] == sitk.GetArrayFromImage(masks["thin"])[20, 20, 20] == 1
         assert bone[2, 2, 2] == 0
+
+
+def test_cancelling_while_the_networks_run_leaves_nothing(head, tiny_package, tmp_path):
+    job = {"contract": 2, "task": "segment", "input": str(head), "output": str(tmp_path / "result")}
+    job |= {"method": "multigrey", "model": str(tiny_package.folder), "region": BOX, "threads": 1}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "OrbitalSegLib.worker", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    process.stdin.write(json.dumps(job))
+    process.stdin.close()
+    process.stdin = None
+    for line in process.stdout:
+        said = json.loads(line)
+        if said.get("step") == "segmenting" and said["percent"] > 30:
+            break
+    process.send_signal(signal.SIGTERM)
+    rest, _ = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert json.loads(rest.splitlines()[-1])["code"] == "cancelled"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture(scope="module")
+def with_one_orbit(head_image, tmp_path_factory) -> Path:
+    """The head with air in the place of all that is left of its middle."""
+    ends = [head_image.TransformPhysicalPointToIndex((x, 0.0, 0.0))[0] for x in (2.0, 80.0)]
+    voxels = sitk.GetArrayFromImage(head_image)
+    voxels[:, :, min(ends) :] = -1000
+    cut = sitk.GetImageFromArray(voxels)
+    cut.CopyInformation(head_image)
+    path = tmp_path_factory.mktemp("one") / "ct.nrrd"
+    sitk.WriteImage(cut, str(path))
+    return path
+
+
+def info(scan_path: Path, region: str) -> tuple[int, list[dict]]:
+    lines: list[dict] = []
+    return worker.run({"contract": 2, "task": "info", "input": str(scan_path), "region": region}, lines.append), lines
+
+
+def test_the_region_is_found(head, tiny_package, tmp_path):
+    boxes = {}
+    for asked in ("auto", "left", "right"):
+        result = tmp_path / asked
+        code, lines = run(head, result, tiny_package, method="threshold", region=asked)
+        assert code == 0, lines[-1]
+        found = record(result)["region"]
+        assert found["asked"] == asked
+        boxes[asked] = found["box_mm"]
+        bone = sitk.GetArrayFromImage(image(result / "bone.nii.gz")) != 0
+        inside = sitk.GetArrayFromImage(Region(tuple(boxes[asked])).within(image(result / "bone.nii.gz"))) != 0
+        assert (bone & ~inside).sum() <= 1e-3 * bone.sum()  # NIfTI keeps the grid in 32 bits
+    assert boxes["right"][0] < boxes["right"][1] < 15
+    assert -15 < boxes["left"][0] < boxes["left"][1]
+    assert boxes["auto"][0] == boxes["right"][0]
+    assert boxes["auto"][1] == boxes["left"][1]
+    assert "locating" in [entry["step"] for entry in record(tmp_path / "auto")["steps"]]
+
+
+def test_an_orbit_that_is_not_there_is_said(with_one_orbit):
+    code, lines = info(with_one_orbit, "auto")
+    assert code == 0
+    warned = {line["code"]: line["text"] for line in lines if line["event"] == "warning"}
+    assert "orbits-not-found" not in warned
+    assert "left orbit" in warned.get("orbit-not-found", "") + warned.get("orbit-cut-off", "")
+    code, lines = info(with_one_orbit, "left")
+    assert "left orbit" in " ".join(line.get("text", "") for line in lines)
+
+
+def test_without_any_orbit_the_whole_scan_is_taken_or_the_question_refused(tmp_path):
+    voxels = np.full((30, 40, 40), -1000, np.int16)
+    voxels[5:25, 8:32, 8:32] = 1000
+    sitk.WriteImage(sitk.GetImageFromArray(voxels), str(tmp_path / "ct.nrrd"))
+    code, lines = info(tmp_path / "ct.nrrd", "auto")
+    assert code == 0
+    assert "orbits-not-found" in [line["code"] for line in lines if line["event"] == "warning"]
+    code, lines = info(tmp_path / "ct.nrrd", "right")
+    assert (code, lines[-1]["code"]) == (3, "no-orbit")
+    assert "right orbit" in lines[-1]["text"]
 
 
 @pytest.mark.parametrize(

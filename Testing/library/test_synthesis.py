@@ -185,7 +185,8 @@ def test_an_intact_wall_is_labelled_where_it_lies_and_has_no_hole() -> None:
     assert (orbit & sinus).sum() == 0
     floor = case.walls.wall == Wall.FLOOR
     assert case.walls.area_mm2[floor].sum() == pytest.approx(WALL_AREA_MM2, rel=0.05)
-    assert case.walls.thickness_mm[floor] == pytest.approx(0.2, abs=1e-5)
+    inner = floor & (np.abs(case.walls.points_mm[:, :2]) < 9).all(axis=1)
+    assert case.walls.thickness_mm[inner] == pytest.approx(0.2, abs=1e-5)
     assert case.walls.normals[floor].mean(axis=0) == pytest.approx([0, 0, -1], abs=0.1)
     assert not case.walls.hole.any()
 
@@ -256,8 +257,8 @@ def test_the_label_agrees_with_truth() -> None:
     on_label = sitk.GetArrayFromImage(
         sitk.Resample(sitk.Cast(case.truth, sitk.sitkFloat32), case.label, sitk.Transform(), sitk.sitkLinear)
     )
-    wall = flagged(case, Flag.WALL)
-    bone = flagged(case, Flag.BONE)
+    wall, bone = flagged(case, Flag.WALL), flagged(case, Flag.BONE)
+    assert wall.any()
     assert (on_label[wall & bone] > 0.05).mean() > 0.95
     assert (on_label[wall & ~bone] > 0.95).mean() < 0.01
 
@@ -266,6 +267,55 @@ def test_a_mirrored_head_has_its_sides_exchanged() -> None:
     sides = [synthesize(TEMPLATE, 3, replace(PLAIN, mirror_share=share)).walls.side for share in (0.0, 1.0)]
     assert (sides[0] == 0).all()
     assert (sides[1] == 1).all()
+
+
+@pytest.mark.parametrize(("share", "lowest", "highest"), [("full_share", -100, 100), ("fluid_share", -950, 50)])
+def test_a_sinus_holds_what_was_asked_for(share: str, lowest: float, highest: float) -> None:
+    case = synthesize(TEMPLATE, 3, replace(PLAIN, **{share: 1.0}))  # type: ignore[arg-type]
+    hu = sitk.GetArrayFromImage(case.working_ct)
+    inside = flagged(case, Flag.AIRSPACE) & ~flagged(case, Flag.BONE)
+    assert lowest < hu[inside].mean() < highest
+    if share == "fluid_share":
+        # The patient lies on the back: air in front, fluid behind.
+        front, back = (inside & (np.indices(hu.shape)[1] < 16)), (inside & (np.indices(hu.shape)[1] > 44))
+        assert hu[front].mean() < hu[back].mean() - 300
+
+
+def test_a_face_has_skin_air_before_it_and_what_lies_on_it() -> None:
+    face = two_boxes(face=True)
+    bare, held = (synthesize(face, 5, replace(PLAIN, holder_share=share)) for share in (0.0, 1.0))
+    before = np.zeros(flagged(bare, Flag.BONE).shape, bool)
+    before[:4, 0] = True  # below the eye, which stands out of the face
+    assert np.median(sitk.GetArrayFromImage(bare.working_ct)[before]) == pytest.approx(-1000, abs=30)
+    changed = sitk.GetArrayFromImage(bare.working_ct) != sitk.GetArrayFromImage(held.working_ct)
+    assert changed.any()
+    assert not changed[flagged(bare, Flag.AIRSPACE)].any()
+    assert np.array_equal(flagged(bare, Flag.BONE), flagged(held, Flag.BONE))
+
+
+def test_metal_is_as_bright_as_can_be_is_not_scored_and_throws_streaks() -> None:
+    plain, metal = (synthesize(two_boxes(face=True), 7, replace(PLAIN, metal_share=share)) for share in (0.0, 1.0))
+    hu = sitk.GetArrayFromImage(metal.working_ct)
+    ignored = flagged(metal, Flag.IGNORE)
+    assert hu.max() == 3071
+    assert ignored.any()
+    assert ignored[hu == 3071].mean() > 0.5
+    assert (np.abs(hu - sitk.GetArrayFromImage(plain.working_ct).astype(int))[~ignored] > 20).any()
+
+
+def test_beyond_a_narrow_field_of_view_nothing_is_seen_and_nothing_is_scored() -> None:
+    case = synthesize(TEMPLATE, 7, replace(PLAIN, narrow_view_share=1.0))
+    corner = sitk.GetArrayFromImage(case.working_ct)[:, :4, :4]
+    assert (corner == -1024).all()
+    assert flagged(case, Flag.IGNORE)[:, :4, :4].all()
+    assert not flagged(case, Flag.IGNORE)[:, 28, 28].any()
+
+
+@pytest.mark.parametrize("streaks", [0.0, 1.0])
+def test_streaks_are_in_the_scan_and_not_in_the_clean_one(streaks: float) -> None:
+    case = synthesize(TEMPLATE, 7, replace(PLAIN, streak_share=streaks))
+    difference = sitk.GetArrayFromImage(case.working_ct).astype(int) - sitk.GetArrayFromImage(case.clean)
+    assert difference.any() == bool(streaks)
 
 
 @pytest.fixture

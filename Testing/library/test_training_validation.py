@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.evaluation import coverage
+from OrbitalSegLib.evaluation.reliability import Samples
 from OrbitalSegLib.evaluation.walls import crosses, wall_figures
 from OrbitalSegLib.networks import package
 from OrbitalSegLib.networks.package import Package
@@ -125,7 +126,7 @@ def test_highest_probabilities_agree_with_what_a_mask_closes() -> None:
     case = case_with_a_wall(3)
     rng = np.random.default_rng(0)
     probability = image(rng.random(SHAPE).astype(np.float32) ** 4)
-    peaks = validation.find_peaks(case.walls, {"thin": probability}, np.ones(SHAPE, bool))
+    peaks = validation.find_peaks(case.walls, {"thin": probability})
     judged_at = (case.walls.hole == 0) | (case.walls.depth_mm > 0.5)
     for limit in (0.2, 0.5, 0.8):
         mask = validation.mask_above({"thin": probability}, {"thin": limit})
@@ -168,13 +169,14 @@ def test_the_calibration_finds_what_moved_the_odds() -> None:
     true_logit = rng.normal(0, 2, 40_000)
     true = rng.random(len(true_logit)) < 1 / (1 + np.exp(-true_logit))
     said = 1 / (1 + np.exp(-(true_logit - 1) / 2))  # half as sure as it could be, and moved
-    fitted = validation.fit_calibration(said, true, ~true, hole_share=float((~true).mean()))
+    fitted = validation.fit_calibration(Samples(said, true, ~true), hole_share=float((~true).mean()))
     assert fitted.slope == pytest.approx(2, abs=0.1)
     assert fitted.offset == pytest.approx(1, abs=0.1)
 
 
-def test_a_calibration_without_holes_changes_nothing() -> None:
-    fitted = validation.fit_calibration(np.array([0.3, 0.6]), np.array([True, True]), np.array([False, False]))
+def test_a_calibration_without_samples_changes_nothing() -> None:
+    none = np.zeros(0)
+    fitted = validation.fit_calibration(Samples(none, none > 0, none > 0))
     assert (fitted.slope, fitted.offset) == (1, 0)
 
 

@@ -16,6 +16,7 @@ from OrbitalSegLib.export.stl import read_stl
 from OrbitalSegLib.methods import METHODS
 from OrbitalSegLib.methods.method import Task
 from OrbitalSegLib.modelling import mesh
+from OrbitalSegLib.networks import package
 from OrbitalSegLib.progress import silent
 from OrbitalSegLib.region import Region
 
@@ -60,11 +61,30 @@ def plain_result(real_scans, tmp_path_factory) -> Callable[[str], Path]:
 def test_every_scan_is_segmented_on_its_own_grid(name, plain_result):
     size, judgement = SCANS[name]
     output = plain_result(name)
-    record = json.loads((output / "record.json").read_text())
+    record = record_of(output)
     assert tuple(record["input"]["grid"]["size"]) == size
     assert record["feasibility"]["thin_walls"] == judgement
     assert sitk.ReadImage(str(output / "bone.nii.gz")).GetSize() == size
     assert {path.name for path in output.iterdir()} >= {"segmentation.seg.nrrd", "bone.stl", "preview.png", "log.txt"}
+
+
+@pytest.mark.parametrize("name", SCANS)
+@pytest.mark.parametrize("method", ["multigrey", "singlegrey"])
+def test_the_networks_run_on_every_scan(name, method, real_scans, tmp_path):
+    if not package.models():
+        pytest.skip("no model package is shipped")
+    job = {"task": "segment", "input": str(real_scans / name), "output": str(tmp_path / "result"), "method": method}
+    code, lines = run(job)
+    assert code == 0, lines[-1]
+    segmenting = next(entry for entry in record_of(tmp_path / "result")["steps"] if entry["step"] == "segmenting")
+    assert segmenting["measured"]["model"]["name"] == package.DEFAULT
+    bone = sitk.ReadImage(str(tmp_path / "result" / "bone.nii.gz"))
+    assert bone.GetSize() == SCANS[name][0]
+    assert lines[-1]["summary"]["volumes_ml"]["bone"] > 10
+
+
+def record_of(result: Path) -> dict:
+    return json.loads((result / "record.json").read_text())
 
 
 @pytest.mark.parametrize("name", COVERAGE)

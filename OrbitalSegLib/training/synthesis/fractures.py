@@ -10,7 +10,7 @@ from OrbitalSegLib.training.synthesis.settings import Herniation, Settings
 
 FAR_MM = np.float32(99.0)
 
-CLEAR_OF_SOLID_MM, CLEAR_OF_OPENING_MM, CLEAR_OF_RIM_MM, CLEAR_OF_EDGE_MM = 2.0, 2.5, 2.0, 4.0
+CLEAR_OF_SOLID_MM, CLEAR_OF_OPENING_MM, CLEAR_OF_RIM_MM, CLEAR_OF_EDGE_MM = 2.0, 2.5, 1.0, 4.0
 """How far the middle of a hole lies from thick bone, natural openings, the end of the sinus and the volume's edge."""
 
 LOBES = (2, 3, 4, 5)

@@ -48,10 +48,10 @@ class Settings:
     mirror_share: float = 0.5
 
     # Walls, thickness in mm on the scanned head
-    wall_mm: Range = (0.15, 1.3)
+    wall_mm: Range = (0.15, 0.9)
     """Floor and medial wall, most of them; drawn on a logarithmic scale."""
-    thicker_wall_mm: Range = (1.3, 2.0)
-    thicker_share: float = 0.1
+    thicker_wall_mm: Range = (0.9, 1.6)
+    thicker_share: float = 0.2
     roof_mm: Range = (0.15, 1.0)
     lateral_mm: Range = (0.4, 2.4)
     sinus_wall_mm: Range = (0.2, 1.2)

@@ -16,7 +16,7 @@ from OrbitalSegLib.training.synthesis.labels import label_flags, wall_points
 from OrbitalSegLib.training.synthesis.scanner import Scanner, outside_view, scan
 from OrbitalSegLib.training.synthesis.settings import Settings
 from OrbitalSegLib.training.synthesis.tissues import Densities, Painter
-from OrbitalSegLib.training.synthesis.walls import Bone, Walls, fracturable, orbit_wall_mm
+from OrbitalSegLib.training.synthesis.walls import Walls, fracturable, orbit_wall_mm
 from OrbitalSegLib.training.templates.template import Template
 
 TRUTH_SPACING_MM = 0.2
@@ -119,9 +119,11 @@ def _truth(deformation: Deformation, walls: Walls, fractures: Fractures, anatomy
     slabs = []
     for start in range(0, grid.size[2], TRUTH_SLICES):
         stop = min(start + TRUTH_SLICES, grid.size[2])
-        slab = grid.part((slice(start, stop), slice(0, grid.size[1]), slice(0, grid.size[0])))
-        bone: Bone = walls.bone(deformation.anatomy(slab), fractures)
-        slabs.append((bone.fraction >= 0.5).astype(np.uint8))
+        # One slice more on either side, for the slope of the distances.
+        low, high = max(start - 1, 0), min(stop + 1, grid.size[2])
+        slab = grid.part((slice(low, high), slice(0, grid.size[1]), slice(0, grid.size[0])))
+        bone = walls.bone(deformation.anatomy(slab), fractures)
+        slabs.append((bone.fraction[start - low : stop - low] >= 0.5).astype(np.uint8))
     return grid.image(np.concatenate(slabs))
 
 
@@ -133,5 +135,5 @@ def _around_orbits(anatomy: Anatomy) -> Grid:
         near = np.array([[0, 0, 0], np.array(coarse.size) - 1])
     low = np.array(coarse.origin_mm) + near.min(axis=0) * coarse.spacing_mm
     high = np.array(coarse.origin_mm) + near.max(axis=0) * coarse.spacing_mm
-    size = [int(n) for n in (high - low) // TRUTH_SPACING_MM]
+    size = [int(n) + 1 for n in np.ceil((high - low) / TRUTH_SPACING_MM)]
     return Grid((low[0], low[1], low[2]), (size[0], size[1], size[2]), TRUTH_SPACING_MM)

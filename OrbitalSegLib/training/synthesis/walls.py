@@ -95,13 +95,15 @@ class Walls:
         wall_mm = orbit_wall_mm(anatomy)
         kind = kinds(anatomy)
         intact_mm = _trimmed(self._orbital_mm(anatomy, kind, varied) + edge, closed)
+        # Where the orbit is as near as that, its own wall is the wall, and a hole in it is a hole.
+        beside_orbit = 1 - behind(anatomy.orbit_mm - CORNER_MM, h)
         blown_out = (kind == Wall.FLOOR) | (kind == Wall.MEDIAL)
         depth_mm = np.where(blown_out, fractures.depth_mm(grid), -FAR_MM)
         thickness_mm = _trimmed(intact_mm, 1 - behind(-depth_mm, h))
         sheets = [
             (wall_mm, thickness_mm),
             (_between(anatomy.sinus_mm, np.minimum(anatomy.cranial_mm, anatomy.exterior_mm)),
-             _trimmed(np.float32(self._sinus_mm) * varied + edge, closed)),
+             _trimmed(np.float32(self._sinus_mm) * varied + edge, closed * beside_orbit)),
             (anatomy.septum_mm, np.float32(self._septum_mm) * varied + edge),
         ]  # fmt: skip
         plate, plate_mm = fractures.plates(grid, self.plate_mm)
@@ -156,7 +158,7 @@ def kinds(anatomy: Anatomy) -> np.ndarray:
 def fracturable(anatomy: Anatomy, wall_mm: np.ndarray) -> fractures.Wall:
     """Where blow-outs happen: on the floor and the medial wall, away from rims, openings and the volume's edge."""
     grid = anatomy.grid
-    eligible = np.abs(wall_mm) < grid.spacing_mm / 2
+    eligible = np.abs(wall_mm) < 0.6 * grid.spacing_mm
     eligible &= anatomy.sinus_mm < 2 * grid.spacing_mm
     eligible &= np.minimum(anatomy.cranial_mm, anatomy.exterior_mm) > fractures.CLEAR_OF_RIM_MM
     eligible &= anatomy.solid_mm > fractures.CLEAR_OF_SOLID_MM

@@ -66,6 +66,7 @@ SKULL = Seeds(
     remarks=(
         "Walls are 1.6 mm thick and more, thicker than in life; only their middles are used.",
         "Medial walls, floors, ethmoid roof and one maxillary sinus have holes, which are closed.",
+        "The right medial wall is all but missing: its middle is drawn between seeds and is less even than in life.",
         "A skull without teeth in parts, without soft tissue: the skin is a hull.",
     ),
     nose=(Capsule((-248.2, -80.0, 125.0), (-248.2, -88.0, 106.0), 9.0),),

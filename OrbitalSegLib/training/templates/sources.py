@@ -19,7 +19,7 @@ def templates(
 ) -> Iterator[Template]:
     """The phantom, the known anatomies that lie in a folder of data, and those in folders of their own.
 
-    Building one takes about a minute on two idle cores and 3 GB. Raises what `folder_template` raises.
+    Building one takes about two minutes of processor time and 2.5 GB. Raises what `folder_template` raises.
     """
     yield phantom_template(spacing_mm, progress)
     if data is not None:

@@ -45,7 +45,7 @@ AIR_REGIONS = {
 VISIBLE_HUMAN = Seeds(
     name="visible-human",
     source="Visible Human Project, female, CT of the head: courtesy of the U.S. National Library of Medicine",
-    licence="Public domain in the United States; courtesy of the U.S. National Library of Medicine",
+    licence="Courtesy of the U.S. National Library of Medicine",
     box_mm=((-78.0, 70.0), (-125.0, -10.0), (72.0, 178.0)),
     seeds={
         Compartment.RIGHT_ORBIT: (ball(-41.0, -84.0, 125.0, 10), Capsule((-38, -78, 126), (-22.5, -59.6, 126), 4)),
