@@ -128,7 +128,7 @@ def levels(points: WallPoints, found: Segmented) -> Record:
 
 def closed_shares(tables: Iterable[Sequence[Sequence[float]]]) -> np.ndarray:
     """Share of area that is closed where seen above level i / `LEVELS`, or inferred above level j / `LEVELS`."""
-    area = np.sum([np.array(table, float) for table in tables], axis=0)
+    area = sum((np.array(table, float) for table in tables), np.zeros((LEVELS, LEVELS)))
     below = np.pad(area.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
     total = below[-1, -1]
     return 1 - below / total if total else np.full_like(below, np.nan)

@@ -9,10 +9,10 @@
     fractures    intact wall and holes closed, by thickness, slice, wall, hole and herniation
     reliability  whether probabilities near thin walls mean what they say
     robustness   one factor at a time
-    little-data  packages that were trained on 3, 5, 10, 20 cases (--little FOLDER, with a package in each FOLDER/NUMBER)
+    little-data  packages that were trained on 3, 5, 10, 20 cases (--little FOLDER holds them, named by these numbers)
 
-Every case's figures are one file, so that a run which was stopped goes on where it was, and several processes may share
-one folder. At the end of each section its tables, pictures and SECTION.md are made of what there is.
+Every case's figures are one file, so that a run which was stopped goes on where it was, and several processes may
+share one folder. At the end of each section its tables, pictures and SECTION.md are made of what there is.
 """
 
 import argparse

@@ -85,7 +85,7 @@ class Field:
 
 
 def _unknown(hu: Floats) -> Flags:
-    """Cells outside the scan or padded; not so thin streaks of that value, nor all air if the scanner gives it to air."""
+    """Cells outside the scan or padded: neither thin streaks of that value, nor all air if that has it too."""
     padded, air = hu == PADDING_HU, (hu > PADDING_HU) & (hu < _AIR_BELOW_HU)
     outside = hu < _OUTSIDE_HU / 2
     if air.sum() <= 0.2 * padded.sum():

@@ -127,7 +127,7 @@ def orbit_model() -> Model:
     temporal = points(np.repeat([0.25, 0.4], 3), np.tile(_ANGLES[[0, 1, 15]], 2), np.ones(6), outwards_mm=13.0)
     tip = points(np.ones(1), np.zeros(1), np.ones(1))
     apex = tip + np.array([0, 3, 0])  # the walls meet in front of the opening of the canal
-    foramina = np.array([(20.0, -22.0, 28.0), (30.0, -22.0, 30.0), (30.0, -16.0, -28.0), (20.0, -22.0, -26.0)])
+    foramina = np.array([(20.0, -22.0, 28.0), (30.0, -22.0, 30.0), (30.0, -16.0, -31.0), (20.0, -22.0, -29.0)])
     return Model(
         ray_starts=np.concatenate([points(depths, angles, nothing), rim - (0, 14, 0)]),
         ray_ends=np.concatenate([points(depths, angles, all_the_way), rim]),

@@ -17,10 +17,12 @@ from vtkmodules.vtkCommonDataModel import vtkStaticCellLocator
 from OrbitalSegLib import reading
 from OrbitalSegLib.export.stl import read_stl, write_stl
 from OrbitalSegLib.methods import METHODS
+from OrbitalSegLib.methods.method import Task
 from OrbitalSegLib.modelling.mesh import arrays_of
 from OrbitalSegLib.modelling.surface import surface_of_mask
 from OrbitalSegLib.phantom import VARIANTS, Anatomy, exact_bone_surface, scan, truth_image, write_series
 from OrbitalSegLib.progress import silent
+from OrbitalSegLib.region import Region
 
 CASES = [
     "tilt-plus-20",
@@ -63,7 +65,7 @@ def segmented(tmp_path_factory):
         read = reading.read(folder)
         method = METHODS["threshold"]
         parameters = method.make_parameters({"lower_hu": HALF_HEIGHT_HU})
-        return method.run(read.image, parameters, silent)["bone"], read.measured
+        return method.run(Task(read.image, Region()), parameters, silent).bone, read.measured
 
     return found
 

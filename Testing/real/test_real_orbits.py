@@ -34,7 +34,7 @@ def test_each_face_lies_where_a_person_sees_it(name, ct):
         np.testing.assert_allclose(orbit.box_mm, BOXES_MM[name][side], atol=WITHIN_MM)
 
 
-@pytest.mark.parametrize("name", BOXES_MM)
+@pytest.mark.parametrize("name", [name for name in BOXES_MM if name not in CUT_OFF])
 def test_half_a_head_has_one_orbit_on_its_own_side(name, ct):
     head = ct(name)
     middle_mm = (BOXES_MM[name]["right"][1] + BOXES_MM[name]["left"][0]) / 2
@@ -42,7 +42,7 @@ def test_half_a_head_has_one_orbit_on_its_own_side(name, ct):
     for side, half in (("right", head[:column]), ("left", head[column:])):
         other = "left" if side == "right" else "right"
         orbits = locate(half)
-        assert getattr(orbits, side).status == ("cut off" if name in CUT_OFF else "found")
+        assert getattr(orbits, side).status == "found"
         assert getattr(orbits, other).status == "cut off"
         np.testing.assert_allclose(getattr(orbits, side).box_mm, BOXES_MM[name][side], atol=WITHIN_MM)
 

@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 
 import SimpleITK as sitk
-from figures.common import Record, Run, draw_lines, markdown, probabilities, records, segment, with_inferred, write_csv
 
+from figures.common import Record, Run, draw_lines, markdown, probabilities, records, segment, with_inferred, write_csv
 from OrbitalSegLib.evaluation import coverage
 from OrbitalSegLib.modelling.surface import surface_of_mask
 from OrbitalSegLib.preview import draw_preview

@@ -1,8 +1,8 @@
 """Do probabilities near floor and medial wall mean what they say? Heads of the left-out template.
 
-Two things can be true of a voxel: that it is bone (truth at 0.2 mm), and that it is what the networks are taught to call
-wall (the training label: bone, or within 0.38 mm of the mid-surface). Probabilities are of the second; the first is
-what a reader may take them for. Both are given.
+Two things can be true of a voxel: that it is bone (truth at 0.2 mm), and that it is what the networks are taught to
+call wall (the training label: bone, or within 0.38 mm of the mid-surface). Probabilities are of the second; the first
+is what a reader may take them for. Both are given.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,9 +11,9 @@ from functools import partial
 
 import numpy as np
 import SimpleITK as sitk
+
 from figures.common import Record, Run, draw_lines, markdown, records, spread
 from figures.synthetic import SEED
-
 from OrbitalSegLib.evaluation.reliability import (
     ASSUMED_SHARES,
     TRAINED_SHARE,

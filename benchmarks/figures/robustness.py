@@ -1,16 +1,16 @@
 """What one factor at a time does: Dice, walls closed and holes closed on heads of the left-out template.
 
-The standard head has walls of 0.4 mm with two holes of 8 mm, the standard scan 0.4 mm pixels, slices of 0.8 mm, 15 HU of
-noise, and a soft kernel. Each level of a factor changes that and nothing else: the same heads again.
+The standard head has walls of 0.4 mm with two holes of 8 mm, the standard scan 0.4 mm pixels, slices of 0.8 mm, 15 HU
+of noise, and a soft kernel. Each level of a factor changes that and nothing else: the same heads again.
 """
 
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 
 import SimpleITK as sitk
+
 from figures.common import Record, Run, markdown, records, spread, write_csv
 from figures.synthetic import NETWORK_FIGURES, against_truth
-
 from OrbitalSegLib.training.synthesis.settings import Range, Settings
 
 SEED = 800_000

@@ -9,8 +9,8 @@ from functools import partial
 
 import numpy as np
 import SimpleITK as sitk
-from figures.common import Record, Run, markdown, records, segment, spread, with_inferred
 
+from figures.common import Record, Run, markdown, records, segment, spread, with_inferred
 from OrbitalSegLib.evaluation.figures import evaluate
 from OrbitalSegLib.evaluation.overlap import overlap
 from OrbitalSegLib.evaluation.pictures import can_draw, draw_boxes
@@ -139,7 +139,10 @@ def _comparisons(table: Table) -> str:
     rows = []
     for figure in COMPARED:
         for (first, second), c in table.comparisons(figure).items():
-            if second.startswith("C"):
+            if (second == "C seen" and first != "B seen or inferred") or (first, second) == (
+                "B seen or inferred",
+                "C seen or inferred",
+            ):
                 numbers = f"{c.median_difference:.4f}", f"{c.p_value:.2g}", f"{c.effect:.2f}"
                 rows.append([figure, first, second, c.pairs, *numbers])
     titles = ["figure", "first", "second", "pairs", "median difference", "p (Wilcoxon, exact)", "effect"]

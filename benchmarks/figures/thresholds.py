@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import fractures
 import numpy as np
+
 from figures.common import Record, Run, markdown, write_csv
 
 SEEN_HOLES, INFERRED_HOLES = 0.05, 0.20
@@ -65,8 +66,8 @@ def section(run: Run, repeats: int = 8) -> str:
         [
             "## Limits\n",
             f"{len(measured)} validation heads of {', '.join(run.trained_on)}, walls from {FROM_MM} mm on, one limit "
-            f"for all networks. Lowest limit with at most {SEEN_HOLES:g} of hole area seen: **{seen:.2f}**; lowest with "
-            f"at most {INFERRED_HOLES:g} seen or inferred: **{inferred:.2f}**.\n",
+            f"for all networks. Lowest limit with at most {SEEN_HOLES:g} of hole area seen: **{seen:.2f}**; lowest "
+            f"with at most {INFERRED_HOLES:g} seen or inferred: **{inferred:.2f}**.\n",
             markdown(titles, rows[::2]),
         ]
     )
