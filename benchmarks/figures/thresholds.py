@@ -39,8 +39,10 @@ def sweep_of(measured: Sequence[tuple[fractures.Head, Record]], least_mm: float 
 
 def choose_thresholds(sweep: Sweep) -> tuple[float, float]:
     """Seen: the lowest limit at which holes closed are at most 0.05. Inferred: the lowest at which holes closed, seen
-    or inferred, are at most 0.20, but not above seen.
+    or inferred, are at most 0.20, but not above seen. Raises ValueError where there is no hole to judge.
     """
+    if np.isnan(sweep.hole).any():
+        raise ValueError("There is no hole in these heads: take more of them.")
     seen = int(np.argmax(sweep.hole[:, -1] <= SEEN_HOLES))
     inferred = int(np.argmax(sweep.hole[seen] <= INFERRED_HOLES))
     return float(sweep.levels[seen]), float(sweep.levels[min(seen, inferred)])
@@ -51,6 +53,8 @@ def section(run: Run, repeats: int = 8) -> str:
     heads = list(fractures.design(run.trained_on, repeats, THICKNESSES_MM, shift=SEED_SHIFT))
     measured = fractures.measure(run, heads, run.out / "thresholds")
     sweep = sweep_of(measured)
+    if np.isnan(sweep.hole).any():
+        return f"## Limits\n\nNo limits: no hole among {len(measured)} heads.\n"
     seen, inferred = choose_thresholds(sweep)
     place = round(seen * fractures.LEVELS)
     titles = ["limit", "intact, seen", "holes, seen", f"intact, seen above {seen:g} or inferred", "holes, either"]
