@@ -118,7 +118,7 @@ def _build(kind: type[T], table: dict[str, typing.Any], where: str) -> T:
         raise InputError("invalid-config", f"The training's configuration has an unknown key: {where}{unknown[0]}.")
     missing = [
         f.name
-        for f in dataclasses.fields(kind)  # type: ignore[arg-type]
+        for f in dataclasses.fields(typing.cast(typing.Any, kind))
         if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING and f.name not in table
     ]
     if missing:

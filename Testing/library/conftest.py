@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -58,3 +59,13 @@ def sound_package(tmp_path_factory: pytest.TempPathFactory) -> Package:
 def package_folder(sound_package: Package, tmp_path: Path) -> Path:
     """A copy of it, to be spoilt."""
     return Path(shutil.copytree(sound_package.folder, tmp_path / "package"))
+
+
+@pytest.fixture
+def wide_terminal(monkeypatch):
+    """Tables are not folded, and the signal handlers that a command sets are put back."""
+    monkeypatch.setenv("COLUMNS", "250")
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)

@@ -8,7 +8,8 @@ import re
 import shutil
 import struct
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -51,18 +52,13 @@ def described(sentence: str, **changes: Any) -> None:
         REFUSED.append(pytest.param(spoil, sentence, id=f"{path}={str(value)[:30]!r}"))
 
 
-class editing:  # noqa: N801
+@contextmanager
+def editing(folder: Path) -> Iterator[dict[str, Any]]:
     """Gives the description to change, and writes it back."""
-
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / "model.json"
-
-    def __enter__(self) -> dict[str, Any]:
-        self._description = json.loads(self._path.read_text())
-        return self._description
-
-    def __exit__(self, *_: object) -> None:
-        self._path.write_text(json.dumps(self._description))
+    path = folder / "model.json"
+    description = json.loads(path.read_text())
+    yield description
+    path.write_text(json.dumps(description))
 
 
 def put(folder: Path, name: str, content: bytes) -> None:

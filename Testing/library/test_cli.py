@@ -1,7 +1,6 @@
 """`orbitalseg`, as a person types it."""
 
 import json
-import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -18,15 +17,7 @@ from OrbitalSegLib.cli import app
 from OrbitalSegLib.methods import DEFAULT_METHOD
 from OrbitalSegLib.phantom import VARIANTS, Scanner, scan, truth, write_series
 
-
-@pytest.fixture(autouse=True)
-def wide(monkeypatch):
-    """Tables are not folded, and the signal handlers that a command sets are put back."""
-    monkeypatch.setenv("COLUMNS", "250")
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
+pytestmark = pytest.mark.usefixtures("wide_terminal")
 
 
 @pytest.fixture(scope="module")

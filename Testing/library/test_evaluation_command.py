@@ -1,7 +1,6 @@
 """`orbitalseg evaluate` and `evaluate-cases`, and the worker's jobs behind them."""
 
 import json
-import signal
 from pathlib import Path
 
 import numpy as np
@@ -16,15 +15,7 @@ from OrbitalSegLib.evaluation.figures import evaluate
 from OrbitalSegLib.export.segmentation import write_segmentation
 from OrbitalSegLib.training.cases import WallPoints, write_walls
 
-
-@pytest.fixture(autouse=True)
-def wide(monkeypatch):
-    """Tables are not folded, and the signal handlers that a command sets are put back."""
-    monkeypatch.setenv("COLUMNS", "250")
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
+pytestmark = pytest.mark.usefixtures("wide_terminal")
 
 
 def slab(bottom: int, top: int) -> sitk.Image:

@@ -193,7 +193,7 @@ def test_an_intact_wall_is_labelled_where_it_lies_and_has_no_hole() -> None:
 
 @pytest.mark.parametrize("herniation", HERNIATIONS)
 def test_a_hole_is_a_hole(herniation: str) -> None:
-    settings = PLAIN.with_wall(0.5).with_hole(8.0, herniation)  # type: ignore[arg-type]
+    settings = PLAIN.with_wall(0.5).with_hole(8.0, herniation)
     case = synthesize(TEMPLATE, 11, settings, truth=herniation == "flat")
     walls = case.walls
     hole_mm2 = walls.area_mm2[(walls.hole == 1) & (walls.wall == Wall.FLOOR)].sum()
@@ -211,7 +211,7 @@ def test_a_hole_is_a_hole(herniation: str) -> None:
 
 def test_a_trapdoor_leaves_its_plate_below_the_hole() -> None:
     def plate(herniation: str) -> int:
-        case = synthesize(TEMPLATE, 11, PLAIN.with_wall(0.5).with_hole(8.0, herniation))  # type: ignore[arg-type]
+        case = synthesize(TEMPLATE, 11, PLAIN.with_wall(0.5).with_hole(8.0, herniation))
         z = case.walls.points_mm[case.walls.hole == 1, 2].min() - 1.5
         top = case.label.TransformPhysicalPointToIndex([0.0, 0.0, float(z)])[2]
         inside = flagged(case, Flag.HOLE).any(axis=0)
@@ -223,7 +223,7 @@ def test_a_trapdoor_leaves_its_plate_below_the_hole() -> None:
 
 def test_a_hole_needs_more_than_the_fat_behind_the_wall_to_be_filled() -> None:
     def air_near_hole(herniation: str) -> float:
-        settings = replace(PLAIN.with_wall(0.3).with_hole(10.0, herniation), herniation_depth=(1.0, 1.0))  # type: ignore[arg-type]
+        settings = replace(PLAIN.with_wall(0.3).with_hole(10.0, herniation), herniation_depth=(1.0, 1.0))
         case = synthesize(TEMPLATE, 11, settings)
         walls, ct = case.walls, case.working_ct
         middle = walls.points_mm[walls.depth_mm.argmax()] + np.array([0, 0, -2.5])
@@ -271,7 +271,7 @@ def test_a_mirrored_head_has_its_sides_exchanged() -> None:
 
 @pytest.mark.parametrize(("share", "lowest", "highest"), [("full_share", -100, 100), ("fluid_share", -950, 50)])
 def test_a_sinus_holds_what_was_asked_for(share: str, lowest: float, highest: float) -> None:
-    case = synthesize(TEMPLATE, 3, replace(PLAIN, **{share: 1.0}))  # type: ignore[arg-type]
+    case = synthesize(TEMPLATE, 3, replace(PLAIN, **{share: 1.0}))
     hu = sitk.GetArrayFromImage(case.working_ct)
     inside = flagged(case, Flag.AIRSPACE) & ~flagged(case, Flag.BONE)
     assert lowest < hu[inside].mean() < highest
