@@ -384,7 +384,7 @@ class Desk:
 
     def job(self, scan: Path, **changes: object) -> dict[str, object]:
         output = str(self.results / "result")
-        job = {"contract": 2, "task": "segment", "input": str(scan), "output": output, "method": "threshold"}
+        job = {"contract": 3, "task": "segment", "input": str(scan), "output": output, "method": "threshold"}
         return job | changes
 
     def check_refused(self, job: dict[str, object], code: str) -> str:

@@ -28,7 +28,7 @@ def job(tmp_path: Path) -> Path:
     voxels[4:16, 8:32, 8:32] = 1000
     sitk.WriteImage(sitk.GetImageFromArray(voxels), str(tmp_path / "ct.nrrd"))
     values = {
-        "contract": 2,
+        "contract": 3,
         "task": "segment",
         "input": str(tmp_path / "ct.nrrd"),
         "output": str(tmp_path / "result"),

@@ -10,7 +10,7 @@ from OrbitalSegLib.methods.method import Resources
 from OrbitalSegLib.postprocessing import PostprocessingParameters
 from OrbitalSegLib.region import Region
 
-SEGMENT = {"contract": 2, "task": "segment", "input": "ct", "output": "result"}
+SEGMENT = {"contract": 3, "task": "segment", "input": "ct", "output": "result"}
 
 
 def test_the_shortest_job_takes_the_contracts_defaults():
@@ -74,11 +74,11 @@ def test_what_can_be_left_out_or_named():
         SEGMENT | {"region": [0, 10**400, 0, 1, 0, 1]},
         SEGMENT | {"method": "\ud800"},
         SEGMENT | {"output": "\ud800"},
-        {"contract": 2},
-        {"contract": 2, "task": "fly"},
-        {"contract": 2, "task": "info"},
-        {"contract": 2, "task": "segment", "input": "ct"},
-        {"contract": 2, "task": "phantom"},
+        {"contract": 3},
+        {"contract": 3, "task": "fly"},
+        {"contract": 3, "task": "info"},
+        {"contract": 3, "task": "segment", "input": "ct"},
+        {"contract": 3, "task": "phantom"},
         SEGMENT | {"colour": "red"},
         SEGMENT | {"input": 5},
         SEGMENT | {"input": ""},

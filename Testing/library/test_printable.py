@@ -19,7 +19,7 @@ def result(request, tmp_path_factory) -> Path:
     (folder / "series").mkdir()
     variant = VARIANTS[request.param]
     write_series(scan(variant.anatomy, variant.scanner), folder / "series")
-    job = {"contract": 2, "task": "segment", "input": str(folder / "series"), "output": str(folder / "result")}
+    job = {"contract": 3, "task": "segment", "input": str(folder / "series"), "output": str(folder / "result")}
     job |= {"method": "threshold", "region": "whole"}
     lines: list[dict] = []
     assert worker.run(job, lines.append) == 0, lines[-1]

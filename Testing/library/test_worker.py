@@ -36,7 +36,7 @@ def ct(tmp_path_factory) -> Path:
 
 def run(job: dict) -> tuple[int, list[dict]]:
     lines: list[dict] = []
-    return worker.run({"contract": 2, **job}, lines.append), lines
+    return worker.run({"contract": 3, **job}, lines.append), lines
 
 
 def segment(ct: Path, result: Path, **changes: object) -> tuple[int, list[dict]]:
@@ -52,7 +52,7 @@ def start(job: dict) -> subprocess.Popen:
         stderr=subprocess.PIPE,
         text=True,
     )
-    process.stdin.write(json.dumps({"contract": 2, **job}))
+    process.stdin.write(json.dumps({"contract": 3, **job}))
     process.stdin.close()
     process.stdin = None
     return process

@@ -38,7 +38,7 @@ COVERAGE = {
 
 def run(job: dict) -> tuple[int, list[dict]]:
     lines: list[dict] = []
-    return worker.run({"contract": 2, **job}, lines.append), lines
+    return worker.run({"contract": 3, **job}, lines.append), lines
 
 
 @pytest.fixture(scope="module")
