@@ -73,7 +73,7 @@ def postprocess(
     mask = box.cut(bone)
     steps = []
     if parameters.fill_objects:
-        steps.append(_fill_objects(mask, box.cut(ct), box, parameters.fill_maximum_ml))
+        steps.append(_fill_objects(mask, ct, box, parameters.fill_maximum_ml))
         progress(0.4)
     if parameters.minimum_object_ml > 0 or parameters.keep_largest is not None:
         objects = _Objects.of(mask, box)
@@ -146,21 +146,29 @@ class _Box:
         return result
 
 
-def _fill_objects(mask: NDArray[np.uint8], ct: NDArray[Any], box: _Box, maximum_ml: float) -> dict[str, Any]:
-    """Fill the holes of `mask` in place. Background is connected by faces, for bone is connected by corners."""
-    image = sitk.GetImageFromArray(mask)
-    holes = sitk.ConnectedComponent(sitk.BinaryFillhole(image) - image)
-    labels = sitk.GetArrayViewFromImage(holes).ravel()
-    voxels = np.flatnonzero(labels)
-    of_voxel = labels[voxels] - 1
+def _fill_objects(mask: NDArray[np.uint8], ct: sitk.Image, box: _Box, maximum_ml: float) -> dict[str, Any]:
+    """Fill the holes of `mask` in place."""
+    voxels, of_voxel = _holes(mask)
     counts = np.bincount(of_voxel)
-    mean_hu = np.bincount(of_voxel, ct.ravel()[voxels]) / counts
+    mean_hu = np.bincount(of_voxel, box.cut(ct).ravel()[voxels]) / counts
     large = counts * box.voxel_ml > maximum_ml
     air = ~large & (mean_hu < AIR_BELOW_HU)
     filled = ~large & ~air
     mask.ravel()[voxels[filled[of_voxel]]] = 1
     step = _step("fill objects", objects=filled.sum(), added_ml=counts[filled].sum() * box.voxel_ml)
     return step | {"air_holes": int(air.sum()), "large_holes": int(large.sum())}
+
+
+def _holes(mask: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The flat indices of what bone encloses, ascending, and the number of each voxel's hole.
+
+    Enclosed is what is not connected with the mask's rim, which is empty. Background is connected by faces, for bone
+    is connected by corners.
+    """
+    background = sitk.ConnectedComponent(sitk.GetImageFromArray(1 - mask))
+    labels = sitk.GetArrayViewFromImage(background).ravel()
+    voxels = np.flatnonzero((labels != 0) & (labels != labels[0]))
+    return voxels, _numbered_by_first(labels[voxels].astype(np.int64))
 
 
 @dataclass

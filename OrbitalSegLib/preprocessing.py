@@ -1,4 +1,4 @@
-"""What a network sees of a scan: one isotropic spacing and the 8-bit window of thin bone [3532-2 8].
+"""What a network sees of a scan: one isotropic spacing and the 8-bit window of thin bone, denoised if asked [3532-2 8].
 
 Of the other steps that the standard names, registration has no use with one image, and padding is the engine's.
 """
@@ -20,6 +20,15 @@ WINDOW_HU = (-200.0, 300.0)
 
 LEVELS = 255
 """The largest of the window's 8-bit values [3532-2 8.2]."""
+
+DENOISING_STEPS = 5
+"""Steps of diffusion: a value reaches so many voxels. Ours."""
+
+BYTES_OF_DENOISED = 4
+"""What a voxel of the scan takes meanwhile, beside the scan."""
+
+_SLAB = 16
+"""Slices that are denoised at a time."""
 
 _SAME_PLACE = 1e-6
 """Places (in voxels) that differ by less are one place, so that rounding of an origin moves no value."""
@@ -83,6 +92,35 @@ def working_grid(image: sitk.Image, spacing_mm: float, box_mm: Box | None = None
     )
 
 
+def denoised(image: sitk.Image, edges_hu: float, grid: WorkingGrid, progress: Progress = silent) -> sitk.Image:
+    """The scan with less noise where a working grid lies, by anisotropic diffusion [Perona and Malik]; 0: as it is.
+
+    Neighbours even out in `DENOISING_STEPS` steps, the less the more they differ: those that differ by `edges_hu` at
+    37 % of the usual rate, by three times as much not at all. The rate falls with the square of the spacing along an
+    axis. What an edge is stands in HU and not, as in ITK's filters, in what is usual in the image: so no voxel depends
+    on what lies further off.
+    """
+    if edges_hu == 0:
+        return image
+    array = sitk.GetArrayFromImage(image)
+    z, y, x = _box_of(grid, image)
+    spacing = np.array(image.GetSpacing()[::-1])
+    shares = (spacing.min() / spacing) ** 2
+    before = sitk.GetArrayViewFromImage(image)
+    for start in range(z.start, z.stop, _SLAB):
+        inner = slice(start, min(start + _SLAB, z.stop)), y, x
+        outer = tuple(slice(max(s.start - DENOISING_STEPS, 0), s.stop + DENOISING_STEPS) for s in inner)
+        part = before[outer].astype(np.float32)
+        for _ in range(DENOISING_STEPS):
+            part += _diffusion(part, edges_hu, shares)
+        core = tuple(slice(i.start - o.start, i.stop - o.start) for i, o in zip(inner, outer, strict=True))
+        array[inner] = _rounded(part[core])
+        progress((inner[0].stop - z.start) / (z.stop - z.start))
+    result = sitk.GetImageFromArray(array)
+    result.CopyInformation(image)
+    return result
+
+
 def window_8bit(image: sitk.Image) -> sitk.Image:
     """HU to unsigned 8 bits by formula 1: `(I - Imin) * 255 / (Imax - Imin)`, clipped and rounded [3532-2 8.2]."""
     result = sitk.GetImageFromArray(_windowed(sitk.GetArrayFromImage(image)))
@@ -136,7 +174,31 @@ def from_working(values: sitk.Image, grid: sitk.Image, progress: Progress = sile
     array = sitk.GetArrayFromImage(values)
     result = sitk.GetImageFromArray(_stacked(array, taps, lambda part: part, np.float32, progress))
     result.CopyInformation(target)
-    return sitk.DICOMOrient(result, _orientation(grid))
+    orientation = _orientation(grid)
+    return result if orientation == "LPS" else sitk.DICOMOrient(result, orientation)
+
+
+def _box_of(grid: WorkingGrid, image: sitk.Image) -> tuple[slice, ...]:
+    """The voxels of an image (z, y, x) that a working grid of it looks at."""
+    ends = np.array([np.array(grid.low), np.array(grid.low) + grid.size - 1]) * grid.spacing_mm
+    corners = np.array(grid.anchor_mm) + np.array(list(product(*ends.T))) @ np.reshape(grid.direction, (3, 3)).T
+    places = np.array([image.TransformPhysicalPointToContinuousIndex(corner.tolist()) for corner in corners])
+    reach = np.maximum(1, grid.spacing_mm / np.array(image.GetSpacing()))
+    low = np.clip(np.floor(places.min(axis=0) - reach).astype(int), 0, np.array(image.GetSize()) - 1)
+    high = np.clip(np.ceil(places.max(axis=0) + reach).astype(int) + 1, low + 1, image.GetSize())
+    return tuple(slice(int(a), int(b)) for a, b in zip(low[::-1], high[::-1], strict=True))
+
+
+def _diffusion(part: NDArray[np.float32], edges_hu: float, shares: NDArray) -> NDArray[np.float32]:
+    """One step: a sixth of what flows from each voxel's six neighbours, `shares` of it along each axis."""
+    change = np.zeros_like(part)
+    for axis, share in enumerate(shares):
+        difference = np.diff(part, axis=axis)
+        flow = difference * np.exp(-np.square(difference * np.float32(1 / edges_hu))) * np.float32(share / 6)
+        along = np.moveaxis(change, axis, 0)
+        along[:-1] += np.moveaxis(flow, axis, 0)
+        along[1:] -= np.moveaxis(flow, axis, 0)
+    return change
 
 
 def _oriented(image: sitk.Image) -> sitk.Image:

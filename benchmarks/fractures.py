@@ -21,7 +21,6 @@ import numpy as np
 from figures.common import (
     Record,
     Run,
-    chosen,
     draw_lines,
     markdown,
     pooled,
@@ -32,9 +31,10 @@ from figures.common import (
     write_csv,
 )
 
+from OrbitalSegLib.evaluation.wall_points import Wall, WallPoints
 from OrbitalSegLib.evaluation.walls import patches_mm2, wall_figures
 from OrbitalSegLib.methods.method import Segmented
-from OrbitalSegLib.training.cases import Case, Wall, WallPoints
+from OrbitalSegLib.training.cases import Case
 from OrbitalSegLib.training.synthesis.settings import HERNIATIONS, Herniation, Settings
 from OrbitalSegLib.training.validation import find_peaks
 
@@ -76,31 +76,25 @@ class Head:
         return replace(pinned, holes=(2, 2), slice_mm=(self.slice_mm, self.slice_mm))
 
 
-def design(
-    templates: Sequence[str],
-    repeats: int,
-    thicknesses_mm: Sequence[float] = THICKNESSES_MM,
-    slices_mm: Sequence[float] = SLICES_MM,
-    shift: int = 0,
-) -> Iterator[Head]:
-    """Every cell of thickness and slice with `repeats` heads of each template. `shift` gives other heads."""
+def design(templates: Sequence[str], repeats: int) -> Iterator[Head]:
+    """Every cell of thickness and slice with `repeats` heads of each template."""
     for template, repeat in product(templates, range(repeats)):
-        for cell, (thickness_mm, slice_mm) in enumerate(product(thicknesses_mm, slices_mm)):
+        for cell, (thickness_mm, slice_mm) in enumerate(product(THICKNESSES_MM, SLICES_MM)):
             hole_mm = HOLES_MM[repeat % len(HOLES_MM)]
             herniation = HERNIATIONS[(repeat + repeat // len(HOLES_MM) + cell) % len(HERNIATIONS)]
-            yield Head(template, thickness_mm, slice_mm, hole_mm, herniation, repeat, SEED + shift + repeat)
+            yield Head(template, thickness_mm, slice_mm, hole_mm, herniation, repeat, SEED + repeat)
 
 
 def judge(case: Case, found: Segmented, thickness_mm: float) -> Record:
     """By wall: area of intact wall and of holes, closed and in all, at the package's limits; number of holes; and area
     by level of the highest probability near each point."""
-    points = chosen(case.walls, (case.walls.hole != 0) | (case.walls.thickness_mm >= FULL_WALL * thickness_mm))
+    points = case.walls.at((case.walls.hole != 0) | (case.walls.thickness_mm >= FULL_WALL * thickness_mm))
     masks = found.classes(found.bone)
     seen, either = (wall_figures(points, mask) for mask in (masks["bone"], with_inferred(masks)))
     record: Record = {}
     for wall in WALLS:
         name = wall.name.lower()
-        ours = chosen(points, points.wall == wall)
+        ours = points.at(points.wall == wall)
         intact, hole = (seen.intact[name], either.intact[name]), (seen.holes[name], either.holes[name])
         record[name] = {
             "holes": int((patches_mm2(ours, ours.hole != 0) > SMALLEST_HOLE_MM2).sum()),

@@ -1,35 +1,40 @@
 #!/usr/bin/env python3
-"""Seconds and peak memory of the networks on a cube, ours beside other ways to run them, in one run.
+"""Seconds and peak memory of the networks on a cube, ours beside other ways to run them.
 
-    inference.py [--size 256] [--runs 3] [--threads N] [--model FOLDER] [--scan SCAN] [WAY ...]
+    inference.py [--size 256] [--runs 3] [--threads N] [--model FOLDER] [--scan SCAN] [--out FOLDER] [WAY ...]
 
 Two networks and three planes, unless a way says otherwise, on a cube of noise without any air; without a package, the
 networks are of the shipped size and were never trained, which costs the same. Every run is a process of its own, the
 ways take turns, and the table gives medians with lowest and highest. Peak memory is that of the whole process.
+With --out every run is a file there: what was measured is not measured again, ways can be run one at a time, and the
+table shows all that there are of this size and number of threads.
 
     ours            the engine that `auto` takes
     ours-torch      torch on the processor in fp32, whole slices
     patches         the same networks as [Ekman] runs them: patches of 128 x 128, half overlapping, torch fp32
     monai           the same patches by MONAI's SlidingWindowInferer, torch fp32
     nnunet          a 3D nnU-Net at full resolution (PlainConvUNet of six stages, 31 million weights), patches of 128
-                    voxels, half overlapping, torch fp32. One network; timed on some of its patches, which cost the
-                    same, and multiplied
+                    voxels, half overlapping, torch fp32. One network; timed on some of its patches after a first one,
+                    which all cost the same, and multiplied
 
 `monai` and `nnunet` need `pip install monai dynamic_network_architectures`; they are left out where these are missing.
-With --scan: the seconds from a CT in memory to the probabilities of the orbits, and of the whole scan with and without
-skipping air, in the same way.
+With --scan, from a CT in memory, on the engine that `auto` takes, in the same way:
+
+    orbits          finding the orbits, and the probabilities of their region
+    whole           the probabilities of the whole scan
+    whole-with-air  the same, with nothing skipped or left away
 """
 
 import argparse
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
@@ -189,6 +194,7 @@ def nnunet(size: int, threads: int) -> float:
     volume = torch.rand(1, 1, PATCH, PATCH, PATCH)
     timed = min(NNUNET_PATCHES, patches)
     with torch.inference_mode():
+        network(volume)
         start = time.perf_counter()
         for _ in range(timed):
             network(volume).softmax(1)
@@ -232,34 +238,52 @@ def measure(way: str, arguments: argparse.Namespace) -> float:
     return in_patches(model, size, threads, by_monai if way == "monai" else overlapping)
 
 
-def in_turn(ways: list[str], arguments: argparse.Namespace) -> Iterator[tuple[str, dict[str, float]]]:
-    """Every way once in each run, each time in a process of its own."""
+def in_turn(ways: list[str], arguments: argparse.Namespace) -> None:
+    """Every way once in each run, each time in a process of its own; what is there is left as it is."""
     own = [str(Path(__file__).resolve()), "--model", str(arguments.model), "--threads", str(arguments.threads)]
     own += ["--size", str(arguments.size)] + (["--scan", str(arguments.scan)] if arguments.scan else [])
-    for _ in range(arguments.runs):
-        for way in ways:
-            done = subprocess.run([sys.executable, *own, "--only", way], stdout=subprocess.PIPE, text=True, check=True)
-            yield way, json.loads(done.stdout.splitlines()[-1])
+    for run, way in product(range(arguments.runs), ways):
+        record = record_of(way, run, arguments)
+        if record.exists():
+            continue
+        done = subprocess.run([sys.executable, *own, "--only", way], stdout=subprocess.PIPE, text=True, check=True)
+        found = json.loads(done.stdout.splitlines()[-1])
+        print(f"{way}: {found['seconds']:.2f} s, {found['peak_gb']:.2f} GB", file=sys.stderr, flush=True)
+        record.write_text(json.dumps(found) + "\n", "utf-8")
+
+
+def record_of(way: str, run: int, arguments: argparse.Namespace) -> Path:
+    """Where a run's figures are kept."""
+    what = arguments.scan.name if way in SCAN_WAYS else str(arguments.size)
+    return arguments.out / f"{way}-{what}-threads{arguments.threads}-{run}.json"
 
 
 def peak_gb() -> float:
-    """Peak resident memory of this process; macOS counts bytes, Linux KiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e9 if sys.platform == "darwin" else 1e6 / 1.024)
+    """Peak resident memory of this process."""
+    if sys.platform == "linux":  # where getrusage counts the process that started this one
+        lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text("ascii").splitlines())
+        return int(lines["VmHWM"].split()[0]) * 1024 / 1e9
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e9
 
 
-def table(found: dict[str, list[dict[str, float]]], arguments: argparse.Namespace) -> None:
+def table(ways: Sequence[str], arguments: argparse.Namespace) -> None:
     """Print medians with lowest and highest, and ratios to ours."""
-    first = next(iter(found.values()))
-    ours_s = statistics.median(run["seconds"] for run in first)
-    print(
-        f"{arguments.size}-cube, {arguments.threads} threads of {os.cpu_count()} cores, {arguments.runs} runs in turn"
-    )
-    print(f"{'way':16}{'median, s':>11}{'lowest':>9}{'highest':>9}{'ratio':>8}{'peak, GB':>10}")
-    for way, runs in found.items():
-        seconds = [run["seconds"] for run in runs]
-        median = statistics.median(seconds)
-        peak = max(run["peak_gb"] for run in runs)
-        print(f"{way:16}{median:11.2f}{min(seconds):9.2f}{max(seconds):9.2f}{median / ours_s:8.2f}{peak:10.2f}")
+    found = {}
+    for way in ways:
+        records = [record_of(way, run, arguments) for run in range(arguments.runs)]
+        if any(record.exists() for record in records):
+            found[way] = [json.loads(record.read_text("utf-8")) for record in records if record.exists()]
+    seconds = {way: [run["seconds"] for run in runs] for way, runs in found.items()}
+    ours_s = statistics.median(seconds["ours"]) if "ours" in seconds else None
+    print(f"{arguments.size}-cube, {arguments.threads} threads of {os.cpu_count()} cores")
+    print(f"{'way':16}{'runs':>6}{'median, s':>11}{'lowest':>9}{'highest':>9}{'ratio':>8}{'peak, GB':>10}")
+    for way, taken in seconds.items():
+        median = statistics.median(taken)
+        ratio = f"{median / ours_s:8.2f}" if ours_s and way in CUBE_WAYS else f"{'':8}"
+        peak = max(run["peak_gb"] for run in found[way])
+        print(f"{way:16}{len(taken):6}{median:11.2f}{min(taken):9.2f}{max(taken):9.2f}{ratio}{peak:10.2f}")
 
 
 def main() -> None:
@@ -271,26 +295,30 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--model", type=Path)
     parser.add_argument("--scan", type=Path)
+    parser.add_argument("--out", type=Path, help="keep each run here, and go on from there")
     parser.add_argument("--only", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.only:
         seconds = measure(arguments.only, arguments)
         print(json.dumps({"seconds": seconds, "peak_gb": peak_gb()}))
         return
-    ways = arguments.ways or [*CUBE_WAYS, *(SCAN_WAYS if arguments.scan else ())]
+    known = [*CUBE_WAYS, *(SCAN_WAYS if arguments.scan else ())]
+    ways = arguments.ways or list(known)
+    if not set(ways) <= set(known):
+        parser.error(f"the ways are {', '.join(known)}")
     for way, needed in NEEDS.items():
         if way in ways and not find_spec(needed):
             print(f"{way} is left out: pip install {needed}")
             ways.remove(way)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() if arguments.out is None else nullcontext(arguments.out) as folder:
+        arguments.out = Path(folder)
+        arguments.out.mkdir(parents=True, exist_ok=True)
         if arguments.model is None:
-            arguments.model = Path(folder) / "untrained-1"
-            write_untrained(arguments.model)
-        found: dict[str, list[dict[str, float]]] = {}
-        for way, run in in_turn(ways, arguments):
-            found.setdefault(way, []).append(run)
-            print(f"{way}: {run['seconds']:.2f} s, {run['peak_gb']:.2f} GB", file=sys.stderr)
-    table(found, arguments)
+            arguments.model = arguments.out / "untrained-1"
+            if not arguments.model.exists():
+                write_untrained(arguments.model)
+        in_turn(ways, arguments)
+        table(known, arguments)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 
     model.py --package FOLDER --templates FOLDER --left-out NAME --out FOLDER [--data FOLDER] [--only SECTION ...]
 
-    thresholds   limits of seen and inferred, from heads of the templates that were trained on
     synthetic    all methods on heads of the left-out template, against truth at 0.2 mm
     real         coverage and leak on real scans, and pictures
     fractures    intact wall and holes closed, by thickness, slice, wall, hole and herniation
@@ -21,14 +20,13 @@ from functools import partial
 from pathlib import Path
 
 import fractures
-from figures import little, real, reliability, robustness, synthetic, thresholds
+from figures import little, real, reliability, robustness, synthetic
 from figures.common import Run
 
 
 def sections(given: argparse.Namespace) -> dict[str, Callable[[Run], str]]:
     """Every section by name; each makes its files and gives its Markdown."""
     return {
-        "thresholds": partial(thresholds.section, repeats=given.repeats),
         "synthetic": synthetic.section,
         "real": real.section,
         "fractures": partial(fractures.section, repeats=given.repeats),

@@ -12,8 +12,8 @@ import SimpleITK as sitk
 
 from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.evaluation.grids import voxel_indices
+from OrbitalSegLib.evaluation.wall_points import Wall, WallPoints
 from OrbitalSegLib.evaluation.walls import THIN_WALLS, of_walls
-from OrbitalSegLib.training.cases import Wall, WallPoints
 
 WITHIN_MM = 1.0
 BINS = 10

@@ -18,10 +18,10 @@ from OrbitalSegLib import reading
 from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.evaluation.figures import badness, evaluate
 from OrbitalSegLib.evaluation.paired import Comparison, compare
+from OrbitalSegLib.evaluation.wall_points import read_walls
 from OrbitalSegLib.export.segmentation import read_segmentation
 from OrbitalSegLib.files import writing
 from OrbitalSegLib.progress import Progress, silent
-from OrbitalSegLib.training.cases import read_walls
 
 ENDINGS = (".seg.nrrd", ".nrrd", ".nii.gz", ".nii", ".mha")
 DECISIVE = "whole_dice"
@@ -112,10 +112,10 @@ class CaseFiles:
     walls: Path | None
 
 
-def find_cases(folder: Path) -> list[CaseFiles]:
+def find_cases(folder: Path, with_results: bool = True) -> list[CaseFiles]:
     """The cases of a folder in the order of their names. Raises `InputError` `no-such-input` if there is none."""
     found = [_case(path) for path in sorted(folder.iterdir()) if path.is_dir()] if folder.is_dir() else []
-    cases = [case for case in found if case is not None]
+    cases = [case for case in found if case is not None and (case.results or not with_results)]
     if not cases:
         raise InputError(
             "no-such-input", "There is no case: a folder for each is needed, with a truth and a result as images."
@@ -207,7 +207,7 @@ def _case(folder: Path) -> CaseFiles | None:
         for name, path in files.items()
         if name == "result" or name.startswith("result-")
     }
-    if "truth" not in files or not results:
+    if "truth" not in files:
         return None
     walls = files.get("walls.vtp")
     return CaseFiles(folder.name, files["truth"], results, files.get("ct"), files.get("region"), walls)

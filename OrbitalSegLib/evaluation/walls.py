@@ -18,10 +18,10 @@ from vtkmodules.vtkFiltersCore import vtkPolyDataNormals
 from vtkmodules.vtkFiltersPoints import vtkConnectedPointsFilter
 
 from OrbitalSegLib.errors import InputError
-from OrbitalSegLib.evaluation.grids import mask_array, voxel_indices
+from OrbitalSegLib.evaluation.grids import voxel_indices
+from OrbitalSegLib.evaluation.wall_points import Wall, WallPoints
 from OrbitalSegLib.modelling.mesh import arrays_of
 from OrbitalSegLib.progress import Progress, silent
-from OrbitalSegLib.training.cases import Wall, WallPoints
 
 REACH_MM = 1.0
 """How far the line reaches to either side of the mid-surface."""
@@ -120,16 +120,23 @@ def of_walls(points: WallPoints, walls: tuple[Wall, ...]) -> np.ndarray:
 
 def crosses(points: WallPoints, mask: sitk.Image, progress: Progress = silent) -> np.ndarray:
     """Whether the line through each point meets the mask: flags (n,)."""
-    bone = mask_array(mask)
-    start = voxel_indices(mask, points.points_mm)
-    along = voxel_indices(mask, points.points_mm + points.normals) - start
-    met = np.zeros(len(points.points_mm), bool)
+    return highest(points, sitk.NotEqual(mask, 0), progress) > 0
+
+
+def highest(points: WallPoints, image: sitk.Image, progress: Progress = silent) -> np.ndarray:
+    """The highest value of an image on the line through each point, (n,); at least 0, as beyond the image."""
+    values = sitk.GetArrayFromImage(image)
+    start = voxel_indices(image, points.points_mm)
+    along = voxel_indices(image, points.points_mm + points.normals) - start
+    found = np.zeros(len(points.points_mm), values.dtype)
     offsets = np.linspace(-REACH_MM, REACH_MM, 2 * round(REACH_MM / STEP_MM) + 1)
     for done, offset in enumerate(offsets):
-        x, y, z = np.floor(start + offset * along + 0.5).astype(np.int64).T
-        met |= _looked_up(bone, z, y, x)
+        index = np.floor(start + offset * along + 0.5).astype(np.int64)
+        inside = np.all((index >= 0) & (index < image.GetSize()), axis=1)
+        x, y, z = index[inside].T
+        found[inside] = np.maximum(found[inside], values[z, y, x])
         progress((done + 1) / len(offsets))
-    return met
+    return found
 
 
 def patches_mm2(points: WallPoints, where: np.ndarray) -> np.ndarray:
@@ -188,16 +195,6 @@ def _area(points: WallPoints, closed: np.ndarray, where: np.ndarray) -> Area:
 def _in_image(points_mm: np.ndarray, image: sitk.Image) -> np.ndarray:
     index = voxel_indices(image, points_mm)
     return np.all((index >= -0.5) & (index < np.array(image.GetSize()) - 0.5), axis=1)
-
-
-def _looked_up(bone: np.ndarray, z: np.ndarray, y: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """The mask at indices; outside of it there is no bone."""
-    inside = np.ones(len(z), bool)
-    for index, size in zip((z, y, x), bone.shape, strict=True):
-        inside &= (index >= 0) & (index < size)
-    found = np.zeros(len(z), bool)
-    found[inside] = bone[z[inside], y[inside], x[inside]]
-    return found
 
 
 def _point_normals(surface: vtkPolyData) -> np.ndarray:

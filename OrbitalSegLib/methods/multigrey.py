@@ -2,24 +2,33 @@
 
 from dataclasses import dataclass
 
-from OrbitalSegLib.methods.consensus import ConsensusBone, segment
+from OrbitalSegLib.methods.consensus import ConsensusBone, crf_parameter, denoise_parameter, segment
 from OrbitalSegLib.methods.method import Method, Task, parameter
 from OrbitalSegLib.progress import Progress
 
 
 @dataclass(frozen=True)
 class MultigreyParameters:
-    """Limits of probability; None is the model package's own."""
+    """Limits of probability (None is the model package's own), and optional steps (0 leaves them out)."""
 
     cortical_above: float | None = parameter(None, "Cortical bone above", "probability", 0, 1)
     thin_above: float | None = parameter(None, "Thin bone above", "probability", 0, 1)
     inferred_above: float | None = parameter(None, "Inferred wall above", "probability", 0, 1)
+    denoise_hu: float = denoise_parameter()
+    crf_weight: float = crf_parameter()
 
 
 def run(task: Task, parameters: MultigreyParameters, progress: Progress) -> ConsensusBone:
     """See `Method`. Only thin bone is inferred: what is cortical is seen."""
     seen = {"cortical": parameters.cortical_above, "thin": parameters.thin_above}
-    return segment(task, seen, parameters.inferred_above, progress)
+    return segment(
+        task,
+        seen,
+        parameters.inferred_above,
+        progress,
+        denoise_hu=parameters.denoise_hu,
+        crf_weight=parameters.crf_weight,
+    )
 
 
 MULTIGREY = Method(

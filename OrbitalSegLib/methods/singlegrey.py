@@ -2,22 +2,31 @@
 
 from dataclasses import dataclass
 
-from OrbitalSegLib.methods.consensus import ConsensusBone, segment
+from OrbitalSegLib.methods.consensus import ConsensusBone, crf_parameter, denoise_parameter, segment
 from OrbitalSegLib.methods.method import Method, Task, parameter
 from OrbitalSegLib.progress import Progress
 
 
 @dataclass(frozen=True)
 class SinglegreyParameters:
-    """Limits of probability; None is the model package's own."""
+    """Limits of probability (None is the model package's own), and optional steps (0 leaves them out)."""
 
     single_above: float | None = parameter(None, "Bone above", "probability", 0, 1)
     inferred_above: float | None = parameter(None, "Inferred wall above", "probability", 0, 1)
+    denoise_hu: float = denoise_parameter()
+    crf_weight: float = crf_parameter()
 
 
 def run(task: Task, parameters: SinglegreyParameters, progress: Progress) -> ConsensusBone:
     """See `Method`."""
-    return segment(task, {"single": parameters.single_above}, parameters.inferred_above, progress)
+    return segment(
+        task,
+        {"single": parameters.single_above},
+        parameters.inferred_above,
+        progress,
+        denoise_hu=parameters.denoise_hu,
+        crf_weight=parameters.crf_weight,
+    )
 
 
 SINGLEGREY = Method(

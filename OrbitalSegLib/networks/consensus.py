@@ -13,7 +13,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from OrbitalSegLib.networks.engines.engine import BATCH, Engine
+from OrbitalSegLib.networks.engines.engine import BATCH, CARD_BATCH, Engine
 from OrbitalSegLib.preprocessing import WINDOW_HU, Box, WorkingGrid, to_windowed, working_grid
 from OrbitalSegLib.progress import Progress, silent
 
@@ -33,19 +33,16 @@ of six levels, so that the region does not change how slices are divided into co
 AIR_MM = 16.0
 """So much air around tissue is looked at; what lies further out is left away."""
 
-CARD_SLICES = 4 * BATCH
-"""Slices at a time on a graphics card."""
-
 BYTES_OF_ENGINE = 250_000_000
 """What an engine takes before it looks at anything, torch more than others (measured)."""
 
 BYTES_OF_FEATURE = 80
 """What it holds for each pixel of a batch and each channel of the first level, in 32 bits (measured)."""
 
-BYTES_OF_TILE = 8
-"""What a voxel takes while its tile is looked at: the window, the total, its table's entry."""
+BYTES_OF_TILE = 4
+"""What a voxel takes while its tile is looked at: the window and the total (measured)."""
 
-BYTES_AFTERWARDS = 28
+BYTES_AFTERWARDS = 26
 """What a voxel takes in the steps after this one, on the working grid and on the scan's (measured)."""
 
 LEVELS = 65535
@@ -96,7 +93,7 @@ def triplanar(
     tables = dict.fromkeys(engines, IDENTITY) if tables is None else tables
     stored = {name: np.empty(grid.size[::-1], tables[name].dtype) for name in engines}
     slices = skipped = 0
-    for before, tile in _tiles(grid, _shown(scan, grid)):
+    for before, tile in _tiles(grid, shown_grid(scan, grid)):
         windowed = sitk.GetArrayFromImage(to_windowed(scan, tile.grid, quantised, _standing(progress, before)))
         sweeps = [_Sweep.of(windowed, tile, PLANES[plane], skip_air) for plane in planes]
         slices += sum(len(sweep.tissue) + len(sweep.air) for sweep in sweeps)
@@ -109,9 +106,10 @@ def triplanar(
                 for looked_at in sweep.run(engine, total, LEVELS // len(planes)):
                     done += looked_at
                     progress(before + done / pixels * total.size / grid.voxels)
-            stored[name][tile.place] = tables[name][total]
+            for place, means in zip(stored[name][tile.place], total, strict=True):
+                place[:] = tables[name][means]
     progress(1.0)
-    return Consensus({name: grid.image(array) for name, array in stored.items()}, slices, skipped)
+    return Consensus({name: grid.image(stored.pop(name)) for name in engines}, slices, skipped)
 
 
 def _standing(progress: Progress, at: float) -> Progress:
@@ -131,8 +129,8 @@ def needed_bytes(grid: WorkingGrid, channels: Sequence[Sequence[int]], scan_voxe
     return BYTES_OF_ENGINE + stored + max(slices + int(np.prod(tile)) * BYTES_OF_TILE, afterwards)
 
 
-def _shown(scan: sitk.Image, grid: WorkingGrid) -> WorkingGrid:
-    """The grid, grown to the lattice or to the scan's end."""
+def shown_grid(scan: sitk.Image, grid: WorkingGrid) -> WorkingGrid:
+    """What slices show: the grid, grown to the lattice or to the scan's end."""
     ends = [own + size for own, size in zip(grid.low, grid.size, strict=True)]
     last = working_grid(scan, grid.spacing_mm).size
     low = [own // LATTICE * LATTICE for own in grid.low]
@@ -216,7 +214,7 @@ class _Sweep:
         if len(self.air):
             blank = np.zeros((1, *self.slices.shape[1:]), self.slices.dtype)
             target[self.air] += _whole(engine.probabilities(blank)[:, rows, columns], one)
-        at_once = BATCH if engine.device == "cpu" else CARD_SLICES
+        at_once = BATCH if engine.device == "cpu" else CARD_BATCH
         for start in range(0, len(self.tissue), at_once):
             which = self.tissue[start : start + at_once]
             found = engine.probabilities(self.slices[which])
@@ -230,17 +228,27 @@ def _whole(probability: NDArray[np.float32], one: int) -> NDArray[np.uint16]:
 
 def _tissue_box_mm(scan: sitk.Image) -> Box | None:
     """The box (LPS) around every voxel above the window's lower end, with `AIR_MM` around it; None if there is none."""
-    statistics = sitk.LabelShapeStatisticsImageFilter()
-    statistics.Execute(scan > WINDOW_HU[0])
-    if not statistics.HasLabel(1):
-        return None
-    box = np.array(statistics.GetBoundingBox(1))
-    ends = np.stack([box[:3] - 1, box[:3] + box[3:]])  # a voxel further out: interpolation reaches so far
+    ends = []
+    for used in _used(sitk.GetArrayViewFromImage(scan)):
+        places = np.flatnonzero(used)
+        if not len(places):
+            return None
+        ends.append((places[0] - 1, places[-1] + 1))  # a voxel further out: interpolation reaches so far
     corners = [
-        scan.TransformContinuousIndexToPhysicalPoint([float(ends[end, axis]) for axis, end in enumerate(corner)])
-        for corner in product((0, 1), repeat=3)
+        scan.TransformContinuousIndexToPhysicalPoint([float(place) for place in corner]) for corner in product(*ends)
     ]
     return np.stack([np.min(corners, axis=0) - AIR_MM, np.max(corners, axis=0) + AIR_MM], axis=1).ravel().tolist()
+
+
+def _used(hu: NDArray) -> tuple[NDArray[np.bool_], ...]:
+    """Where along x, y and z an array (z, y, x) holds anything above the window's lower end."""
+    x, y, z = (np.zeros(count, bool) for count in reversed(hu.shape))
+    for number, plane in enumerate(hu):
+        tissue = plane > WINDOW_HU[0]
+        x |= tissue.any(axis=0)
+        y |= tissue.any(axis=1)
+        z[number] = tissue.any()
+    return x, y, z
 
 
 def _common(box_mm: Box, other_mm: Box) -> Box:

@@ -45,8 +45,8 @@ class Calibration:
         """Calibrated probabilities, float32, of uncalibrated ones of any shape."""
         certain = np.finfo(np.float32).eps
         clipped = np.clip(np.asarray(probability, np.float32), certain, 1 - certain)
-        logit = np.log(clipped / (1 - clipped))
-        return 1 / (1 + np.exp(-(np.float32(self.slope) * logit + np.float32(self.offset))))
+        logit = np.log(clipped / (1 - clipped)).astype(np.float64)
+        return (0.5 + 0.5 * np.tanh(0.5 * (self.slope * logit + self.offset))).astype(np.float32)
 
 
 @dataclass(frozen=True)

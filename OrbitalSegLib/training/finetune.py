@@ -3,11 +3,10 @@
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from OrbitalSegLib.errors import InputError
@@ -53,17 +52,15 @@ def finetune(
     description = _description(package, training, [entry.name for entry in sides["training"]])
     if held_out:
         engines = {name: validation.engine_of(path, package.networks[name].channels) for name, path in weights.items()}
-        row, limits, judged = validation.validate(engines, training, sides["validation"])
+        row, limits = validation.validate(engines, training, sides["validation"])
         description["performance"] = {"validation": {key: value for key, value in row.items() if value == value}}
         last = list(engines)[-1]
         for name, entry in description["networks"].items():
-            fitted = validation.fit_calibration(validation.samples_of(judged, name))
-            seen, inferred = fitted.apply(np.array([limits.seen[name], limits.inferred])).tolist()
-            infers = name == last and inferred < seen
+            infers = name == last and limits.inferred < limits.seen
             entry |= {
-                "seen_above": seen,
-                "inferred_above": inferred if infers else None,
-                "calibration": {"slope": fitted.slope, "offset": fitted.offset},
+                "seen_above": limits.seen,
+                "inferred_above": limits.inferred if infers else None,
+                "calibration": asdict(limits.calibration[name]),
             }
     states = {name: torch.load(path, weights_only=True) for name, path in weights.items()}
     return write_package(out / "package", description, states)

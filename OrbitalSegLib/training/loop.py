@@ -36,6 +36,9 @@ COLUMNS = ("step", "patches", "seconds", "learning_rate", "cross_entropy", "over
 
 Tell = Callable[[str], None]
 
+Arrivals = Sequence[tuple[int, str]]
+"""After which step of a training each of its cases was taken in, in that order."""
+
 
 def learning_rate(schedule: Schedule, step: int, training: Training) -> float:
     """The rate of a step, counted from 0."""
@@ -240,20 +243,19 @@ def train(
     tell: Tell | None = None,
     stop: Callable[[], bool] = lambda: False,
     start: Mapping[str, torch.Tensor] | None = None,
-    like: Path | None = None,
+    like: Arrivals | None = None,
 ) -> Path:
     """Train one network on the cases in some folders, or go on with it; the path of its last weights.
 
     `out` gets `last.pt` (all that is needed to go on), `weights-STEP.pt` (for the choice), `losses.csv`, `losses.png`
     and `training.json`. `packed` is where the packed cases are, which all trainings on the same cases may share.
     `stop` is asked after every step; when it says yes, the checkpoint is written and the training ends.
-    `start` are the weights of a folded network to begin with, in place of random ones. `like` is the folder of an
-    earlier training, whose cases are taken in at the steps at which it took them in: the same losses come again.
+    `start` are the weights of a folded network to begin with, in place of random ones. `like` are the arrivals of an
+    earlier training: cases are taken in at the same steps, and the same losses come again.
     Raises `InputError` `no-cases`, `bad-case`, `invalid-config`, `other-training`.
     """
     out.mkdir(parents=True, exist_ok=True)
     trainer = Trainer(training, network, start)
-    past = arrivals(like) if like else []
     if (out / LAST).exists():
         trainer.restore(torch.load(out / LAST, weights_only=True), packed)
     else:
@@ -263,7 +265,7 @@ def train(
     rows = _rows(out / TABLE, trainer.step)
     while trainer.step < training.steps:
         if like:
-            trainer.take_in(packed, [name for step, name in past if step <= trainer.step])
+            trainer.take_in(packed, [name for step, name in like if step <= trainer.step])
         elif not trainer.cases or (training.rescan_steps and trainer.step % training.rescan_steps == 0):
             trainer.take_in(packed, dataset.pack_new(cases, packed, training.labels))
         row = trainer.one_step()
@@ -284,7 +286,7 @@ def train(
 
 
 def arrivals(run: Path) -> list[tuple[int, str]]:
-    """After which step of a training each of its cases was taken in, in that order, up to its last checkpoint."""
+    """Those of the training in a folder, up to its last checkpoint."""
     state = torch.load(run / LAST, weights_only=True)
     counts = [int(row["cases"]) for row in _rows(run / TABLE, state["step"])]
     steps = np.searchsorted(counts, np.arange(1, len(state["cases"]) + 1))
@@ -381,7 +383,7 @@ def main() -> None:
         given.packed or given.cases.parent / f"{given.cases.name}-packed",
         tell=lambda line: print(time.strftime("%H:%M:%S"), line, flush=True),
         stop=lambda: bool(asked),
-        like=given.like,
+        like=arrivals(given.like) if given.like else None,
     )
 
 

@@ -135,8 +135,7 @@ def _figures(
     training: Training, runs: Mapping[str, Path], entries: Sequence[Entry], limits: validation.Limits | None = None
 ) -> tuple[dict[str, float], validation.Limits]:
     engines = {name: validation.engine_of(weights, training.channels) for name, weights in runs.items()}
-    row, limits, _ = validation.validate(engines, training, entries, limits=limits)
-    return row, limits
+    return validation.validate(engines, training, entries, limits=limits)
 
 
 def _opened(test: Path) -> list[dict[str, Any]]:

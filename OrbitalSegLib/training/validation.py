@@ -3,18 +3,20 @@
     python -m OrbitalSegLib.training.validation CONFIG --run FOLDER --cases FOLDER --out FOLDER [--scans scans.toml]
 
 `--run` holds one folder for each network, as `loop` makes them. Every kept step that all of them have is judged and is
-one row of the table; the row with the highest score is the choice. Real scans that are looked at here are development
-scans: wherever their figures stand, they must be called so.
+one row of the table; the row with the highest score is the choice. Probabilities are calibrated near the cases' walls,
+and limits are chosen by one rule (`choose_limits`). Real scans that are looked at here are development scans: wherever
+their figures stand, they must be called so.
 """
 
 import argparse
+import bisect
 import csv
 import json
 import math
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
@@ -27,7 +29,8 @@ from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.evaluation import coverage
 from OrbitalSegLib.evaluation.grids import voxel_indices
 from OrbitalSegLib.evaluation.reliability import TRAINED_SHARE, Samples, near_walls, reliability
-from OrbitalSegLib.evaluation.walls import HOLE_EDGE_MM, REACH_MM, STEP_MM, THICKNESS_CLASSES_MM, THIN_WALLS, of_walls
+from OrbitalSegLib.evaluation.wall_points import WallPoints
+from OrbitalSegLib.evaluation.walls import HOLE_EDGE_MM, THICKNESS_CLASSES_MM, THIN_WALLS, highest, of_walls
 from OrbitalSegLib.networks import onnx
 from OrbitalSegLib.networks.consensus import triplanar
 from OrbitalSegLib.networks.engines.engine import Engine
@@ -37,7 +40,7 @@ from OrbitalSegLib.preprocessing import Box, working_grid
 from OrbitalSegLib.progress import Progress, silent
 from OrbitalSegLib.region import MARGIN_MM
 from OrbitalSegLib.training import config, store
-from OrbitalSegLib.training.cases import WORKING_SPACING_MM, WallPoints, read_case
+from OrbitalSegLib.training.cases import WORKING_SPACING_MM, read_case
 from OrbitalSegLib.training.config import Training
 from OrbitalSegLib.training.dataset import Entry, collect, labelled
 from OrbitalSegLib.training.sampling import classes
@@ -45,10 +48,19 @@ from OrbitalSegLib.training.sampling import classes
 Array = np.ndarray
 
 SEEN_HOLES = 0.05
-"""The share of hole area that *seen* may close."""
+"""The share of hole area that *seen* may close, as the mean of the cases that have holes."""
 
 INFERRED_HOLES = 0.20
 """The share of hole area that *seen or inferred* may close."""
+
+LEAK_LIMITS = {"fat": 0.01, "soft_tissue": 0.002, "air": 0.02}
+"""The share of each tissue of a real scan that *seen* may call bone."""
+
+SKIN_OF_HU = 300.0
+"""*Seen or inferred* calls no more of a real scan's skin bone than this threshold does."""
+
+LIMITS = np.arange(1, 100) / 100
+"""The limits of probability of which one is chosen."""
 
 THICK_FROM_MM = 0.4
 """From this thickness on a wall has to be seen."""
@@ -56,12 +68,7 @@ THICK_FROM_MM = 0.4
 STEEPEST = 4.0
 """Slope and offset of a calibration go no further: where wall and no wall never mix, the best fit has no end."""
 
-LEVELS = 256
-"""Probabilities are compared at this many levels when limits are chosen."""
-
 NO_WALLS = WallPoints(np.zeros((0, 3)), np.zeros((0, 3)), *[np.zeros(0)] * 6)
-
-LEAK_LIMITS = {"fat": 0.01, "soft_tissue": 0.002, "air": 0.02}
 
 
 @dataclass(frozen=True)
@@ -73,6 +80,10 @@ class Peaks:
     hole: Array
     """Flags: deep enough in a hole to be judged. Points near the rim are left out altogether."""
     area_mm2: Array
+
+    def calibrated(self, calibration: Mapping[str, Calibration]) -> "Peaks":
+        """The same of calibrated probabilities."""
+        return replace(self, probability={n: calibration[n].apply(said) for n, said in self.probability.items()})
 
     def closed(self, limits: Mapping[str, float], where: Array) -> float:
         """The share of area at the flagged points that any network closes above its limit; NaN without area."""
@@ -95,10 +106,42 @@ class Judged:
 
 @dataclass(frozen=True)
 class Limits:
-    """Above which probability bone is seen, by network, and wall is inferred, by the last."""
+    """Above which calibrated probability bone is seen, by any network, and wall is inferred, by the last."""
 
-    seen: dict[str, float]
+    seen: float
     inferred: float
+    calibration: dict[str, Calibration]
+
+    @property
+    def of_seen(self) -> dict[str, float]:
+        """The limit of each network."""
+        return dict.fromkeys(self.calibration, self.seen)
+
+    @property
+    def of_either(self) -> dict[str, float]:
+        """The limits of *seen or inferred*."""
+        return {**self.of_seen, list(self.calibration)[-1]: self.inferred}
+
+
+@dataclass(frozen=True)
+class RealScan:
+    """An unlabelled scan, with the lines and tissues on it by which a mask is judged."""
+
+    name: str
+    scan: sitk.Image
+    box_mm: Box
+    sites: coverage.Sites
+
+
+@dataclass(frozen=True)
+class Covered:
+    """What the networks say of a real scan: calibrated probabilities on the working grid of its box."""
+
+    real: RealScan
+    probabilities: dict[str, sitk.Image]
+
+    def measured(self, limits: Mapping[str, float]) -> coverage.Coverage:
+        return coverage.measure(self.real.sites, mask_above(self.probabilities, limits))
 
 
 def engine_of(weights: Path, channels: Sequence[int], threads: int = 1) -> Engine:
@@ -152,17 +195,14 @@ def _scored(points: WallPoints, image: sitk.Image, scored: Array) -> WallPoints:
     kept = np.all((index >= 0) & (index < scored.shape[::-1]), axis=1) & of_walls(points, THIN_WALLS)
     x, y, z = index[kept].T
     kept[kept] = scored[z, y, x]
-    return WallPoints(**{one.name: getattr(points, one.name)[kept] for one in fields(points)})
+    return points.at(kept)
 
 
 def find_peaks(points: WallPoints, probabilities: Mapping[str, sitk.Image]) -> Peaks:
-    """The highest probability within `REACH_MM` of each point that is not near the rim of a hole."""
-    deep = (points.hole != 0) & (points.depth_mm > HOLE_EDGE_MM)
-    kept = (points.hole == 0) | deep
-    found = {
-        name: _highest(image, points.points_mm[kept], points.normals[kept]) for name, image in probabilities.items()
-    }
-    return Peaks(found, points.thickness_mm[kept], deep[kept], points.area_mm2[kept])
+    """The highest probability on the line through each point that is not near the rim of a hole."""
+    points = points.at((points.hole == 0) | (points.depth_mm > HOLE_EDGE_MM))
+    found = {name: highest(points, image) for name, image in probabilities.items()}
+    return Peaks(found, points.thickness_mm, points.hole != 0, points.area_mm2)
 
 
 def _near_walls(image: sitk.Image, target: Array, points: WallPoints) -> Samples:
@@ -175,19 +215,6 @@ def _near_walls(image: sitk.Image, target: Array, points: WallPoints) -> Samples
     return near_walls(image, label, points)
 
 
-def _highest(image: sitk.Image, points_mm: Array, normals: Array) -> Array:
-    """The highest value on each line, sampled as `evaluation.walls.crosses` samples a mask."""
-    values = sitk.GetArrayFromImage(image)
-    start = voxel_indices(image, points_mm)
-    along = voxel_indices(image, points_mm + normals) - start
-    highest = np.zeros(len(points_mm), np.float32)
-    for offset in np.linspace(-REACH_MM, REACH_MM, 2 * round(REACH_MM / STEP_MM) + 1):
-        x, y, z = np.floor(start + offset * along + 0.5).astype(int).T
-        at = (x >= 0) & (y >= 0) & (z >= 0) & (x < image.GetWidth()) & (y < image.GetHeight()) & (z < image.GetDepth())
-        highest[at] = np.maximum(highest[at], values[z[at], y[at], x[at]])
-    return highest
-
-
 def together(parts: Sequence[Peaks]) -> Peaks:
     """The points of many cases."""
     return Peaks(
@@ -198,32 +225,42 @@ def together(parts: Sequence[Peaks]) -> Peaks:
     )
 
 
-def choose_limits(peaks: Peaks, seen_holes: float = SEEN_HOLES, inferred_holes: float = INFERRED_HOLES) -> Limits:
-    """The limits that close most intact wall while no more hole area is closed than allowed.
+def choose_limits(cases: Sequence[Peaks], covered: Sequence[Covered], calibration: dict[str, Calibration]) -> Limits:
+    """The one rule for limits, on calibrated probabilities; one limit for all networks.
 
-    One or two networks. `inferred` is the lowest limit of the last network at which *seen or inferred* keeps to its
-    own share of holes. Where no case has a hole the limits are one half and a quarter.
+    *Seen* is the lowest limit at which the cases' holes stay as open as `SEEN_HOLES` demands and no real scan leaks
+    more than `LEAK_LIMITS`; *inferred* the lowest, but not above *seen*, at which *seen or inferred* keeps to
+    `INFERRED_HOLES` and to the skin of `SKIN_OF_HU`. Where no case has a hole the limits are one half and a quarter.
     """
-    names = list(peaks.probability)
-    if not peaks.hole.any():
-        return Limits(dict.fromkeys(names, 0.5), 0.25)
-    levels = [np.minimum((peaks.probability[name] * LEVELS).astype(int), LEVELS - 1) for name in names]
-    wall, hole = (_closed_above(levels, peaks.area_mm2 * chosen) for chosen in (~peaks.hole, peaks.hole))
-    allowed = hole <= seen_holes
-    *others, last = (int(i) for i in np.unravel_index(int(np.argmax(np.where(allowed, wall, -1.0))), wall.shape))
-    seen = {name: (level + 1) / LEVELS for name, level in zip(names, [*others, last], strict=True)}
-    either = hole[tuple(others)] <= inferred_holes
-    return Limits(seen, (int(np.argmax(either)) + 1) / LEVELS if either[: last + 1].any() else seen[names[-1]])
+    if not any(peaks.hole.any() for peaks in cases):
+        return Limits(0.5, 0.25, calibration)
+    skin = [coverage.measure(one.real.sites, one.real.scan > SKIN_OF_HU).skin for one in covered]
+
+    def seen_allowed(limit: float) -> bool:
+        values = dict.fromkeys(calibration, limit)
+        if _holes_closed(cases, values) > SEEN_HOLES:
+            return False
+        leaks = [asdict(one.measured(values)) for one in covered]
+        return all(leak[tissue] <= most for leak in leaks for tissue, most in LEAK_LIMITS.items())
+
+    def inferred_allowed(limit: float) -> bool:
+        values = Limits(seen, limit, calibration).of_either
+        if _holes_closed(cases, values) > INFERRED_HOLES:
+            return False
+        return all(one.measured(values).skin <= most for one, most in zip(covered, skin, strict=True))
+
+    seen = _lowest(seen_allowed)
+    return Limits(seen, min(_lowest(inferred_allowed), seen), calibration)
 
 
-def _closed_above(levels: Sequence[Array], area: Array) -> Array:
-    """For every combination of levels, the share of area at points that lie above it in any of the networks."""
-    shape = (LEVELS,) * len(levels)
-    below = np.bincount(np.ravel_multi_index(tuple(levels), shape), area, math.prod(shape)).reshape(shape)
-    for axis in range(len(levels)):
-        below = below.cumsum(axis)
-    total = below.ravel()[-1]
-    return (total - below) / total if total else np.zeros(shape)
+def _holes_closed(cases: Sequence[Peaks], limits: Mapping[str, float]) -> float:
+    """The share of hole area that is closed, as the mean of the cases that have holes."""
+    return float(np.mean([peaks.closed(limits, peaks.hole) for peaks in cases if peaks.hole.any()]))
+
+
+def _lowest(allowed: Callable[[float], bool]) -> float:
+    """The lowest of `LIMITS` that is allowed, or the highest: what is allowed at one limit is so at all above it."""
+    return float(LIMITS[min(bisect.bisect_left(LIMITS, True, key=allowed), len(LIMITS) - 1)])
 
 
 def fit_calibration(samples: Samples, hole_share: float = TRAINED_SHARE) -> Calibration:
@@ -248,16 +285,6 @@ def fit_calibration(samples: Samples, hole_share: float = TRAINED_SHARE) -> Cali
             break
     slope, offset = np.clip(found, (1 / STEEPEST, -STEEPEST), STEEPEST)
     return Calibration(float(slope), float(offset))
-
-
-@dataclass(frozen=True)
-class RealScan:
-    """An unlabelled scan, with the lines and tissues on it by which a mask is judged."""
-
-    name: str
-    scan: sitk.Image
-    box_mm: Box
-    sites: coverage.Sites
 
 
 def read_scans(path: Path) -> list[RealScan]:
@@ -287,11 +314,13 @@ def _box_mm(ct: sitk.Image, fraction: Sequence[float]) -> Box:
     return np.stack(corners, axis=1).ravel().tolist()
 
 
-def cover(real: RealScan, engines: Mapping[str, Engine], progress: Progress = silent) -> dict[str, sitk.Image]:
-    """The networks' probabilities on the working grid of a real scan's box and a margin."""
+def cover(real: RealScan, engines: Mapping[str, Engine], calibration: Mapping[str, Calibration]) -> Covered:
+    """Run the networks over a real scan's box and a margin."""
     low, high = np.array(real.box_mm[::2]) - MARGIN_MM, np.array(real.box_mm[1::2]) + MARGIN_MM
     grid = working_grid(real.scan, WORKING_SPACING_MM, np.stack([low, high], axis=1).ravel().tolist())
-    return triplanar(real.scan, engines, grid, progress=progress).probabilities
+    means = triplanar(real.scan, engines, grid).probabilities
+    said = {name: grid.image(calibration[name].apply(sitk.GetArrayFromImage(mean))) for name, mean in means.items()}
+    return Covered(real, said)
 
 
 def mask_above(probabilities: Mapping[str, sitk.Image], limits: Mapping[str, float]) -> sitk.Image:
@@ -304,20 +333,19 @@ def mask_above(probabilities: Mapping[str, sitk.Image], limits: Mapping[str, flo
 
 def figures(judged: Sequence[Judged], limits: Limits) -> dict[str, float]:
     """What the cases together say, at given limits. Walls are floor and medial wall."""
-    peaks = together([one.peaks for one in judged])
-    last = list(limits.seen)[-1]
-    either = {**limits.seen, last: limits.inferred}
+    cases = [one.peaks.calibrated(limits.calibration) for one in judged]
+    peaks = together(cases)
     found: dict[str, float] = {}
-    for name, values in (("seen", limits.seen), ("seen_or_inferred", either)):
+    for name, values in (("seen", limits.of_seen), ("seen_or_inferred", limits.of_either)):
         found[f"{name}_walls_closed"] = peaks.closed(values, ~peaks.hole)
         for low, high in pairwise(THICKNESS_CLASSES_MM):
             of_class = ~peaks.hole & (peaks.thickness_mm >= low) & (peaks.thickness_mm < high)
             found[f"{name}_walls_closed_from_{low:g}_mm"] = peaks.closed(values, of_class)
         found[f"{name}_walls_closed_thick"] = peaks.closed(values, ~peaks.hole & (peaks.thickness_mm >= THICK_FROM_MM))
-        found[f"{name}_holes_closed"] = peaks.closed(values, peaks.hole)
-    for network in limits.seen:
+        found[f"{name}_holes_closed"] = _holes_closed(cases, values) if peaks.hole.any() else math.nan
+    for network, calibration in limits.calibration.items():
         found[f"dice_{network}"] = float(np.nanmean([one.dice[network] for one in judged]))
-        found[f"calibration_error_{network}"] = _calibration_error(judged, network)
+        found[f"calibration_error_{network}"] = _calibration_error(samples_of(judged, network), calibration)
     return found
 
 
@@ -327,11 +355,10 @@ def samples_of(judged: Sequence[Judged], network: str) -> Samples:
     return Samples(*(np.concatenate([getattr(part, one.name) for part in parts]) for one in fields(Samples)))
 
 
-def _calibration_error(judged: Sequence[Judged], network: str) -> float:
-    samples = samples_of(judged, network)
+def _calibration_error(samples: Samples, calibration: Calibration) -> float:
     if not len(samples.true):
         return math.nan
-    said = fit_calibration(samples).apply(samples.probabilities)
+    said = calibration.apply(samples.probabilities)
     return reliability(said, samples.true, samples.weights(TRAINED_SHARE)).expected_calibration_error
 
 
@@ -361,23 +388,25 @@ def validate(
     scans: Sequence[RealScan] = (),
     limits: Limits | None = None,
     progress: Progress = silent,
-) -> tuple[dict[str, float], Limits, list[Judged]]:
-    """One row of figures, the limits it was made at (chosen on these cases if not given), and each case's part."""
+) -> tuple[dict[str, float], Limits]:
+    """One row of figures, and the limits it was made at: chosen on these cases and scans if not given."""
     total = len(cases) + len(scans)
-    judged = []
-    for number, entry in enumerate(cases):
+    judged, covered = [], []
+    for entry in cases:
         judged.append(judge(entry, engines, training))
-        progress((number + 1) / total)
-    limits = limits or choose_limits(together([one.peaks for one in judged]))
+        progress(len(judged) / total)
+    calibration = limits.calibration if limits else {n: fit_calibration(samples_of(judged, n)) for n in engines}
+    for real in scans:
+        covered.append(cover(real, engines, calibration))
+        progress((len(judged) + len(covered)) / total)
+    if limits is None:
+        limits = choose_limits([one.peaks.calibrated(calibration) for one in judged], covered, calibration)
     row = figures(judged, limits)
-    last = list(limits.seen)[-1]
-    for number, real in enumerate(scans):
-        probabilities = cover(real, engines)
-        for name, values in (("seen", limits.seen), ("seen_or_inferred", {**limits.seen, last: limits.inferred})):
-            measured = asdict(coverage.measure(real.sites, mask_above(probabilities, values)))
-            row |= {f"{real.name}_{name}_{key}": float(value) for key, value in measured.items() if key != "lines"}
-        progress((len(cases) + number + 1) / total)
-    return row | {"score": score(row)}, limits, judged
+    for one in covered:
+        for name, values in (("seen", limits.of_seen), ("seen_or_inferred", limits.of_either)):
+            measured = asdict(one.measured(values))
+            row |= {f"{one.real.name}_{name}_{key}": float(value) for key, value in measured.items() if key != "lines"}
+    return row | {"score": score(row)}, limits
 
 
 def steps_of(run: Path, networks: Sequence[str]) -> list[int]:
@@ -419,9 +448,8 @@ def main() -> None:
             name: engine_of(given.run / name / f"weights-{step:06d}.pt", training.channels, given.threads)
             for name in given.networks
         }
-        row, limits, judged = validate(engines, training, cases, scans)
-        calibration = {name: asdict(fit_calibration(samples_of(judged, name))) for name in engines}
-        said = {"limits": asdict(limits), "calibration": calibration, "figures": row}
+        row, limits = validate(engines, training, cases, scans)
+        said = {"limits": asdict(limits), "figures": row}
         (given.out / f"step-{step:06d}.json").write_text(json.dumps(said, indent=1), "utf-8")
         rows.append({"step": step, **row})
         write_rows(rows, given.out / "checkpoints.csv")

@@ -8,8 +8,9 @@ import pytest
 import SimpleITK as sitk
 
 from OrbitalSegLib.evaluation.coverage import find_sites, lines_crossing, measure
+from OrbitalSegLib.evaluation.wall_points import WallPoints
 from OrbitalSegLib.training.calibration import Calibration, calibrate, curve_of_case, curve_of_scan
-from OrbitalSegLib.training.cases import Case, Flag, WallPoints, write_case
+from OrbitalSegLib.training.cases import Case, Flag, write_case
 
 AIR_HU, FAT_HU, BONE_HU, FAINT_HU, MUSCLE_HU = -1000, -100, 400, 200, 50
 

@@ -7,7 +7,8 @@ import pytest
 import SimpleITK as sitk
 
 from OrbitalSegLib.errors import InputError, OutputError
-from OrbitalSegLib.training.cases import Case, Flag, WallPoints, is_case, read_case, write_case
+from OrbitalSegLib.evaluation.wall_points import WallPoints
+from OrbitalSegLib.training.cases import Case, Flag, is_case, read_case, write_case
 
 
 def image(dtype: type, spacing_mm: float, seed: int) -> sitk.Image:

@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from OrbitalSegLib.errors import InputError
+from OrbitalSegLib.evaluation.wall_points import WallPoints
 from OrbitalSegLib.training import dataset, quality, store
-from OrbitalSegLib.training.cases import Case, WallPoints, write_case
+from OrbitalSegLib.training.cases import Case, write_case
 from OrbitalSegLib.training.dataset import Entry
 
 TYPE_2 = (

@@ -12,8 +12,8 @@ from OrbitalSegLib import CONTRACT, worker
 from OrbitalSegLib.cli import app
 from OrbitalSegLib.evaluation import pictures
 from OrbitalSegLib.evaluation.figures import evaluate
+from OrbitalSegLib.evaluation.wall_points import WallPoints, write_walls
 from OrbitalSegLib.export.segmentation import write_segmentation
-from OrbitalSegLib.training.cases import WallPoints, write_walls
 
 pytestmark = pytest.mark.usefixtures("wide_terminal")
 

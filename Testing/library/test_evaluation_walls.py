@@ -9,9 +9,9 @@ from vtkmodules.vtkIOXML import vtkXMLPolyDataWriter
 
 from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.evaluation.reliability import ASSUMED_SHARES, Samples, at_share, near_walls, reliability
+from OrbitalSegLib.evaluation.wall_points import Wall, WallPoints, read_walls, write_walls
 from OrbitalSegLib.evaluation.walls import crosses, patches_mm2, wall_figures, walls_of_phantom
 from OrbitalSegLib.phantom import Anatomy, bone_fraction, orbits_grid, wall_midsurfaces
-from OrbitalSegLib.training.cases import Wall, WallPoints, read_walls, write_walls
 
 STEP_MM = 0.5
 TURN = np.array([[0.8, -0.6, 0], [0.6, 0.8, 0], [0, 0, 1]])

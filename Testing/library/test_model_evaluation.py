@@ -85,25 +85,17 @@ def test_the_design_has_every_cell_and_balances_holes():
     assert len({(head.hole_mm, head.herniation) for head in heads}) == 24
 
 
-def test_limits_are_the_lowest_that_leave_holes_open():
-    from figures.thresholds import Sweep, choose_thresholds
+def test_closed_shares_are_those_of_area_above_either_level():
     from fractures import LEVELS, closed_shares
 
-    hole = np.zeros((LEVELS, LEVELS))
-    hole[5, 5], hole[15, 10], hole[25, 25], hole[45, 30] = 70, 15, 12, 3
-    intact = np.zeros((LEVELS, LEVELS))
-    intact[40, 40], intact[20, 20] = 60, 40
-    sweep = Sweep(closed_shares([intact]), closed_shares([hole]))
-    seen, inferred = choose_thresholds(sweep)
-    assert seen == pytest.approx(26 / LEVELS)
-    assert inferred == pytest.approx(11 / LEVELS)
-    row, column = round(seen * LEVELS), round(inferred * LEVELS)
-    assert sweep.hole[row, -1] == pytest.approx(0.03)
-    assert sweep.hole[row, column] == pytest.approx(0.15)
-    assert sweep.intact[row, -1] == pytest.approx(0.6)
-    assert sweep.intact[row, column] == pytest.approx(1.0)
-    with pytest.raises(ValueError, match="no hole"):
-        choose_thresholds(Sweep(closed_shares([intact]), closed_shares([])))
+    area = np.zeros((LEVELS, LEVELS))
+    area[5, 5], area[15, 10], area[25, 25], area[45, 30] = 70, 15, 12, 3
+    shares = closed_shares([area, area])
+    assert shares[26, -1] == pytest.approx(0.03)
+    assert shares[26, 11] == pytest.approx(0.15)
+    assert shares[26, 10] == pytest.approx(0.30)
+    assert shares[-1, -1] == 0
+    assert np.isnan(closed_shares([])).all()
 
 
 def test_the_best_threshold_is_that_with_the_highest_dice():

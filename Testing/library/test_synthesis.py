@@ -9,7 +9,8 @@ import pytest
 import SimpleITK as sitk
 from tiny_template import two_boxes
 
-from OrbitalSegLib.training.cases import Case, Flag, Wall, read_case
+from OrbitalSegLib.evaluation.wall_points import Wall
+from OrbitalSegLib.training.cases import Case, Flag, read_case
 from OrbitalSegLib.training.synthesis import Settings, synthesize
 from OrbitalSegLib.training.synthesis.deformation import Deformation
 from OrbitalSegLib.training.synthesis.draw import Draw

@@ -146,8 +146,8 @@ def test_cases_that_appear_are_taken_in_at_the_next_look(data: tuple[Path, Path]
     assert [row["cases"] for row in rows(tmp_path / "out")] == ["2"] * 6 + ["3"] * 6
     assert loop.arrivals(tmp_path / "out") == [(0, "box-0"), (0, "box-1"), (6, "box-9")]
 
-    first = tmp_path / "again"
-    loop.train(dataclasses.replace(training, steps=8), "thin", [data[0]], first, data[1], like=tmp_path / "out")
+    first, like = tmp_path / "again", loop.arrivals(tmp_path / "out")
+    loop.train(dataclasses.replace(training, steps=8), "thin", [data[0]], first, data[1], like=like)
     losses = [[(row["cross_entropy"], row["overlap"]) for row in rows(run)[:4]] for run in (tmp_path / "out", first)]
     assert losses[0] == losses[1]
     assert [row["cases"] for row in rows(first)] == ["2"] * 6 + ["3"] * 2

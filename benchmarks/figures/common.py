@@ -7,7 +7,7 @@ import math
 import statistics
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from OrbitalSegLib.networks import package as packages
 from OrbitalSegLib.networks.package import Package
 from OrbitalSegLib.progress import silent
 from OrbitalSegLib.region import Region
-from OrbitalSegLib.training.cases import Case, WallPoints, is_case, read_case, write_case
+from OrbitalSegLib.training.cases import Case, is_case, read_case, write_case
 from OrbitalSegLib.training.synthesis.settings import Settings
 from OrbitalSegLib.training.synthesis.synthesis import synthesize
 from OrbitalSegLib.training.templates.template import Template, read_template
@@ -120,11 +120,6 @@ def with_inferred(masks: Mapping[str, sitk.Image]) -> sitk.Image:
 def probabilities(found: Segmented) -> dict[str, sitk.Image]:
     """Calibrated, 0 to 1, 32-bit float, on the working grid."""
     return {name: sitk.Cast(image, sitk.sitkFloat32) / 255.0 for name, image in found.probabilities.items()}
-
-
-def chosen(points: WallPoints, flags: np.ndarray) -> WallPoints:
-    """Some of the points."""
-    return WallPoints(**{one.name: getattr(points, one.name)[flags] for one in fields(points)})
 
 
 # Records ----------------------------------------------------------------------------------------------------------

@@ -48,9 +48,11 @@ def on_grid(ct: sitk.Image, truth: sitk.Image) -> sitk.Image:
     return sitk.Resample(ct, truth, sitk.Transform(), sitk.sitkLinear, AIR_HU, sitk.sitkFloat32)
 
 
-def of_networks(run: Run, method: str, ct: sitk.Image, fine_ct: sitk.Image) -> dict[str, sitk.Image]:
+def of_networks(
+    run: Run, method: str, ct: sitk.Image, fine_ct: sitk.Image, **parameters: float
+) -> dict[str, sitk.Image]:
     """`seen` and `either` of a method with networks on the grid of a finer image of the same scan."""
-    found = segment(run, method, ct)
+    found = segment(run, method, ct, **parameters)
     limits = Limits(
         {name: found.parameters[f"{name}_above"] for name in found.probabilities}, found.parameters["inferred_above"]
     )
@@ -95,10 +97,10 @@ def judge(run: Run, seed: int) -> Record:
     }
 
 
-def against_truth(run: Run, case: Case, truth: sitk.Image) -> Record:
+def against_truth(run: Run, case: Case, truth: sitk.Image, **parameters: float) -> Record:
     """`NETWORK_FIGURES` of method C: whole Dice, and what is closed of floor and medial wall."""
     record: Record = {}
-    for which, mask in of_networks(run, "multigrey", case.ct, on_grid(case.ct, truth)).items():
+    for which, mask in of_networks(run, "multigrey", case.ct, on_grid(case.ct, truth), **parameters).items():
         walls = wall_figures(case.walls, mask)
         record[f"dice_{which}"] = overlap(truth, mask).dice
         record[f"walls_{which}"] = walls.intact["thin"].share

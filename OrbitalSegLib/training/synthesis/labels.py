@@ -5,7 +5,8 @@ from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 from vtkmodules.vtkCommonDataModel import vtkImageData, vtkPolyData
 from vtkmodules.vtkFiltersCore import vtkFlyingEdges3D
 
-from OrbitalSegLib.training.cases import Flag, Wall, WallPoints
+from OrbitalSegLib.evaluation.wall_points import Wall, WallPoints
+from OrbitalSegLib.training.cases import Flag
 from OrbitalSegLib.training.synthesis.deformation import Anatomy
 from OrbitalSegLib.training.synthesis.grids import Grid
 from OrbitalSegLib.training.synthesis.walls import Bone, band

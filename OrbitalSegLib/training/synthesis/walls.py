@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from OrbitalSegLib.training.cases import LABEL_HALF_WIDTH_MM, Wall
+from OrbitalSegLib.evaluation.wall_points import Wall
+from OrbitalSegLib.training.cases import LABEL_HALF_WIDTH_MM
 from OrbitalSegLib.training.synthesis import fractures
 from OrbitalSegLib.training.synthesis.deformation import Anatomy
 from OrbitalSegLib.training.synthesis.draw import Draw
