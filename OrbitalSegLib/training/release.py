@@ -48,6 +48,7 @@ class Recipe:
     groups: tuple[tuple[str, ...], ...]  # networks that give one result together; the last of a group infers
     training: Seeds
     validation: Seeds
+    validation_settings: Mapping[str, float]  # of the synthesis, where they are not those of training
     arrivals: Mapping[str, Arrivals]  # network -> when each case was taken in; none: all that there are at once
 
     @property
@@ -102,10 +103,13 @@ def make_templates(recipe: Recipe, data: Path | None, work: Path, tell: Tell) ->
 def make_cases(recipe: Recipe, work: Path, tell: Tell) -> None:
     """Synthesise every case of the recipe that is not there yet."""
     from OrbitalSegLib.training.synthesis.generate import generate
+    from OrbitalSegLib.training.synthesis.settings import Settings
 
-    for folder, side in (("cases", recipe.training), ("validation", recipe.validation)):
+    usual = Settings()
+    harder = replace(usual, **recipe.validation_settings)
+    for folder, side, settings in (("cases", recipe.training, usual), ("validation", recipe.validation, harder)):
         for name, (first, end) in side.items():
-            made = generate([work / "templates" / name], work / folder, range(first, end))
+            made = generate([work / "templates" / name], work / folder, range(first, end), settings)
             tell(f"{len(made)} cases of {name} for {folder}")
 
 

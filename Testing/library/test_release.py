@@ -38,6 +38,8 @@ groups = [["cortical", "thin"], ["single"]]
 sheet = [1, 3]
 [validation]
 sheet = [7, 8]
+[validation_settings]
+fracture_share = 1.0
 """
 
 

@@ -1,11 +1,13 @@
 """What a case says of each voxel, and of each point of the orbit's walls."""
 
 import numpy as np
+import SimpleITK as sitk
 from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 from vtkmodules.vtkCommonDataModel import vtkImageData, vtkPolyData
 from vtkmodules.vtkFiltersCore import vtkFlyingEdges3D
 
 from OrbitalSegLib.evaluation.wall_points import Wall, WallPoints
+from OrbitalSegLib.evaluation.walls import crosses
 from OrbitalSegLib.training.cases import Flag
 from OrbitalSegLib.training.synthesis.deformation import Anatomy
 from OrbitalSegLib.training.synthesis.grids import Grid
@@ -69,6 +71,14 @@ def wall_points(anatomy: Anatomy, bone: Bone, *, mirrored: bool) -> WallPoints:
         depth_mm=depth[kept].astype(np.float32),
         area_mm2=area[kept].astype(np.float32),
     )
+
+
+def without_bone_behind(points: WallPoints, label: sitk.Image) -> WallPoints:
+    """Less the points of holes whose line meets bone all the same: a septum behind the wall, a plate that hangs in it.
+
+    There no line can tell whether a mask closes the hole. `label` is a case's.
+    """
+    return points.at((points.hole == 0) | ~crosses(points, sitk.And(label, int(Flag.BONE))))
 
 
 def _midsurface(distance_mm: np.ndarray, grid: Grid) -> vtkPolyData:

@@ -12,7 +12,7 @@ from OrbitalSegLib.training.synthesis.deformation import Anatomy, Deformation
 from OrbitalSegLib.training.synthesis.draw import Draw
 from OrbitalSegLib.training.synthesis.fractures import Fractures, draw_fractures
 from OrbitalSegLib.training.synthesis.grids import Grid, behind
-from OrbitalSegLib.training.synthesis.labels import label_flags, wall_points
+from OrbitalSegLib.training.synthesis.labels import label_flags, wall_points, without_bone_behind
 from OrbitalSegLib.training.synthesis.scanner import Scanner, outside_view, scan
 from OrbitalSegLib.training.synthesis.settings import Settings
 from OrbitalSegLib.training.synthesis.tissues import Densities, Painter
@@ -60,12 +60,13 @@ def synthesize(template: Template, seed: int, settings: Settings | None = None, 
         "mirrored": deformation.mirrored,
         "licence": template.licence,
     }
+    label = _on_grid_of(working, grid.image(flags))
     return Case(
         ct=scanned.ct,
         working_ct=working,
         clean=clean,
-        label=_on_grid_of(working, grid.image(flags)),
-        walls=points,
+        label=label,
+        walls=without_bone_behind(points, label),
         facts=facts,
         truth=_truth(deformation, walls, fractures, anatomy) if truth else None,
     )
