@@ -1,0 +1,95 @@
+"""The model package that comes with the library: what it holds, and that it does what it is there for."""
+
+from dataclasses import replace
+
+import pytest
+import SimpleITK as sitk
+from scipy.spatial import cKDTree
+
+from OrbitalSegLib.evaluation.walls import HOLE_EDGE_MM, crosses, wall_figures, walls_of_phantom
+from OrbitalSegLib.methods import METHODS
+from OrbitalSegLib.methods.method import Masks, Resources, Task
+from OrbitalSegLib.networks import package
+from OrbitalSegLib.phantom import Anatomy, Scanner, scan, wall_midsurfaces
+from OrbitalSegLib.progress import silent
+from OrbitalSegLib.region import Region
+from OrbitalSegLib.training import release
+
+MB = 1_000_000
+
+
+@pytest.fixture(scope="module")
+def model() -> package.Package:
+    return package.load(None)
+
+
+def test_the_package_is_as_small_as_promised(model: package.Package) -> None:
+    sizes = {path.name: path.stat().st_size for path in model.folder.iterdir()}
+    assert all(size < 10 * MB for size in sizes.values())
+    assert sum(sizes.values()) < 40 * MB
+    assert sorted(sizes) == sorted(
+        ["card.md", "model.json", *(f"{name}.{kind}" for name in model.networks for kind in ("onnx", "safetensors"))]
+    )
+
+
+def test_it_is_the_package_of_the_recipe(model: package.Package) -> None:
+    recipe = release.load(release.RECIPES / f"{package.DEFAULT}.toml")
+    assert (model.name, model.version) == (recipe.name, recipe.version)
+    assert sorted(model.networks) == sorted(recipe.networks)
+    assert {network.channels for network in model.networks.values()} == {recipe.configured().channels}
+    card = release.RECIPES / f"{package.DEFAULT}.card.md"
+    assert (model.folder / "card.md").read_bytes() == card.read_bytes()
+
+
+def test_bone_is_what_is_seen_and_a_lower_limit_infers(model: package.Package) -> None:
+    for name in ("thin", "single"):
+        network = model.networks[name]
+        assert network.inferred_above is not None
+        assert network.inferred_above < network.seen_above
+    assert model.networks["cortical"].inferred_above is None
+
+
+@pytest.fixture(scope="module")
+def broken_floor() -> Anatomy:
+    """Walls of 0.4 mm, and a hole in one floor."""
+    return Anatomy(wall_thickness_mm=0.4, fracture="floor")
+
+
+@pytest.fixture(scope="module")
+def ct(broken_floor: Anatomy) -> sitk.Image:
+    """One orbit's walls in slices of 0.8 mm."""
+    scanner = Scanner(160, 0.5, 0.8, 0.8, 64.0, (0.0, 10.0, 0.0), seed=11)
+    taken = scan(broken_floor, scanner)
+    image = sitk.GetImageFromArray(taken.voxels)
+    image.SetSpacing([0.5, 0.5, 0.8])
+    image.SetOrigin(taken.grid.origins[0].tolist())
+    return image
+
+
+def classes(method: str, ct: sitk.Image) -> Masks:
+    chosen = METHODS[method]
+    found = chosen.run(Task(ct, Region(), Resources(threads=1)), chosen.make_parameters({}), silent)
+    return found.classes(found.bone)
+
+
+@pytest.mark.parametrize("method", ["multigrey", "singlegrey"])
+def test_walls_of_less_than_half_a_millimetre_are_seen_and_the_hole_stays_open(
+    method: str, ct: sitk.Image, broken_floor: Anatomy
+) -> None:
+    points = walls_of_phantom(wall_midsurfaces(broken_floor, 0.5))
+    before = walls_of_phantom(wall_midsurfaces(replace(broken_floor, fracture="none"), 0.5))
+    distance_mm, _ = cKDTree(points.points_mm).query(before.points_mm)
+    hole = before.at(distance_mm > HOLE_EDGE_MM + 0.5)  # points lie up to half a mm apart
+    bone = classes(method, ct)["bone"]
+    seen, threshold = (wall_figures(points, mask).intact["thin"].share for mask in (bone, ct > 300))
+    assert threshold < 0.1
+    assert seen > 0.9
+    assert hole.area_mm2.sum() > 50
+    assert hole.area_mm2[crosses(hole, bone)].sum() < 0.05 * hole.area_mm2.sum()
+
+
+def test_the_same_scan_gives_the_same_voxels(ct: sitk.Image) -> None:
+    small = replace(Task(ct[:64, :64, :32], Region()), resources=Resources(threads=1))
+    method = METHODS["multigrey"]
+    first, second = (method.run(small, method.make_parameters({}), silent).bone for _ in range(2))
+    assert (sitk.GetArrayFromImage(first) == sitk.GetArrayFromImage(second)).all()
