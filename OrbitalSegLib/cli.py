@@ -4,6 +4,7 @@ import io
 import signal
 import sys
 from collections.abc import Callable
+from datetime import date
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,6 +25,9 @@ VERDICT_STYLES = {
     "feasible": "green",
     "borderline": "yellow",
     "not feasible": "red",
+    "trust": "green",
+    "check": "yellow",
+    "do not use": "red",
 }
 
 app = typer.Typer(
@@ -55,8 +59,24 @@ class Smoothing(StrEnum):
 
     none = "none"
     faithful = "faithful"
+    smooth = "smooth"
 
 
+class Outcome(StrEnum):
+    """What a review came to."""
+
+    accepted = "accepted"
+    accepted_with_edits = "accepted with edits"
+    rejected = "rejected"
+    incomplete = "incomplete"
+
+
+NOT_REPRODUCED = 5
+
+Purpose = Annotated[str | None, typer.Option(help="The clinical purpose, for the record.")]
+Operator = Annotated[str | None, typer.Option(help="Who makes the model, for the record: a name or a role.")]
+Dicom = Annotated[list[str] | None, typer.Option(help="Write it as DICOM too: segmentation, surface.")]
+Deidentify = Annotated[bool, typer.Option("--deidentify", help="DICOM files without the patient's identity.")]
 Input = Annotated[Path, typer.Argument(help="A folder of DICOM, a zip of it, or an NRRD, NIfTI or MHA file.")]
 Output = Annotated[Path, typer.Option("--output", "-o", help="The folder to make.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace an existing result.")]
@@ -64,6 +84,13 @@ SeriesOption = Annotated[str | None, typer.Option("--series", help="Series numbe
 RegionOption = Annotated[
     str, typer.Option("--region", help="auto (both orbits), left, right, whole, or a box x0,x1,y0,y1,z0,z1 in mm.")
 ]
+Formats = Annotated[
+    list[str] | None, typer.Option("--format", help="Of surfaces: stl, 3mf, obj, ply; several may be given.")
+]
+Simplify = Annotated[float | None, typer.Option(help="Fewer triangles: no surface moves further than this. mm.")]
+Thicken = Annotated[float | None, typer.Option(help="Thicken walls that are thinner than this. mm.")]
+PrinterMinimum = Annotated[float | None, typer.Option(help="Thinner walls are reported. mm.", show_default="0.8")]
+QualityMap = Annotated[bool, typer.Option("--quality-map", help="Write what was measured at every vertex (.vtp).")]
 Style = Annotated[ProgressStyle, typer.Option("--progress", help="A bar, JSON lines, or nothing.")]
 
 
@@ -114,9 +141,19 @@ def segment(
         Postprocess, typer.Option(help="Fill objects and drop small ones, or nothing.")
     ] = Postprocess.standard,
     smoothing: Annotated[Smoothing, typer.Option(help="Of the surface.")] = Smoothing.faithful,
+    file_format: Formats = None,
+    simplify_mm: Simplify = None,
+    thicken_mm: Thicken = None,
+    printer_minimum_mm: PrinterMinimum = None,
+    quality_map: QualityMap = False,
     surface: Annotated[
         list[str] | None, typer.Option("--surface", help="A further surface to export: cortical, thin, inferred.")
     ] = None,
+    sides: Annotated[bool, typer.Option("--sides", help="Left and right half as surfaces of their own too.")] = False,
+    purpose: Purpose = None,
+    operator: Operator = None,
+    dicom: Dicom = None,
+    deidentify: Deidentify = False,
     force: Force = False,
     progress: Style = ProgressStyle.bar,
 ) -> None:
@@ -136,7 +173,13 @@ def segment(
         "threads": threads,
         "memory_gb": memory_gb,
         "smoothing": smoothing.value,
+        **_modelling(file_format, simplify_mm, thicken_mm, printer_minimum_mm, quality_map),
         "surfaces": surface or [],
+        "sides": sides,
+        "purpose": purpose,
+        "operator": operator,
+        "dicom": dicom or [],
+        "deidentify": deidentify,
     }
     job |= {} if method is None else {"method": method}
     repair = {"minimum_object_ml": minimum_object_ml, "keep_largest": keep_largest}
@@ -151,7 +194,79 @@ def segment(
         volumes = ", ".join(f"{name} {ml:.1f} ml" for name, ml in summary["volumes_ml"].items())
         console.print(f"[bold]{escape(str(output))}[/]: {volumes}")
         _show_feasibility(summary["feasibility"])
+        _show_monitoring(summary["monitoring"])
         console.print(NOTICE, style="dim")
+
+
+@app.command()
+def review(
+    result: Annotated[Path, typer.Argument(help="The result folder that was reviewed.")],
+    output: Output,
+    edited: Annotated[Path | None, typer.Option(help="The segmentation as a person left it, if it was edited.")] = None,
+    ct: Annotated[Path | None, typer.Option(help="The scan, for a new picture and for DICOM.")] = None,
+    purpose: Purpose = None,
+    operator: Operator = None,
+    checked: Annotated[
+        Outcome | None, typer.Option("--slice-by-slice", help="The operator's check of the boundaries.")
+    ] = None,
+    physician: Annotated[Outcome | None, typer.Option(help="A physician's review before manufacture.")] = None,
+    by: Annotated[str | None, typer.Option(help="Who reviewed it.")] = None,
+    comment: Annotated[str | None, typer.Option(help="What the reviewer says of it.")] = None,
+    dicom: Dicom = None,
+    deidentify: Deidentify = False,
+    force: Force = False,
+    progress: Style = ProgressStyle.bar,
+) -> None:
+    """Write a result's record again with who reviewed it, and with edits by hand counted."""
+    today = date.today().isoformat()
+    outcomes = {"slice-by-slice": checked, "physician": physician}
+    job = {
+        "task": "review",
+        "input": str(result),
+        "output": str(output),
+        "overwrite": force,
+        "edited": None if edited is None else str(edited),
+        "ct": None if ct is None else str(ct),
+        "purpose": purpose,
+        "operator": operator,
+        "reviews": [
+            {"kind": kind, "outcome": outcome.value, "by": by, "date": today, "comment": comment}
+            for kind, outcome in outcomes.items()
+            if outcome is not None
+        ],
+        "dicom": dicom or [],
+        "deidentify": deidentify,
+    }
+    summary = _run(job, progress)
+    if progress is ProgressStyle.json:
+        return
+    for name, found in summary["edits"]["segments"].items():
+        console.print(f"{name}: {found['added_ml']:.3f} ml added, {found['removed_ml']:.3f} ml removed by hand")
+    gaps = ", ".join(entry["term"] for entry in summary["missing"])
+    console.print(f"[bold]{escape(str(output))}[/]: {f'still missing: {gaps}' if gaps else 'nothing is missing'}")
+
+
+@app.command()
+def verify(
+    record: Annotated[Path, typer.Argument(help="A result folder, or its record.json.")],
+    source: Annotated[Path, typer.Option("--input", help="The scan that was segmented.")],
+    series: SeriesOption = None,
+    model: Annotated[
+        str | None, typer.Option(help="The model package's folder, where it is not a shipped one.")
+    ] = None,
+    progress: Style = ProgressStyle.bar,
+) -> None:
+    """Run a record's segmentation again and compare every voxel. Ends with code 5 where it is not the same."""
+    job = {"task": "verify", "record": str(record), "input": str(source), "series": series, "model": model}
+    summary = _run(job, progress)
+    if progress is not ProgressStyle.json:
+        for difference in summary["differences"]:
+            console.print(f"{difference['what']}: {escape(difference['text'])}")
+        masks = ", ".join(summary["masks"])
+        same = f"[green]Reproduced[/], bit for bit: {masks}." if summary["reproduced"] else "[red]Not reproduced.[/]"
+        console.print(same)
+    if not summary["reproduced"]:
+        raise typer.Exit(NOT_REPRODUCED)
 
 
 @app.command()
@@ -159,7 +274,15 @@ def surface(
     segmentation: Annotated[Path, typer.Argument(help="A .seg.nrrd, or a label map as NRRD, NIfTI or MHA.")],
     output: Output,
     segment: Annotated[str, typer.Option(help="The segment's name.")] = "bone",
+    ct: Annotated[
+        Path | None, typer.Option(help="The scan it was made from: it tells where in a voxel bone ends.")
+    ] = None,
     smoothing: Annotated[Smoothing, typer.Option(help="Of the surface.")] = Smoothing.faithful,
+    file_format: Formats = None,
+    simplify_mm: Simplify = None,
+    thicken_mm: Thicken = None,
+    printer_minimum_mm: PrinterMinimum = None,
+    quality_map: QualityMap = False,
     force: Force = False,
     progress: Style = ProgressStyle.bar,
 ) -> None:
@@ -167,10 +290,12 @@ def surface(
     job = {
         "task": "surface",
         "input": str(segmentation),
+        "ct": None if ct is None else str(ct),
         "output": str(output),
         "overwrite": force,
         "segment": segment,
         "smoothing": smoothing.value,
+        **_modelling(file_format, simplify_mm, thicken_mm, printer_minimum_mm, quality_map),
     }
     summary = _run(job, progress)
     if progress is not ProgressStyle.json:
@@ -291,6 +416,50 @@ def evaluate_cases(
     console.print(table)
 
 
+@app.command()
+def experiment(
+    output: Output,
+    data: Annotated[
+        Path | None, typer.Argument(help="A folder for each case, with truth and ct.", show_default="phantoms")
+    ] = None,
+    method: Annotated[
+        list[str] | None,
+        typer.Option(help="A method, as NAME, or TITLE=NAME,parameter=number.", show_default="thresholds, hysteresis"),
+    ] = None,
+    cases: Annotated[int, typer.Option(help="How many phantoms, where no data is given.")] = 20,
+    model: Annotated[
+        str | None, typer.Option(help="A model package's folder, or the name of a shipped one.", show_default="shipped")
+    ] = None,
+    force: Force = False,
+    progress: Style = ProgressStyle.bar,
+) -> None:
+    """Run every method on every case: figures by region, paired comparisons, one page."""
+    job = {
+        "task": "experiment",
+        "input": None if data is None else str(data),
+        "output": str(output),
+        "overwrite": force,
+        "methods": [_contestant(text) for text in method or []],
+        "cases": cases,
+        "model": model,
+    }
+    job = {name: value for name, value in job.items() if value is not None}
+    summary = _run(job, progress)
+    if progress is ProgressStyle.json:
+        return
+    table = Table("Method", "Mean Dice", title=f"{summary['cases']} cases")
+    for name, dice in summary["methods"].items():
+        table.add_row(escape(name), _figure(dice))
+    console.print(table)
+
+
+def _contestant(text: str) -> dict[str, Any]:
+    """A method of an experiment from `NAME` or `TITLE=NAME,parameter=number`."""
+    first, *rest = text.split(",")
+    title, _, name = first.rpartition("=")
+    return {"name": title or name, "method": name, "parameters": _parameters(rest)}
+
+
 Training = Annotated[str, typer.Argument(help="A preset (orbitalseg, iso-3532-2, ekman-2025), or a TOML file.")]
 Threads = Annotated[int, typer.Option(help="Of the processor.")]
 
@@ -403,6 +572,19 @@ def _parameters(pairs: list[str]) -> dict[str, float]:
         raise typer.BadParameter("give a parameter as name=number, for example thin_above=0.4") from error
 
 
+def _modelling(
+    formats: list[str] | None,
+    simplify_mm: float | None,
+    thicken_mm: float | None,
+    printer_minimum_mm: float | None,
+    quality_map: bool,
+) -> dict[str, Any]:
+    """The keys of a job that say how surfaces are made and written."""
+    keys: dict[str, Any] = {"simplify_mm": simplify_mm, "thicken_mm": thicken_mm, "quality_map": quality_map}
+    keys |= {"formats": formats} if formats else {}
+    return keys | ({} if printer_minimum_mm is None else {"printer_minimum_mm": printer_minimum_mm})
+
+
 def _run(job: dict[str, Any], style: ProgressStyle, show_series: Any = lambda _line: None) -> dict[str, Any]:
     """Do a job through the worker and show its lines; exits with the worker's code if that is not 0."""
     worker.interrupt_once()
@@ -472,6 +654,11 @@ def _show_conditions(summary: dict[str, Any]) -> None:
 def _show_feasibility(feasibility: dict[str, Any]) -> None:
     verdict = feasibility["thin_walls"]
     console.print(f"Thin walls: [{VERDICT_STYLES[verdict]}]{verdict}[/]. {escape(feasibility['reason'])}")
+
+
+def _show_monitoring(monitoring: dict[str, Any]) -> None:
+    verdict = monitoring["verdict"]
+    console.print(f"Monitoring: [{VERDICT_STYLES[verdict]}]{verdict}[/]. {escape(' '.join(monitoring['reasons']))}")
 
 
 def main() -> None:

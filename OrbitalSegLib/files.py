@@ -15,6 +15,9 @@ from OrbitalSegLib.errors import OutputError
 FULL_DISK_BYTES = 1 << 20
 """A disk with less than this left is called full when a writer fails without saying why."""
 
+RESERVED = {"CON", "PRN", "AUX", "NUL", *(f"{port}{number}" for port in ("COM", "LPT") for number in range(10))}
+"""Names of devices on Windows, whatever the ending."""
+
 FULL_DISK = "The disk is full: free some space, or choose another folder, and run again."
 CANNOT_WRITE = "The result cannot be written there: choose a folder that exists and that you may write to."
 
@@ -86,7 +89,8 @@ def _is_full(folder: Path) -> bool:
 
 def safe_name(name: str) -> str:
     """A segment's name as a file name that every system takes (docs/contracts.md, section 6)."""
-    return re.sub(r"[^A-Za-z0-9_-]", "_", name)[:80] or "segment"
+    safe = re.sub(r"[^A-Za-z0-9_-]", "_", name)[:80] or "segment"
+    return f"{safe}_" if safe.upper() in RESERVED else safe
 
 
 def write_image(image: sitk.Image, path: Path) -> None:

@@ -2,29 +2,36 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
+from pydicom.dataset import Dataset
+from vtkmodules.vtkCommonDataModel import vtkPolyData
 
-from OrbitalSegLib import acquisition, reading
+from OrbitalSegLib import acquisition, monitoring, reading
 from OrbitalSegLib.errors import InputError, JobError, OutputError
-from OrbitalSegLib.export.segmentation import read_segmentation, write_label_map, write_segmentation
-from OrbitalSegLib.export.stl import write_stl
+from OrbitalSegLib.export import dicom
+from OrbitalSegLib.export.segmentation import LOOKS, read_segmentation, write_label_map, write_segmentation
+from OrbitalSegLib.export.surfaces import write_map, write_surface
 from OrbitalSegLib.files import safe_name, whole, write_image, writing
 from OrbitalSegLib.job import Job, Orbit, method_of
+from OrbitalSegLib.locate import Orbit as FoundOrbit
 from OrbitalSegLib.locate import Orbits, locate
-from OrbitalSegLib.methods.method import Masks, Segmented, Task
-from OrbitalSegLib.modelling.surface import SurfaceParameters, surface_of_mask
+from OrbitalSegLib.methods.method import Masks, Method, Segmented, Task
+from OrbitalSegLib.modelling.field import BoneField, agreeing, field_of_edited
+from OrbitalSegLib.modelling.model import model_of
+from OrbitalSegLib.monitoring import measures
+from OrbitalSegLib.networks.resources import limit_bytes
 from OrbitalSegLib.postprocessing import keep_touching, postprocess
 from OrbitalSegLib.preview import draw_preview
 from OrbitalSegLib.progress import Steps
 from OrbitalSegLib.reading.dicom import Series
 from OrbitalSegLib.record import RECORD_FILE, Record, check_replaceable
 from OrbitalSegLib.region import MARGIN_MM, Point, Region
-from OrbitalSegLib.scan import Scan
+from OrbitalSegLib.scan import Scan, sha256_of
 
 SEGMENTATION_FILE = "segmentation.seg.nrrd"
 
@@ -41,6 +48,7 @@ SEGMENT_SHARES = {
     **INFO_SHARES,
     "segmenting": 0.3,
     "postprocessing": 2.5,
+    "monitoring": 1.5,
     "modelling": 6.0,
     "writing": 2.0,
     "preview": 2.0,
@@ -51,6 +59,16 @@ SEGMENT_SHARES = {
 def segment_shares(job: Job) -> dict[str, float]:
     """The seconds of each step with the method that the job names."""
     return SEGMENT_SHARES | {"segmenting": method_of(job).seconds}
+
+
+@dataclass(frozen=True)
+class Place:
+    """The region, and the middle of each orbit's opening where they were looked for and found."""
+
+    region: Region
+    openings_mm: list[Point]
+    orbits: tuple[FoundOrbit, ...] | None = None
+    """Those asked for; None where nobody looked for them."""
 
 
 def info(job: Job, steps: Steps, record: Record, found: Callable[[list[Series]], None]) -> Outcome:
@@ -65,70 +83,109 @@ def info(job: Job, steps: Steps, record: Record, found: Callable[[list[Series]],
 
 def segment(job: Job, steps: Steps, record: Record) -> Outcome:
     """A CT in, a result folder out (docs/contracts.md, section 6). Raises `OrbitalSegError`."""
-    method = method_of(job)
-    parameters = method.make_parameters(job.parameters)
-    if "inferred" in job.surfaces and not method.infers:
-        raise JobError("invalid-job", f"{method.title} gives no inferred wall: leave that surface out.")
-    with _result_folder(job) as folder:
-        scan, place = _read(job, steps, record)
-        region = place.region
-        region.check_gaps(scan)
-        asked = {"method": method.name, **asdict(parameters)}
-        with record.step("segmenting", asked) as measured:
-            found = method.run(Task(scan.image, region, job.resources), parameters, steps.step("segmenting"))
-            asked |= found.parameters
-            measured |= {**found.measured, "bone_with_margin_ml": _volume_ml(found.bone)}
-        record.entries["region"] |= {"tile_size": found.tile_size}
-        own = found.classes(_repair(found, region, job, steps, record))
-        masks = {name: region.cut(mask, scan.image) for name, mask in found.on_scan(own).items()}
-        volumes_ml = {name: _volume_ml(mask) for name, mask in masks.items()}
-        if volumes_ml["bone"] == 0:
-            raise InputError(
-                "empty-result",
-                "No bone was found: widen the region or lower the limit, and check that the scan shows a head.",
-            )
-        own = {name: region.cut(mask, mask) for name, mask in own.items()}
-        surfaces = _model(own, job, steps, record)
+    if "inferred" in job.surfaces and not method_of(job).infers:
+        raise JobError("invalid-job", f"{method_of(job).title} gives no inferred wall: leave that surface out.")
+    headers = source_headers(job, job.input)
+    with result_folder(job) as folder:
+        bone = find_bone(job, steps, record)
+        surfaces = model(bone.own, job, steps, record, bone.field, bone.middle_mm)
         with record.step("writing") as measured:
+            volumes_ml = {name: volume_ml(mask) for name, mask in bone.masks.items()}
             measured["volumes_ml"] = volumes_ml
-            write_segmentation(masks, folder / SEGMENTATION_FILE)
-            write_label_map(masks["bone"], folder / "bone.nii.gz")
-            for name, probability in found.probabilities.items():
+            measured["voxels_sha256"] = {name: sha256_of(mask) for name, mask in bone.masks.items()}
+            write_segmentation(bone.masks, folder / SEGMENTATION_FILE)
+            write_label_map(bone.masks["bone"], folder / "bone.nii.gz")
+            for name, probability in bone.found.probabilities.items():
                 write_image(probability, folder / f"probability-{name}.nrrd")
-            _write_surfaces(surfaces, folder)
+            write_surfaces(surfaces, folder, job)
+            write_dicom(bone.masks, [name for name in surfaces if name in LOOKS], headers, job, record, folder)
             steps.step("writing")(1.0)
         with record.step("preview"):
-            caption = [f"{method.title}: {_sentence(found.parameters)}", _verdict(record.entries["feasibility"])]
-            picture = folder / "preview.png"
-            draw_preview(scan.image, own, surfaces.get("bone"), picture, caption, openings_mm=place.openings_mm)
+            said = f"{method_of(job).title}: {_sentence(bone.found.parameters)}"
+            caption = [said, _verdict(record.entries["feasibility"])]
+            picture, places_mm = folder / "preview.png", bone.place.openings_mm
+            draw_preview(bone.scan.image, bone.own, surfaces.get("bone"), picture, caption, openings_mm=places_mm)
             steps.step("preview")(1.0)
-        files = _finish(record, folder)
+        files = finish(record, folder)
     return files, {
-        "method": method.name,
+        "method": job.method,
         "volumes_ml": volumes_ml,
         "feasibility": record.entries["feasibility"],
+        "monitoring": {key: record.entries["monitoring"][key] for key in ("verdict", "reasons")},
         "seconds": {entry["step"]: entry["seconds"] for entry in record.entries["steps"]},
     }
+
+
+@dataclass(frozen=True)
+class Bone:
+    """What was found in a scan: `masks` on the scan grid and `own` on the method's, both cut to the region."""
+
+    scan: Scan
+    place: Place
+    found: Segmented
+    own: Masks
+    masks: Masks
+
+    def field(self, name: str) -> BoneField:
+        """What the surface of one class is made of."""
+        fraction = agreeing(self.found.fraction(name, self.own), self.own[name])
+        return BoneField(self.own[name], fraction, self.found.fraction_source)
+
+    @property
+    def middle_mm(self) -> float | None:
+        """x between the orbits, where both were found."""
+        places = self.place.openings_mm
+        return float(np.mean([place[0] for place in places])) if len(places) == 2 else None
+
+
+def find_bone(job: Job, steps: Steps, record: Record) -> Bone:
+    """Reading, segmenting, repairing and monitoring: a segmentation without its files. Raises `OrbitalSegError`."""
+    method = method_of(job)
+    parameters = method.make_parameters(job.parameters)
+    record.add_settings(job.settings)
+    record.add_people(job.purpose, job.operator, list(job.reviews))
+    scan, place = _read(job, steps, record)
+    region = place.region
+    region.check_gaps(scan)
+    asked = {"method": method.name, **asdict(parameters)}
+    with record.step("segmenting", asked) as measured:
+        found = method.run(Task(scan.image, region, job.resources), parameters, steps.step("segmenting"))
+        asked |= found.parameters
+        measured |= {**found.measured, "bone_with_margin_ml": volume_ml(found.bone)}
+    record.entries["region"] |= {"tile_size": found.tile_size}
+    own = found.classes(_repair(found, region, job, steps, record))
+    masks = {name: region.cut(mask, scan.image) for name, mask in found.on_scan(own).items()}
+    if volume_ml(masks["bone"]) == 0:
+        raise InputError(
+            "empty-result",
+            "No bone was found: widen the region or lower the limit, and check that the scan shows a head.",
+        )
+    bone = Bone(scan, place, found, {name: region.cut(mask, mask) for name, mask in own.items()}, masks)
+    _monitor(method, bone, record)
+    steps.step("monitoring")(1.0)
+    return bone
 
 
 def surface(job: Job, steps: Steps, record: Record) -> Outcome:
     """A segmentation in, edited by hand or not; a folder with its surface out."""
     assert job.input is not None
     name = safe_name(job.segment)
-    with _result_folder(job) as folder:
+    with result_folder(job) as folder:
         with record.step("reading", {"segment": name}) as measured:
             mask = read_segmentation(job.input, job.segment)
-            measured["volume_ml"] = _volume_ml(mask)
+            measured["volume_ml"] = volume_ml(mask)
             steps.step("reading")(1.0)
         record.add_input("segmentation", mask)
-        with record.step("modelling", {"smoothing": job.smoothing}) as measured:
-            mesh, found = surface_of_mask(mask, SurfaceParameters(smoothing=job.smoothing), steps.step("modelling"))
-            measured[name] = found
+        ct = None if job.ct is None else reading.read(job.ct, job.series).image
+        with record.step("modelling", asdict(job.modelling)) as measured:
+            field, allowed = field_of_edited(mask, ct), limit_bytes(job.memory_gb)
+            made = model_of(field, job.modelling, allowed, steps.step("modelling"))
+            found = measured[name] = made.measured
         with record.step("writing"):
-            _write_surfaces({name: mesh}, folder)
+            write_surfaces({name: made.coloured}, folder, job)
             steps.step("writing")(1.0)
-        files = _finish(record, folder)
-    return files, {"volume_ml": _volume_ml(mask), "surface": found}
+        files = finish(record, folder)
+    return files, {"volume_ml": volume_ml(mask), "surface": found}
 
 
 def phantom(job: Job, steps: Steps, record: Record) -> Outcome:
@@ -138,17 +195,17 @@ def phantom(job: Job, steps: Steps, record: Record) -> Outcome:
     if job.variant not in VARIANTS:
         raise JobError("invalid-job", f"There is no phantom {job.variant}; there are: {', '.join(VARIANTS)}.")
     variant = VARIANTS[job.variant]
-    with _result_folder(job) as folder:
+    with result_folder(job) as folder:
         with record.step("phantom", {"variant": job.variant}), writing(folder):
             write_phantom(variant, folder, steps.step("phantom"))
-        files = _finish(record, folder)
+        files = finish(record, folder)
     return files, {"variant": job.variant, "description": variant.description}
 
 
 def evaluate(job: Job, steps: Steps, record: Record) -> Outcome:
     """A result held against its truth, by docs/metrics.md; nothing is written."""
     from OrbitalSegLib.evaluation import figures
-    from OrbitalSegLib.training.cases import read_walls
+    from OrbitalSegLib.evaluation.wall_points import read_walls
 
     assert job.input is not None
     assert job.truth is not None
@@ -161,7 +218,7 @@ def evaluate(job: Job, steps: Steps, record: Record) -> Outcome:
     within = None if region.box_mm is None else region.within(truth)
     with record.step("evaluating"):
         found = figures.evaluate(truth, result, ct, within, walls, progress=steps.step("evaluating"))
-    return [], {"figures": {name: _plain(value) for name, value in found.items()}}
+    return [], {"figures": {name: plain(value) for name, value in found.items()}}
 
 
 def evaluate_cases(job: Job, steps: Steps, record: Record) -> Outcome:
@@ -169,7 +226,7 @@ def evaluate_cases(job: Job, steps: Steps, record: Record) -> Outcome:
     from OrbitalSegLib.evaluation import pictures, table
 
     assert job.input is not None
-    with _result_folder(job) as folder:
+    with result_folder(job) as folder:
         cases = table.find_cases(job.input)
         with record.step("evaluating") as measured:
             found = table.evaluate_cases(cases, steps.step("evaluating"))
@@ -182,15 +239,15 @@ def evaluate_cases(job: Job, steps: Steps, record: Record) -> Outcome:
                 pictures.draw_all(found, cases, folder)
         else:
             record.warn("no-pictures", "Pictures need matplotlib, so none were drawn: pip install 'orbitalseg[learn]'.")
-        files = _finish(record, folder)
+        files = finish(record, folder)
     shown = {name: found.summary(name, table.DECISIVE) for name in found.methods}
     return files, {
         "cases": len(cases),
         "methods": {
             name: {
                 "worst_case": found.worst(name).case,
-                f"{table.DECISIVE}_mean": _plain(s.mean),
-                f"{table.DECISIVE}_sd": _plain(s.sd),
+                f"{table.DECISIVE}_mean": plain(s.mean),
+                f"{table.DECISIVE}_sd": plain(s.sd),
             }
             for name, s in shown.items()
         },
@@ -241,7 +298,7 @@ def _read_result(path: Path, segment: str) -> sitk.Image:
 
 
 def _plain_fields(found: Any) -> dict[str, float | str | None]:
-    return {name: _plain(value) for name, value in asdict(found).items()}
+    return {name: plain(value) for name, value in asdict(found).items()}
 
 
 def _judged(job: Job, steps: Steps, record: Record) -> tuple[sitk.Image | None, Region]:
@@ -256,7 +313,7 @@ def _judged(job: Job, steps: Steps, record: Record) -> tuple[sitk.Image | None, 
     raise JobError("invalid-job", "An orbit is looked for in the CT: give `ct`, or the region as a box in mm.")
 
 
-def _plain(value: float) -> float | str | None:
+def plain(value: float) -> float | str | None:
     """A number that JSON knows."""
     if np.isnan(value):
         return None
@@ -264,7 +321,7 @@ def _plain(value: float) -> float | str | None:
 
 
 @contextmanager
-def _result_folder(job: Job) -> Iterator[Path]:
+def result_folder(job: Job) -> Iterator[Path]:
     """An empty folder that becomes the job's output when the block succeeds."""
     assert job.output is not None
     if job.input is not None and _resolved(job.output) in (_resolved(job.input), *_resolved(job.input).parents):
@@ -283,21 +340,15 @@ def _resolved(path: Path) -> Path:
         return path.absolute()
 
 
-@dataclass(frozen=True)
-class _Place:
-    """The region, and the middle of each orbit's opening where they were looked for and found."""
-
-    region: Region
-    openings_mm: list[Point]
-
-
 def _read(
     job: Job, steps: Steps, record: Record, found: Callable[[list[Series]], None] = lambda _series: None
-) -> tuple[Scan, _Place]:
+) -> tuple[Scan, Place]:
     """Reading, finding the region, and holding the scan against table A.1."""
     assert job.input is not None
     with record.step("reading", {"series": "asked for" if job.series else "chosen"}) as measured:
         scan = reading.read(job.input, job.series, steps.step("reading"), found)
+        if job.acquisition is not None and scan.kind != "dicom":
+            scan = replace(scan, acquisition=job.acquisition)
         measured.update(scan.measured)
     record.add_scan(scan)
     place = _place(job, scan, steps, record)
@@ -310,10 +361,10 @@ def _read(
     return scan, place
 
 
-def _place(job: Job, scan: Scan, steps: Steps, record: Record) -> _Place:
+def _place(job: Job, scan: Scan, steps: Steps, record: Record) -> Place:
     """The region that the job names, or the orbits that are looked for. Raises `InputError` `no-orbit`."""
     if isinstance(job.region, Region):
-        place = _Place(job.region, [])
+        place = Place(job.region, [])
     else:
         with record.step("locating", {"region": job.region}) as measured:
             orbits = locate(scan.image, steps.step("locating"))
@@ -328,7 +379,7 @@ def _place(job: Job, scan: Scan, steps: Steps, record: Record) -> _Place:
     return place
 
 
-def _place_of(orbits: Orbits, wanted: Orbit, record: Record) -> _Place:
+def _place_of(orbits: Orbits, wanted: Orbit, record: Record) -> Place:
     looked_for = [orbits.right, orbits.left] if wanted == "auto" else [getattr(orbits, wanted)]
     region = orbits.region("both" if wanted == "auto" else wanted)
     if region is None and wanted != "auto":
@@ -344,7 +395,8 @@ def _place_of(orbits: Orbits, wanted: Orbit, record: Record) -> _Place:
             record.warn(
                 "orbit-cut-off", f"The {orbit.side} orbit reaches beyond the scan: what lies outside is not modelled."
             )
-    return _Place(region or Region(), [orbit.opening_mm for orbit in looked_for if orbit.opening_mm is not None])
+    openings_mm = [orbit.opening_mm for orbit in looked_for if orbit.opening_mm is not None]
+    return Place(region or Region(), openings_mm, tuple(looked_for))
 
 
 def _repair(found: Segmented, region: Region, job: Job, steps: Steps, record: Record) -> sitk.Image:
@@ -365,39 +417,122 @@ def _repair(found: Segmented, region: Region, job: Job, steps: Steps, record: Re
     return repaired
 
 
-def _model(masks: Masks, job: Job, steps: Steps, record: Record) -> dict[str, Any]:
-    """The surface of `bone`, and those asked for of the classes that hold something."""
+def model(
+    masks: Masks,
+    job: Job,
+    steps: Steps,
+    record: Record,
+    field_of: Callable[[str], BoneField] | None = None,
+    middle_mm: float | None = None,
+) -> dict[str, vtkPolyData]:
+    """The surface of `bone`, and those asked for of the classes that hold something, with what is known of vertices.
+
+    `field_of` gives what a class is made of; without it, its mask. `middle_mm` is x between the orbits.
+    """
     surfaces = {}
     progress = steps.step("modelling")
-    with record.step("modelling", {"smoothing": job.smoothing}) as measured:
-        names = ("bone", *job.surfaces)
-        for done, name in enumerate(names):
-            if _volume_ml(masks[name]) == 0:
+    with record.step("modelling", asdict(job.modelling)) as measured:
+        fields = {}
+        for name in ("bone", *job.surfaces):
+            if volume_ml(masks[name]) == 0:
                 record.warn("empty-surface", f"There is no {name} bone within these limits, so no surface of it.")
                 continue
-            surfaces[name], measured[name] = surface_of_mask(
-                masks[name],
-                SurfaceParameters(smoothing=job.smoothing),
-                lambda fraction, done=done: progress((done + fraction) / len(names)),  # type: ignore[misc]
+            fields[name] = field_of(name) if field_of else BoneField(masks[name])
+            fields |= _sides(name, fields[name], middle_mm) if job.sides else {}
+        for done, (name, bone) in enumerate(fields.items()):
+            made = model_of(
+                bone,
+                job.modelling,
+                limit_bytes(job.memory_gb),
+                lambda fraction, done=done: progress((done + fraction) / len(fields)),  # type: ignore[misc]
             )
+            surfaces[name], measured[name] = made.coloured, made.measured
     return surfaces
 
 
-def _write_surfaces(surfaces: dict[str, Any], folder: Path) -> None:
+def _sides(name: str, bone: BoneField, middle_mm: float | None) -> dict[str, BoneField]:
+    """The patient's left and right half of a bone, cut between the orbits, or else in the middle of the bone."""
+    if middle_mm is None:
+        x = np.flatnonzero(sitk.GetArrayFromImage(bone.mask).any(axis=(0, 1)))
+        middle_mm = bone.mask.TransformContinuousIndexToPhysicalPoint([(x[0] + x[-1]) / 2, 0.0, 0.0])[0]
+    far = 10_000.0
+    halves = {"left": (middle_mm, far), "right": (-far, middle_mm)}
+    found = {}
+    for side, (low, high) in halves.items():
+        box = Region((low, high, -far, far, -far, far))
+        try:
+            mask = sitk.Multiply(bone.mask, box.within(bone.mask))
+        except InputError:  # the region holds nothing of this side
+            continue
+        fraction = None if bone.fraction is None else agreeing(bone.fraction, mask)
+        if volume_ml(mask) > 0:
+            found[f"{name}-{side}"] = BoneField(mask, fraction, bone.source)
+    return found
+
+
+def _monitor(method: Method, bone: Bone, record: Record) -> None:
+    """Hold input and output against what this method was measured on [3532-2 12]."""
+    scan, region, orbits = bone.scan, bone.place.region, bone.place.orbits
+    with record.step("monitoring") as measured:
+        figures = measures.of_input(scan.image, region, bone.masks["bone"])
+        whole = measures.whole(orbits or ())
+        figures |= measures.of_output(bone.masks["bone"], bone.own["bone"], bone.found.probabilities, whole)
+        measured |= figures
+        conditions, feasibility = acquisition.check(scan, region)
+        run = monitoring.Run(
+            method=method.name,
+            needs_model=method.needs_model,
+            model=bone.found.measured.get("model"),
+            conditions=conditions,
+            feasibility=feasibility,
+            orbits=None if orbits is None else {orbit.side: orbit.status for orbit in orbits},
+            measures=figures,
+        )
+        record.entries["monitoring"] = monitoring.judge(run)
+
+
+def write_surfaces(surfaces: dict[str, vtkPolyData], folder: Path, job: Job | None = None) -> None:
+    """In every format that the job asks for, and as a map of what was measured at each vertex where it does."""
     for name, mesh in surfaces.items():
-        write_stl(mesh, folder / f"{name}.stl", title=name)
+        for format_name in ("stl",) if job is None else job.formats:
+            write_surface(mesh, folder, name, format_name)
+        if job is not None and job.quality_map:
+            write_map(mesh, folder / f"{safe_name(name)}-quality.vtp")
 
 
-def _finish(record: Record, folder: Path) -> list[str]:
-    """Write log and record, and list every file."""
+def source_headers(job: Job, scan: Path | None) -> list[Dataset]:
+    """The headers that results in DICOM need; none where none are asked for. Raises `InputError`."""
+    if not job.dicom:
+        return []
+    if scan is None:
+        raise JobError("invalid-job", "Results in DICOM need the scan: give `ct`.")
+    if "segmentation" in job.dicom:
+        dicom.check_can_write()
+    headers = reading.read_headers(scan, job.series)
+    return dicom.without_identity(headers) if job.deidentify else headers
+
+
+def write_dicom(
+    masks: Masks, surfaces: list[str], headers: list[Dataset], job: Job, record: Record, folder: Path
+) -> None:
+    """Write as DICOM what the job asks for; surfaces are those whose STL stands in the folder."""
+    if "segmentation" in job.dicom:
+        algorithm = dicom.algorithm_of(record.entries)
+        dicom.write_dicom_segmentation(masks, headers, folder / "segmentation.dcm", algorithm)
+    if "surface" in job.dicom:
+        for name in surfaces:
+            stl, (segment, _, side) = folder / f"{safe_name(name)}.stl", name.partition("-")
+            dicom.write_dicom_surface(stl, headers, folder / f"{stl.name}.dcm", f"{LOOKS[segment].name} {side}".strip())
+
+
+def finish(record: Record, folder: Path) -> list[str]:
+    """Write log, page and record, and list every file."""
     with writing(folder):
-        record.write_log(folder / "log.txt")
-        record.add_outputs(folder)
-        record.write(folder)
+        record.finish(folder)
     return [output["file"] for output in record.entries["outputs"]] + [RECORD_FILE]
 
 
-def _volume_ml(mask: sitk.Image) -> float:
+def volume_ml(mask: sitk.Image) -> float:
     voxels = int(np.count_nonzero(sitk.GetArrayFromImage(mask)))
     return round(voxels * float(np.prod(mask.GetSpacing())) / 1000, 4)
 

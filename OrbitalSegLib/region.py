@@ -34,10 +34,17 @@ class Region:
 
     def working_part(self, image: sitk.Image) -> sitk.Image:
         """The image cut to region and margin, whole voxels. Raises `InputError` `region-outside`."""
+        return self._part(image, MARGIN_MM)
+
+    def inner_part(self, image: sitk.Image) -> sitk.Image:
+        """The image cut to the region without its margin, whole voxels. Raises `InputError` `region-outside`."""
+        return self._part(image, 0.0)
+
+    def _part(self, image: sitk.Image, margin_mm: float) -> sitk.Image:
         if self.box_mm is None:
             return image
         self.within(image)
-        low, high = self._index_bounds(image, MARGIN_MM)
+        low, high = self._index_bounds(image, margin_mm)
         return image[tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))]
 
     def cut(self, mask: sitk.Image, scan_grid: sitk.Image) -> sitk.Image:

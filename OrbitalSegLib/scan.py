@@ -1,13 +1,17 @@
 """What reading returns: one CT image in HU, and what the scanner said of it."""
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any, cast
 
 import numpy as np
 import SimpleITK as sitk
 
 AIR_HU = -1024
 """The lowest value of a 12-bit CT [3532-2 7]; padding becomes this."""
+
+MOST_CHARACTERS, LARGEST_VALUE = 200, 1e9
+"""What an acquisition that comes as JSON may hold."""
 
 MINIMUM_SLICES = 4
 """Fewer planes are no volume: a scout or a key image."""
@@ -44,6 +48,32 @@ class Acquisition:
     """Gantry tilt as the slices' positions show it: angle of the stacking direction to the slice normal."""
     age_months: int | None = None
     """Months from the scan to the day of reading: whole ones, since days would give the date of the scan away."""
+
+
+def acquisition_from(values: dict[str, object]) -> Acquisition:
+    """What `dataclasses.asdict` made of an acquisition, and JSON of that. Raises `TypeError` for anything else."""
+    names = {item.name: item for item in fields(Acquisition)}
+    wrong = [name for name, value in values.items() if name not in names or not _fits(name, value)]
+    if wrong or not {"file_format", "matrix", "pixel_mm", "slice_distance_mm"} <= values.keys():
+        raise TypeError(f"no acquisition: {', '.join(wrong) or 'incomplete'}")
+    given: dict[str, Any] = {**values, "matrix": tuple(cast(list[int], values["matrix"]))}
+    return Acquisition(**given)
+
+
+_TEXTS = ("file_format", "kernel", "filter_type", "manufacturer", "model", "patient_position")
+
+
+def _fits(name: str, value: object) -> bool:
+    """Whether an attribute of an acquisition can have this value."""
+    if name == "matrix":
+        return isinstance(value, list | tuple) and len(value) == 2 and all(type(count) is int for count in value)
+    if value is None:
+        return name not in ("file_format", "pixel_mm", "slice_distance_mm", "tilt_degrees")
+    if name == "contrast_agent":
+        return isinstance(value, bool)
+    if name in _TEXTS:
+        return isinstance(value, str) and len(value) < MOST_CHARACTERS
+    return not isinstance(value, bool) and isinstance(value, int | float) and abs(value) < LARGEST_VALUE
 
 
 @dataclass(frozen=True)

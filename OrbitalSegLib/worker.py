@@ -127,6 +127,24 @@ def _observers(job: Any, emit: Emit) -> Any:
     return pipeline.observers(job, _steps(pipeline.OBSERVERS_SHARES, emit), _record(emit))
 
 
+def _review(job: Any, emit: Emit) -> Any:
+    from OrbitalSegLib import audit
+
+    return audit.review(job, _steps(audit.REVIEW_SHARES, emit), _record(emit))
+
+
+def _verify(job: Any, emit: Emit) -> Any:
+    from OrbitalSegLib import audit
+
+    return audit.verify(job, _steps(audit.verify_shares(job), emit), _record(emit))
+
+
+def _experiment(job: Any, emit: Emit) -> Any:
+    from OrbitalSegLib import experiment
+
+    return experiment.experiment(job, _steps(experiment.SHARES, emit), _record(emit))
+
+
 def _methods(_job: Any, _emit: Emit) -> Any:
     from OrbitalSegLib.methods import DEFAULT_METHOD, METHODS
 
@@ -153,6 +171,9 @@ _TASKS: dict[str, Callable[[Any, Emit], Any]] = {
     "evaluate": _evaluate,
     "evaluate-cases": _evaluate_cases,
     "observers": _observers,
+    "review": _review,
+    "verify": _verify,
+    "experiment": _experiment,
 }
 
 

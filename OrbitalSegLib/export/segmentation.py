@@ -95,6 +95,18 @@ def read_segmentation(path: Path, segment: str = "bone") -> sitk.Image:
     return _mask_of_label_map(image)
 
 
+def segment_ids(path: Path) -> set[str]:
+    """The IDs and names of a segmentation's segments, in small letters; none of a plain label map.
+
+    Raises as `read_segmentation`.
+    """
+    must_exist(path)
+    if path.is_dir():
+        raise InputError("not-a-segmentation", "This is a folder, not a segmentation: choose the segmentation's file.")
+    image, _ = open_volume(path)
+    return {key.casefold() for segment in _described_segments(image) for key in (segment.id, segment.name)}
+
+
 def _not_a_segmentation(reason: str) -> InputError:
     text = f"This is not a segmentation: {reason}. Give a .seg.nrrd of 3D Slicer or a label map of whole numbers."
     return InputError("not-a-segmentation", text)

@@ -9,15 +9,40 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
+from OrbitalSegLib import crf
 from OrbitalSegLib.errors import InputError, JobError
-from OrbitalSegLib.methods.method import Masks, Resources, Segmented, Task, split_by_value
+from OrbitalSegLib.methods.fraction import fraction_of_ct, fraction_of_probability
+from OrbitalSegLib.methods.method import (
+    CORTICAL_ABOVE_HU,
+    THIN_BELOW_HU,
+    Masks,
+    Resources,
+    Segmented,
+    Task,
+    parameter,
+    split_by_value,
+)
 from OrbitalSegLib.networks import engines, package
-from OrbitalSegLib.networks.consensus import IDENTITY, TILE, consensus_grid, needed_bytes, triplanar
+from OrbitalSegLib.networks.consensus import (
+    IDENTITY,
+    TILE,
+    consensus_grid,
+    needed_bytes,
+    shown_grid,
+    triplanar,
+)
 from OrbitalSegLib.networks.engines import Engine
 from OrbitalSegLib.networks.package import Network, Package
 from OrbitalSegLib.networks.resources import limit_bytes
 from OrbitalSegLib.postprocessing import PostprocessingParameters, keep_touching, postprocess
-from OrbitalSegLib.preprocessing import WINDOW_HU, WorkingGrid, from_working, to_working
+from OrbitalSegLib.preprocessing import (
+    BYTES_OF_DENOISED,
+    WINDOW_HU,
+    WorkingGrid,
+    denoised,
+    from_working,
+    to_working,
+)
 from OrbitalSegLib.progress import Progress
 from OrbitalSegLib.region import MARGIN_MM, Region
 from OrbitalSegLib.scan import grid_of
@@ -69,7 +94,8 @@ class ConsensusBone(Segmented):
         return to_working(self._scan, self._grid)
 
     def classes(self, bone: sitk.Image) -> Masks:
-        """See `Segmented`. An inferred wall reaches beyond the blurred edge of seen bone, and touches it."""
+        """See `Segmented`. An inferred wall reaches beyond the blurred edge of seen bone and touches it, or bridges a
+        gap in it that is too narrow for that."""
         seen = self._seen(lambda name: self._edited(name, bone))
         return self._classes(seen, self.ct) | {"inferred": self._inferred(bone)}
 
@@ -83,6 +109,26 @@ class ConsensusBone(Segmented):
         field = from_working(self._field_of_inferred(masks, limit), self._part)
         wall = _above(field, limit) & ~_array(found["bone"])
         return found | {"inferred": _mask(wall, self._part)}
+
+    @property
+    def fraction_source(self) -> str:
+        return "probability"
+
+    def fraction(self, name: str, masks: Masks) -> sitk.Image:
+        """See `Segmented`. Of bone that any network sees it is the highest of theirs."""
+        if name == "inferred" and self._limits.inferred is not None:
+            return fraction_of_probability(self._field_of_inferred(masks, self._limits.inferred), self._limits.inferred)
+        networks = [name] if name in self._limits.seen else list(self._limits.seen)
+        fractions = (
+            fraction_of_probability(self._edited(network, masks["bone"]), self._limits.seen[network])
+            for network in networks
+        )
+        found = reduce(sitk.Maximum, fractions)
+        if name == "cortical" and name not in self._limits.seen:
+            return sitk.Minimum(found, fraction_of_ct(self.ct, CORTICAL_ABOVE_HU))
+        if name == "thin" and name not in self._limits.seen:
+            return sitk.Minimum(found, 1 - fraction_of_ct(self.ct, THIN_BELOW_HU))
+        return found
 
     def _seen(self, field_of: Callable[[str], sitk.Image]) -> Masks:
         """The bone of all networks and of each, by its probability; one at a time, for they are large."""
@@ -113,7 +159,8 @@ class ConsensusBone(Segmented):
         wall = self._grid.image((candidates & _dilated(candidates & ~_dilated(seen))).astype(np.uint8))
         large = PostprocessingParameters(fill_objects=False, minimum_object_ml=INFERRED_MINIMUM_ML)
         wall, _ = postprocess(wall, wall, large)
-        return keep_touching(wall, bone)[0]
+        gaps = self._grid.image((candidates & _array(_closed(bone))).astype(np.uint8))
+        return sitk.Or(keep_touching(wall, bone)[0], gaps)
 
     def _field_of_inferred(self, masks: Masks, limit: float) -> sitk.Image:
         """The probability of the network that infers, and none where it is above the limit but no wall was inferred.
@@ -126,7 +173,25 @@ class ConsensusBone(Segmented):
         return self._grid.image(field)
 
 
-def segment(task: Task, seen: dict[str, float | None], inferred: float | None, progress: Progress) -> ConsensusBone:
+def denoise_parameter() -> Any:
+    """Of every method with networks; see `denoised`. Off: no gain is proven (docs/inference.md)."""
+    return parameter(0.0, "Denoise, edges from", "HU", 0, 500)
+
+
+def crf_parameter() -> Any:
+    """Of every method with networks; see `crf.refine`. Off: it measures no better (docs/inference.md)."""
+    return parameter(0.0, "Random field", "logit", 0, 10)
+
+
+def segment(
+    task: Task,
+    seen: dict[str, float | None],
+    inferred: float | None,
+    progress: Progress,
+    *,
+    denoise_hu: float = 0.0,
+    crf_weight: float = 0.0,
+) -> ConsensusBone:
     """Run the networks of a model package that `seen` names, with these limits; None is the package's own.
 
     Raises `InputError` `no-model`, `no-such-model`, `bad-model`, `no-engine`, `too-large` or `region-outside`, and
@@ -139,18 +204,28 @@ def segment(task: Task, seen: dict[str, float | None], inferred: float | None, p
     limits = _limits(networks, seen, inferred)
     grid = consensus_grid(task.scan, model.spacing_mm, _with_margin(task.region))
     needed = needed_bytes(grid, [network.channels for network in networks.values()], part.GetNumberOfPixels())
+    needed += BYTES_OF_DENOISED * task.scan.GetNumberOfPixels() if denoise_hu else 0
     _check_memory(needed, asked)
     running = {name: _engine(model, name, asked) for name in networks}
+    begin, end = 0.1 if denoise_hu else 0.0, 0.9 if crf_weight else 1.0
+    scan = denoised(task.scan, denoise_hu, shown_grid(task.scan, grid), _part(progress, 0, begin))
     found = triplanar(
-        task.scan,
+        scan,
         running,
         grid,
         model.planes,
         tables={name: _in_8_bits(network) for name, network in networks.items()},
         quantised=model.quantised,
-        progress=progress,
+        progress=_part(progress, begin, end),
     )
     result = ConsensusBone(task.scan, part, grid, found.probabilities, limits)
+    if crf_weight:
+        said, share = {}, (1 - end) / len(networks)
+        for name, image in found.probabilities.items():
+            own = _part(progress, end, end + share)
+            said[name] = crf.refine(image, result.ct, limits.seen[name], crf_weight, own)
+            end += share
+        result = ConsensusBone(task.scan, part, grid, said, limits)
     result.measured = {
         "model": model.describe(),
         "engines": {name: _described(engine) for name, engine in running.items()},
@@ -200,6 +275,10 @@ def _engine(model: Package, name: str, asked: Resources) -> Engine:
     return engines.choose(model, name, asked.engine, asked.precision, asked.device, threads)
 
 
+def _part(progress: Progress, low: float, high: float) -> Progress:
+    return lambda fraction: progress(low + (high - low) * fraction)
+
+
 def _described(engine: Engine) -> dict[str, Any]:
     return {name: getattr(engine, name) for name in ("name", "precision", "device", "threads")}
 
@@ -225,6 +304,11 @@ def _mask(array: NDArray[np.bool_], grid: sitk.Image) -> sitk.Image:
 
 def _above(field: sitk.Image, limit: float) -> NDArray[np.bool_]:
     return sitk.GetArrayFromImage(field) > limit * FULL
+
+
+def _closed(mask: sitk.Image) -> sitk.Image:
+    """With gaps of one or two voxels between bone closed; along an even surface nothing is added."""
+    return sitk.BinaryMorphologicalClosing(mask, [1, 1, 1], sitk.sitkBall, 1)
 
 
 def _dilated(array: NDArray[np.bool_]) -> NDArray[np.bool_]:

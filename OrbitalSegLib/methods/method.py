@@ -8,8 +8,10 @@ from typing import Any, Protocol
 import SimpleITK as sitk
 
 from OrbitalSegLib.errors import JobError
+from OrbitalSegLib.methods.fraction import fraction_of_ct
 from OrbitalSegLib.progress import Progress
 from OrbitalSegLib.region import Region
+from OrbitalSegLib.scan import HIGHEST_HU
 
 Masks = dict[str, sitk.Image]
 """Masks by class, unsigned 8 bits, 0 or 1, all on one grid."""
@@ -76,6 +78,16 @@ class Segmented(Protocol):
     def on_scan(self, masks: Masks) -> Masks:
         """What `classes` gave, on the scan grid: region and margin."""
 
+    def fraction(self, name: str, masks: Masks) -> sitk.Image:
+        """How much of each voxel is bone of one class of what `classes` gave: what its surface is made of (`fraction`).
+
+        On the method's own grid. It need not agree with the masks where these were repaired or cut.
+        """
+
+    @property
+    def fraction_source(self) -> str:
+        """What `fraction` is made from: `CT` or `probability`."""
+
 
 @dataclass
 class ByValue:
@@ -93,6 +105,18 @@ class ByValue:
 
     def on_scan(self, masks: Masks) -> Masks:
         return masks
+
+    @property
+    def fraction_source(self) -> str:
+        return "CT"
+
+    def fraction(self, name: str, masks: Masks) -> sitk.Image:  # noqa: ARG002 - the CT knows nothing of masks
+        lower_hu, upper_hu = self.parameters["lower_hu"], self.parameters.get("upper_hu", HIGHEST_HU)
+        if name == "cortical":
+            lower_hu = max(lower_hu, CORTICAL_ABOVE_HU)
+        if name == "thin":
+            upper_hu = min(upper_hu, THIN_BELOW_HU)
+        return fraction_of_ct(self.ct, lower_hu, upper_hu if upper_hu < HIGHEST_HU else None)
 
 
 @dataclass(frozen=True)

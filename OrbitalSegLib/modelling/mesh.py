@@ -19,6 +19,9 @@ from OrbitalSegLib.modelling.intersections import (
 )
 from OrbitalSegLib.progress import Progress, silent
 
+FILLED_RINGS = 8
+"""How far a value is carried to vertices that have none."""
+
 
 @dataclass(frozen=True)
 class MeshReport:
@@ -153,7 +156,17 @@ def _duplicates(triangles: Integers) -> int:
 
 def _count_parts(first: Integers, second: Integers, used: Flags) -> int:
     """The number of connected parts of the `used` vertices, which the edges (first[i], second[i]) connect."""
-    label = np.arange(used.size)
+    return int((_labels(first, second, used.size)[used] == np.flatnonzero(used)).sum())
+
+
+def parts_of(triangles: Integers) -> Integers:
+    """For each vertex the lowest vertex that it is connected with (n)."""
+    first, second = triangles[:, [0, 1]].ravel(), triangles[:, [1, 2]].ravel()
+    return _labels(first, second, int(triangles.max(initial=0)) + 1)
+
+
+def _labels(first: Integers, second: Integers, count: int) -> Integers:
+    label = np.arange(count)
     while first.size:
         a, b = label[first], label[second]
         apart = np.flatnonzero(a != b)
@@ -161,7 +174,7 @@ def _count_parts(first: Integers, second: Integers, used: Flags) -> int:
         np.minimum.at(label, np.maximum(a, b), np.minimum(a, b))
         while not np.array_equal(parent := label[label], label):
             label = parent
-    return int((label[used] == np.flatnonzero(used)).sum())
+    return label
 
 
 def volume_ml(points: Floats, triangles: Integers) -> float:
@@ -192,3 +205,22 @@ def _repeated(rows: Integers) -> Flags:
     ordered = np.sort(mixed)
     twice = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
     return np.isin(mixed, twice) if twice.size else np.zeros(rows.shape[1], bool)
+
+
+def filled(values: Floats, triangles: Integers) -> Floats:
+    """Values of vertices, what is not a number replaced by the neighbours' mean, ring by ring up to `FILLED_RINGS`."""
+    values = values.copy()
+    for _ in range(FILLED_RINGS):
+        missing = np.isnan(values)
+        if not missing.any():
+            return values
+        some = triangles[missing[triangles].any(axis=1)]
+        known = ~missing[some]
+        total = np.zeros(len(values))
+        count = np.zeros(len(values))
+        sums = np.where(known, values[some], 0).sum(axis=1)
+        for corner in some.T:
+            total += np.bincount(corner, sums, len(values))
+            count += np.bincount(corner, known.sum(axis=1), len(values))
+        values = np.where(missing & (count > 0), total / np.maximum(count, 1), values)
+    return np.nan_to_num(values)

@@ -11,12 +11,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import SimpleITK as sitk
+from pydicom.dataset import Dataset
 
 from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.progress import Progress, silent
 from OrbitalSegLib.reading import dicom
+from OrbitalSegLib.reading.dicom import acquisition_of
 from OrbitalSegLib.reading.volumes import read_volume, volume_kind
 from OrbitalSegLib.scan import AIR_HU, HIGHEST_HU, Scan
+
+__all__ = ["acquisition_of", "must_exist", "read", "read_headers"]
 
 ZIP_LIMIT_BYTES = 8 << 30
 """Unpacked size that a zip may have: a whole body at 0.5 mm takes 1 GiB."""
@@ -60,6 +64,20 @@ def read(
     _check_hu(scan.image)
     progress(1.0)
     return scan
+
+
+def read_headers(path: Path, series: str | None = None) -> list[Dataset]:
+    """The whole DICOM headers of the series that `read` takes, in the order of its slices, patient's identity included.
+
+    Raises `InputError` `no-dicom` where the scan is no DICOM.
+    """
+    must_exist(path)
+    if volume_kind(path) and not path.is_dir():
+        raise InputError(
+            "no-dicom", "A result can be written as DICOM only for a scan that is DICOM: leave that output out."
+        )
+    with _listing(path, lambda _fraction: None) as found:
+        return dicom.full_headers(dicom.choose(found, series)[0])
 
 
 @contextmanager

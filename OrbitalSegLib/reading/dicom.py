@@ -12,6 +12,7 @@ from itertools import groupby
 from pathlib import Path
 
 import numpy as np
+import pydicom
 from pydicom.dataset import Dataset
 
 from OrbitalSegLib.errors import InputError
@@ -112,7 +113,11 @@ def list_series(folder: Path, progress: Progress = silent) -> list[Series]:
 
     Raises `InputError` `unreadable` or `no-dicom`.
     """
-    files = sorted(_files(folder))
+    return _series_of(sorted(_files(folder)), progress)
+
+
+def _series_of(files: list[Path], progress: Progress = silent) -> list[Series]:
+    """See `list_series`."""
     stacks: list[list[Slice]] = []
     alike: dict[tuple[str, ...], list[list[Slice]]] = defaultdict(list)
     placeless: list[Dataset] = []
@@ -317,6 +322,16 @@ def _closest(series: list[Series]) -> Series:
 # Loading
 
 
+def full_headers(series: Series) -> list[Dataset]:
+    """Everything that stands in the headers of a series' files, patient's identity included, in the slices' order.
+
+    For results that are written into the scan's own study, and for nothing else.
+    """
+    paths = dict.fromkeys(item.path for item in _one_per_place(series)[0])
+    with warnings.catch_warnings(action="ignore"):  # as in `list_series`
+        return [pydicom.dcmread(path, stop_before_pixels=True, force=True) for path in paths]
+
+
 def load(series: Series, progress: Progress = silent) -> Scan:
     """The series as one image in HU on the scan grid.
 
@@ -436,6 +451,15 @@ def _as_stored(value: int, kind: np.dtype) -> int:
 
 # ---------------------------------------------------------------------------------------------------------------------
 # What the scanner said
+
+
+def acquisition_of(files: list[Path]) -> Acquisition:
+    """What the scanner said of the series in these files, and what its slices show, without reading a voxel.
+
+    Raises `InputError` if there is no CT series in them.
+    """
+    slices, _ = _one_per_place(choose(_series_of(files))[0])
+    return _acquisition(slices, _planes(slices))
 
 
 def _acquisition(slices: list[Slice], planes: Planes) -> Acquisition:

@@ -48,7 +48,7 @@ class Recipe:
     groups: tuple[tuple[str, ...], ...]  # networks that give one result together; the last of a group infers
     training: Seeds
     validation: Seeds
-    validation_settings: Mapping[str, float]  # of the synthesis, where they are not those of training
+    validation_settings: Mapping[str, Any]  # of the synthesis, where they are not those of training
     arrivals: Mapping[str, Arrivals]  # network -> when each case was taken in; none: all that there are at once
 
     @property

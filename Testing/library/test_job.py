@@ -62,6 +62,25 @@ def test_what_can_be_left_out_or_named():
         assert getattr(job_from(SEGMENT | {name: None}), name) is None
 
 
+def test_what_a_person_says_of_a_result_is_understood():
+    review = {"kind": "physician", "outcome": "accepted", "by": " Dr. Y ", "date": "2026-11-22", "marked": [4, 2, 2]}
+    job = job_from(SEGMENT | {"purpose": "A plate", "operator": "", "reviews": [review], "dicom": ["surface"] * 2})
+    assert (job.purpose, job.operator, job.dicom) == ("A plate", None, ("surface",))
+    assert job.reviews == (review | {"by": "Dr. Y", "marked": [2, 4], "seen": None, "comment": None},)
+
+
+def test_settings_make_the_same_job_again_and_name_nobody():
+    job = job_from(
+        SEGMENT
+        | {"region": [0, 1, 2, 3, 4, 5], "postprocess": {"keep_largest": 2}, "surfaces": ["thin"], "threads": 2}
+        | {"purpose": "A plate", "operator": "X", "series": "3", "model": "mine"}
+    )
+    again = job_from(SEGMENT | job.settings | {"contract": 3})
+    assert again.settings == job.settings
+    assert (again.region, again.postprocess, again.surfaces) == (job.region, job.postprocess, job.surfaces)
+    assert not {"input", "output", "purpose", "operator", "series", "model"} & job.settings.keys()
+
+
 @pytest.mark.parametrize(
     "values",
     [
@@ -106,6 +125,21 @@ def test_what_can_be_left_out_or_named():
         SEGMENT | {"postprocess": {"fill_objects": 3}},
         SEGMENT | {"postprocess": {"keep_largest": 1.5}},
         SEGMENT | {"smoothing": "heavy"},
+        SEGMENT | {"purpose": 5},
+        SEGMENT | {"purpose": "x" * 5000},
+        SEGMENT | {"reviews": {}},
+        SEGMENT | {"reviews": [{"kind": "physician"}]},
+        SEGMENT | {"reviews": [{"kind": "nurse", "outcome": "accepted"}]},
+        SEGMENT | {"reviews": [{"kind": "physician", "outcome": "fine"}]},
+        SEGMENT | {"reviews": [{"kind": "physician", "outcome": "accepted", "date": "22.11.2026"}]},
+        SEGMENT | {"reviews": [{"kind": "physician", "outcome": "accepted", "date": "2026-02-30"}]},
+        SEGMENT | {"reviews": [{"kind": "physician", "outcome": "accepted", "seen": 2}]},
+        SEGMENT | {"reviews": [{"kind": "physician", "outcome": "accepted", "marked": [-1]}]},
+        SEGMENT | {"dicom": "surface"},
+        SEGMENT | {"dicom": ["skin"]},
+        SEGMENT | {"cases": 0},
+        {"contract": 3, "task": "review", "input": "result"},
+        {"contract": 3, "task": "verify", "input": "ct"},
         SEGMENT | {"surfaces": "bone"},
         SEGMENT | {"surfaces": ["skin"]},
         SEGMENT | {"surfaces": [["bone"]]},

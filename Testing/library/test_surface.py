@@ -1,7 +1,5 @@
 """The surface of a mask: closed, outward, crossing nothing, in the right place, and no thin wall lost."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -13,7 +11,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from OrbitalSegLib.errors import Cancelled, InputError
-from OrbitalSegLib.modelling import mesh, surface
+from OrbitalSegLib.modelling import mesh, repair, surface
 from OrbitalSegLib.modelling.surface import SurfaceParameters, surface_of_mask
 
 NONE = SurfaceParameters(smoothing="none")
@@ -223,7 +221,7 @@ def test_vertices_that_collide_are_put_back(monkeypatch):
     monkeypatch.setattr(surface, "_smoothed", shaken)
     put_back = []
     for rounds_before_growing in (8, 0):
-        monkeypatch.setattr(surface, "ROUNDS_BEFORE_GROWING", rounds_before_growing)
+        monkeypatch.setattr(repair, "ROUNDS_BEFORE_GROWING", rounds_before_growing)
         model, measured = surface_of_mask(mask_of(MASKS["shell"]))
         assert mesh.check(model).sound
         put_back.append(measured["vertices_put_back"])
@@ -231,15 +229,20 @@ def test_vertices_that_collide_are_put_back(monkeypatch):
 
 
 def test_a_surface_that_cannot_be_repaired_is_an_error(monkeypatch):
-    monkeypatch.setattr(surface._Isosurface, "to_lps", lambda _, points: np.zeros_like(points))
+    monkeypatch.setattr(surface._Grid, "to_lps", lambda _, points: np.zeros_like(points))
     with pytest.raises(InputError) as caught:
         surface_of_mask(mask_of(MASKS["ball"]))
     assert caught.value.code == "damaged-surface"
 
 
 def test_a_surface_that_is_not_closed_is_an_error(monkeypatch):
-    whole = surface._isosurface
-    monkeypatch.setattr(surface, "_isosurface", lambda mask: replace(whole(mask), triangles=whole(mask).triangles[1:]))
+    whole = surface.scaffold
+
+    def open_one(*given):
+        points, triangles = whole(*given)
+        return points, triangles[1:]
+
+    monkeypatch.setattr(surface, "scaffold", open_one)
     with pytest.raises(InputError) as caught:
         surface_of_mask(mask_of(MASKS["ball"]))
     assert caught.value.code == "damaged-surface"

@@ -69,6 +69,7 @@ def test_a_result_folder_holds_what_the_contract_says(ct, tmp_path):
         "bone.stl",
         "cortical.stl",
         "record.json",
+        "record.html",
         "preview.png",
         "log.txt",
     }
@@ -98,7 +99,8 @@ def test_the_record_says_how_the_result_was_made(ct, tmp_path):
     record = json.loads(text)
     assert list(record) == [
         *("record", "product", "created", "environment", "steps", "warnings", "outputs"),
-        *("input", "acquisition", "region", "conditions", "feasibility"),
+        *("settings", "purpose", "operator", "reviews"),
+        *("input", "acquisition", "region", "conditions", "feasibility", "monitoring", "missing", "seal"),
     ]
     segmenting = next(entry for entry in record["steps"] if entry["step"] == "segmenting")
     assert segmenting["parameters"] == {"method": "hysteresis", "seed_hu": 500, "lower_hu": 150.0}

@@ -1,0 +1,205 @@
+"""OrbitalSeg in 3D Slicer: the four classes that Slicer looks for. The panel is made in OrbitalSegPanel."""
+
+import logging
+import shutil
+import sys
+from pathlib import Path
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+from slicer.i18n import translate
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
+    ScriptedLoadableModuleWidget,
+)
+from slicer.util import VTKObservationMixin
+
+from OrbitalSegPanel.library import library_parent, make_importable
+
+make_importable()
+
+from OrbitalSegPanel.logic import SEGMENT, PanelLogic  # noqa: E402 - the library has to be found first
+from OrbitalSegPanel.process import Line, Outcome, Python  # noqa: E402
+
+POLL_MS = 50
+"""How often the worker's lines are taken; a progress bar needs no more."""
+
+
+class OrbitalSeg(ScriptedLoadableModule):
+    """What Slicer shows of the module before it is opened."""
+
+    def __init__(self, parent):
+        ScriptedLoadableModule.__init__(self, parent)
+        parent.title = _("OrbitalSeg")
+        parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation")]
+        parent.dependencies = ["Segmentations", "SegmentEditor", "Volumes", "Markups"]
+        parent.contributors = ["The OrbitalSeg contributors"]
+        parent.helpText = _(
+            "A head CT in, a printable model of the orbital bones out, by the steps of ISO/IEC 3532: check the scan, "
+            "segment, correct, export, review and record. Not a medical device: a physician must review every model "
+            "before it is used. See docs/tutorial.md."
+        )
+        parent.acknowledgementText = _("Apache License 2.0. After ISO/IEC 3532-1 and 3532-2, and Ekman et al. 2025.")
+
+
+class OrbitalSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """The panel: it loads the form, makes the sections, and tells them what happens."""
+
+    def __init__(self, parent=None):
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+        VTKObservationMixin.__init__(self)
+        self.logic = None
+        self.sections = []
+
+    def setup(self):
+        from OrbitalSegPanel.sections import SECTIONS
+        from OrbitalSegPanel.sections.section import Panel
+
+        ScriptedLoadableModuleWidget.setup(self)
+        form = slicer.util.loadUI(self.resourcePath("UI/OrbitalSeg.ui"))
+        self.layout.addWidget(form)
+        self.ui = slicer.util.childWidgetVariables(form)
+        self.logic = self.logic or OrbitalSegLogic()
+        self.logic.listener = self
+        panel = Panel(self.ui, self.logic, ask=slicer.util.confirmYesNoDisplay, say=self.say, refresh=self.refresh)
+        self.panel = panel
+        self.sections = [make(panel) for make in SECTIONS]
+        form.setMRMLScene(slicer.mrmlScene)
+        self.logic.save_state = next(s.save_state for s in self.sections if hasattr(s, "save_state"))
+        scene = slicer.mrmlScene
+        self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(scene, scene.EndCloseEvent, self.onSceneChanged)
+        self.addObserver(scene, scene.EndImportEvent, self.onSceneChanged)
+        self.addObserver(scene, scene.NodeRemovedEvent, self.onSceneChanged)
+        self.timer = qt.QTimer()
+        self.timer.setInterval(POLL_MS)
+        self.timer.connect("timeout()", self.poll)
+        self.say("")
+        self.refresh()
+
+    def cleanup(self):
+        """The module is unloaded or reloaded, or Slicer closes: no process and no file may stay."""
+        self.timer.stop()
+        self.logic.listener = None
+        self.logic.drop()
+        self.removeObservers()
+
+    def enter(self):
+        for section in self.sections:
+            section.enter()
+        self.refresh()
+
+    def exit(self):
+        for section in self.sections:
+            section.exit()
+
+    def refresh(self):
+        """Let every section show the state."""
+        if slicer.mrmlScene.IsBatchProcessing():
+            return
+        for section in self.sections:
+            section.refresh()
+
+    def poll(self):
+        """Take what the worker said. A mistake of ours is shown, not only logged."""
+        with slicer.util.tryWithErrorDisplay(_("The result could not be shown.")):
+            self.logic.poll()
+
+    def say(self, text):
+        """Show a sentence, or nothing."""
+        label = self.ui.messageLabel
+        label.setText(text)
+        label.setVisible(bool(text))
+        label.setMinimumHeight(max(0, label.heightForWidth(label.width)))  # a form would cut long texts off
+
+    # What the logic tells its listener
+
+    def heard(self, line: Line) -> None:
+        for section in self.sections:
+            section.heard(line)
+
+    def changed(self) -> None:
+        if self.logic.runs.running:
+            self.timer.start()
+        else:
+            self.timer.stop()
+        self.refresh()
+
+    def finished(self, name: str, outcome: Outcome, said: str) -> None:
+        judged = self.logic.judgement() if name == SEGMENT else []
+        sentences = [said, *judged] if outcome.succeeded else [outcome.text]
+        self.say("\n".join([*sentences, *self.logic.warnings]))
+        for section in self.sections:
+            section.finished(name, outcome)
+
+    # What the scene tells
+
+    def onSceneStartClose(self, _caller, _event):
+        self.logic.drop()
+
+    def onSceneChanged(self, _caller, _event):
+        self.refresh()
+
+
+class OrbitalSegLogic(PanelLogic, ScriptedLoadableModuleLogic):
+    """The logic behind the panel; tests give it another Python, or one that only pretends."""
+
+    def __init__(self, python=None, folder=None):
+        ScriptedLoadableModuleLogic.__init__(self)
+        PanelLogic.__init__(self, python or worker_python(), Path(folder or slicer.app.temporaryPath))
+
+
+def worker_python() -> Python:
+    """Slicer's own Python, in the environment that Slicer was started in."""
+    launcher = shutil.which("PythonSlicer")
+    if launcher is None:
+        logging.debug("PythonSlicer is not on the path; this is no desktop")
+        return Python([sys.executable], library_parent())
+    return Python([launcher], library_parent(), slicer.util.startupEnvironment())
+
+
+class OrbitalSegTest(ScriptedLoadableModuleTest):
+    """For the Slicer desktop: the practice scan, from the button to the file."""
+
+    TIMEOUT_SECONDS = 600
+
+    def setUp(self):
+        slicer.mrmlScene.Clear()
+
+    def runTest(self):
+        self.setUp()
+        self.test_the_practice_scan_becomes_a_file()
+
+    def test_the_practice_scan_becomes_a_file(self):
+        slicer.util.selectModule("OrbitalSeg")
+        widget = slicer.modules.orbitalseg.widgetRepresentation().self()
+        self.delayDisplay("Making the practice scan")
+        widget.ui.phantomButton.click()
+        self.wait_for(widget)
+        self.assertIsNotNone(widget.ui.volumeSelector.currentNode())
+        self.delayDisplay("Segmenting by threshold")
+        widget.ui.methodBox.setCurrentIndex(widget.ui.methodBox.findData("threshold"))
+        widget.ui.segmentButton.click()
+        self.wait_for(widget)
+        segmentation = widget.ui.segmentationSelector.currentNode()
+        self.assertIsNotNone(segmentation, widget.ui.messageLabel.text)
+        self.assertTrue(segmentation.GetSegmentation().GetSegment("bone"))
+        self.delayDisplay("Exporting")
+        folder = Path(slicer.util.tempDirectory())
+        widget.ui.exportFolderEdit.currentPath = str(folder)
+        widget.ui.exportButton.click()
+        self.wait_for(widget)
+        self.assertTrue((folder / "bone-both.stl").is_file())
+        self.delayDisplay("Test passed")
+
+    def wait_for(self, widget):
+        """Let Slicer work until the run has ended."""
+        import time
+
+        end = time.monotonic() + self.TIMEOUT_SECONDS
+        while widget.logic.runs.running:
+            self.assertLess(time.monotonic(), end, "the run takes too long")
+            slicer.app.processEvents()

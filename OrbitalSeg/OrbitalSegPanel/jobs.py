@@ -1,0 +1,63 @@
+"""The jobs that the panel gives to the worker (docs/contracts.md, section 7)."""
+
+from pathlib import Path
+from typing import Any
+
+from OrbitalSegLib import CONTRACT
+
+Job = dict[str, Any]
+
+INPUT, RESULT = "scan.nrrd", "result"
+"""Names in a run's private folder."""
+
+
+def phantom(folder: Path) -> Job:
+    return {"contract": CONTRACT, "task": "phantom", "output": str(folder / RESULT)}
+
+
+def segment(folder: Path, settings: Any, method: Any, region: Any, acquisition: Job | None) -> Job:
+    """The scan in `folder`, with what the user has chosen."""
+    job = {
+        "contract": CONTRACT,
+        "task": "segment",
+        "input": str(folder / INPUT),
+        "output": str(folder / RESULT),
+        "region": region,
+        "method": method.name,
+        "parameters": settings["parameters"].get(method.name, {}),
+        "surfaces": ["inferred"] if method.infers else [],
+        "purpose": settings["purpose"] or None,
+        "operator": settings["operator"] or None,
+    }
+    if method.needs_model:
+        job |= {"device": settings["device"], "model": settings["model"] or None}
+    if acquisition:
+        job["acquisition"] = acquisition
+    return job
+
+
+def surface(folder: Path, edited: str, changes: Job) -> Job:
+    """The surfaces of the segmentation that was saved as `edited` in the folder."""
+    return {
+        "contract": CONTRACT,
+        "task": "surface",
+        "input": str(folder / edited),
+        "output": str(folder / RESULT),
+        **changes,
+    }
+
+
+def review(folder: Path, source: Path, output: Path, settings: Any, reviews: list[Job], with_ct: bool) -> Job:
+    """The result in `source` as a person left it, into `output`."""
+    return {
+        "contract": CONTRACT,
+        "task": "review",
+        "input": str(source),
+        "edited": str(folder / "edited.seg.nrrd"),
+        "ct": str(folder / INPUT) if with_ct else None,
+        "output": str(output),
+        "purpose": settings["purpose"] or None,
+        "operator": settings["operator"] or None,
+        "smoothing": settings["smoothing"],
+        "reviews": reviews,
+    }

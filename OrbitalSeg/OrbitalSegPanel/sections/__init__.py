@@ -1,0 +1,23 @@
+"""The sections of the panel in the order of the work: one file each, one shape for all."""
+
+from OrbitalSegPanel.sections.correct import CorrectSection
+from OrbitalSegPanel.sections.export import ExportSection
+from OrbitalSegPanel.sections.method import MethodSection
+from OrbitalSegPanel.sections.region import RegionSection
+from OrbitalSegPanel.sections.review import ReviewSection
+from OrbitalSegPanel.sections.scan import ScanSection
+from OrbitalSegPanel.sections.segment import SegmentSection
+from OrbitalSegPanel.sections.threshold import ThresholdSection
+
+SECTIONS = (
+    ScanSection,
+    RegionSection,
+    MethodSection,
+    SegmentSection,
+    ThresholdSection,
+    CorrectSection,
+    ExportSection,
+    ReviewSection,
+)
+
+__all__ = ["SECTIONS"]

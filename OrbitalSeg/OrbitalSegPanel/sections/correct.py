@@ -1,0 +1,109 @@
+"""6. Correct: the Segment Editor, with presets for thin walls."""
+
+from typing import Any
+
+import slicer
+
+from OrbitalSegPanel.sections.section import Panel, Section, quiet
+from OrbitalSegPanel.settings import SEGMENTATION, VOLUME
+
+UNDO_STATES = 10
+THIN_WALL_HU = (-100.0, 300.0)
+"""From fat to what is certainly cortical [ISO/IEC 3532-2 8.2]: where thin walls lie."""
+
+SPECK_ML = 0.1
+"""Objects below are outliers [Ekman]."""
+
+EDITOR_TAG = "OrbitalSeg"
+
+
+class CorrectSection(Section):
+    """The embedded editor, on the result's segmentation and the chosen volume."""
+
+    def __init__(self, panel: Panel) -> None:
+        super().__init__(panel)
+        editor = self.ui.editorWidget
+        editor.setMaximumNumberOfUndoStates(UNDO_STATES)
+        editor.setMRMLSegmentEditorNode(self._node())
+        self.ui.maskButton.connect("toggled(bool)", self._mask)
+        self.ui.thinBrushButton.connect("clicked(bool)", self._thin_brush)
+        self.ui.islandsButton.connect("clicked(bool)", self._islands)
+        self.ui.smoothingButton.connect("clicked(bool)", self._smooth)
+
+    def refresh(self) -> None:
+        node = self._node()
+        editor = self.ui.editorWidget
+        if editor.mrmlSegmentEditorNode() is not node:
+            editor.setMRMLSegmentEditorNode(node)
+        target, volume = self.settings.reference(SEGMENTATION), self.settings.reference(VOLUME)
+        if editor.segmentationNode() is not target:
+            editor.setSegmentationNode(target)
+        if target is not None and volume is not None and editor.sourceVolumeNode() is not volume:
+            editor.setSourceVolumeNode(volume)
+        ready = target is not None and volume is not None and self.logic.runs.running is None
+        for widget in (self.ui.maskButton, self.ui.thinBrushButton, self.ui.islandsButton, self.ui.smoothingButton):
+            widget.setEnabled(ready)
+        editor.setEnabled(ready)
+        with quiet(self.ui.maskButton):
+            self.ui.maskButton.setChecked(bool(node.GetSourceVolumeIntensityMask()))
+
+    def save_state(self, segmentation: Any) -> None:
+        """Let one undo bring back what is in a segmentation now."""
+        editor = self.ui.editorWidget
+        if editor.segmentationNode() is not segmentation:
+            editor.setSegmentationNode(segmentation)
+        editor.saveStateForUndo()
+
+    def enter(self) -> None:
+        self.ui.editorWidget.setupViewObservations()
+        self.ui.editorWidget.installKeyboardShortcuts()
+
+    def exit(self) -> None:
+        """A tool that stayed active would paint while another module is shown."""
+        self.ui.editorWidget.setActiveEffectByName("")
+        self.ui.editorWidget.removeViewObservations()
+        self.ui.editorWidget.uninstallKeyboardShortcuts()
+
+    def _node(self) -> Any:
+        node = slicer.mrmlScene.GetSingletonNode(EDITOR_TAG, "vtkMRMLSegmentEditorNode")
+        if node is None:
+            node = slicer.vtkMRMLSegmentEditorNode()
+            node.SetSingletonTag(EDITOR_TAG)
+            node = slicer.mrmlScene.AddNode(node)
+            node.SetOverwriteMode(slicer.vtkMRMLSegmentEditorNode.OverwriteNone)  # our segments overlap on purpose
+        return node
+
+    def _mask(self, on: bool) -> None:
+        node = self._node()
+        node.SetSourceVolumeIntensityMaskRange(*THIN_WALL_HU)
+        node.SetSourceVolumeIntensityMask(on)
+
+    def _thin_brush(self) -> None:
+        voxel_mm = min(self.settings.reference(VOLUME).GetSpacing())
+        effect = self._effect("Paint")
+        if effect is not None:
+            effect.setCommonParameter("BrushDiameterIsRelative", 0)
+            effect.setCommonParameter("BrushAbsoluteDiameter", voxel_mm)
+            effect.setCommonParameter("BrushSphere", 0)
+
+    def _islands(self) -> None:
+        voxel_ml = _product(self.settings.reference(VOLUME).GetSpacing()) / 1000
+        effect = self._effect("Islands")
+        if effect is not None:
+            effect.setParameter("Operation", "REMOVE_SMALL_ISLANDS")
+            effect.setParameter("MinimumSize", max(1, round(SPECK_ML / voxel_ml)))
+
+    def _smooth(self) -> None:
+        effect = self._effect("Smoothing")
+        if effect is not None:
+            effect.setParameter("SmoothingMethod", "MEDIAN")
+            effect.setParameter("KernelSizeMm", 3 * min(self.settings.reference(VOLUME).GetSpacing()))
+
+    def _effect(self, name: str) -> Any:
+        self.ui.editorWidget.setActiveEffectByName(name)
+        return self.ui.editorWidget.activeEffect()
+
+
+def _product(spacing: Any) -> float:
+    x, y, z = spacing
+    return x * y * z

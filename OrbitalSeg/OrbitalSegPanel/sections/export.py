@@ -1,0 +1,113 @@
+"""7. Export: which segments, in which form, and what was measured of them."""
+
+from functools import partial
+from typing import Any
+
+import qt
+from slicer.i18n import tr as _
+
+from OrbitalSegLib.modelling.surface import SMOOTHINGS
+from OrbitalSegPanel import exporting, quality
+from OrbitalSegPanel.logic import EXPORT
+from OrbitalSegPanel.process import Outcome
+from OrbitalSegPanel.sections.section import Panel, Section, choose, fill, quiet
+from OrbitalSegPanel.settings import SEGMENTATION
+
+FORMATS = {
+    "stl": "STL, for printers",
+    "3mf": "3MF, for printers",
+    "obj": "OBJ",
+    "ply": "PLY",
+    "nrrd": "NRRD, the voxels",
+    "nifti": "NIfTI, the voxels",
+}
+
+
+class ExportSection(Section):
+    """Choices, the quality of what was made, and the files."""
+
+    def __init__(self, panel: Panel) -> None:
+        super().__init__(panel)
+        ui = self.ui
+        self._checks = {
+            "bone": ui.exportBone,
+            "cortical": ui.exportCortical,
+            "thin": ui.exportThin,
+            "inferred": ui.exportInferred,
+        }
+        fill(ui.formatBox, [(_(FORMATS[n]), n) for n in (*exporting.SURFACE_FORMATS, *exporting.VOXEL_FORMATS)])
+        fill(ui.sideBox, [(_("Both orbits"), "both"), (_("Right"), "right"), (_("Left"), "left")])
+        fill(ui.smoothingBox, [(_(name.capitalize()), name) for name in SMOOTHINGS])
+        for name, check in self._checks.items():
+            check.connect("toggled(bool)", partial(self._segment_chosen, name))
+        for box, setting in (
+            (ui.formatBox, "exportFormat"),
+            (ui.sideBox, "exportSide"),
+            (ui.smoothingBox, "smoothing"),
+        ):
+            box.connect("currentIndexChanged(int)", partial(self._chosen, box, setting))
+        ui.exportFolderEdit.connect("currentPathChanged(QString)", self._folder_chosen)
+        ui.exportButton.connect("clicked(bool)", self._export)
+        ui.openFolderButton.connect("clicked(bool)", self._open_folder)
+        ui.qualityButton.connect("clicked(bool)", self._show_quality)
+        ui.qualityTable.setEditTriggers(qt.QAbstractItemView.NoEditTriggers)
+        ui.qualityTable.setTabKeyNavigation(False)
+        self._show_exported()
+
+    def refresh(self) -> None:
+        ui, chosen = self.ui, self.settings["exportSegments"]
+        for name, check in self._checks.items():
+            with quiet(check):
+                check.setChecked(name in chosen)
+        choose(ui.formatBox, self.settings["exportFormat"])
+        choose(ui.sideBox, self.settings["exportSide"])
+        choose(ui.smoothingBox, self.settings["smoothing"])
+        with quiet(ui.exportFolderEdit):
+            ui.exportFolderEdit.currentPath = self.settings["exportFolder"]
+        surface = self.settings["exportFormat"] not in exporting.VOXEL_FORMATS
+        ui.smoothingBox.setEnabled(surface)
+        idle = self.logic.runs.running is None
+        ui.exportButton.setEnabled(idle and self.settings.reference(SEGMENTATION) is not None)
+        has_surface = idle and any(file.name.endswith(exporting.MAP) for file in self.logic.exported.files)
+        ui.qualityButton.setEnabled(has_surface)
+
+    def finished(self, name: str, _outcome: Outcome) -> None:
+        if name == EXPORT:
+            self._show_exported()
+
+    def _segment_chosen(self, name: str, on: bool) -> None:
+        chosen = self.settings["exportSegments"]
+        self.settings["exportSegments"] = [
+            item for item in self._checks if (item in chosen or item == name) and (on or item != name)
+        ]
+
+    def _chosen(self, box: Any, setting: str, index: int) -> None:
+        self.settings[setting] = box.itemData(index)
+        self.panel.refresh()
+
+    def _folder_chosen(self, path: str) -> None:
+        self.settings["exportFolder"] = path
+
+    def _export(self) -> None:
+        self.panel.say("")
+        if not self.try_to(self.logic.start_export):
+            self.ui.exportLabel.setText(self.ui.messageLabel.text)
+
+    def _show_exported(self) -> None:
+        ui, exported = self.ui, self.logic.exported
+        ui.exportLabel.setText(self.ui.messageLabel.text if exported.files else "")
+        ui.filesList.clear()
+        for file in exported.files:
+            ui.filesList.addItem(file.name)
+        for widget in (ui.filesList, ui.openFolderButton):
+            widget.setVisible(bool(exported.files))
+        rows = quality.rows(exported.quality)
+        ui.qualityTable.setVisible(bool(rows))
+        ui.qualityButton.setVisible(bool(rows))
+        quality.fill_table(ui.qualityTable, rows, list(exported.quality))
+
+    def _open_folder(self) -> None:
+        qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(self.logic.exported.folder)))
+
+    def _show_quality(self) -> None:
+        self.try_to(lambda: quality.show_surface(self.logic.exported))

@@ -1,0 +1,95 @@
+"""1. Scan: which CT, and what it is fit for."""
+
+import html
+
+import qt
+from slicer.i18n import tr as _
+
+from OrbitalSegPanel import conditions, views
+from OrbitalSegPanel.sections.section import Panel, Section, quiet
+from OrbitalSegPanel.settings import VOLUME
+
+SIGNS = {"met": "✓", "not met": "✗", "not stated": "?"}
+GREEN, AMBER, RED, GREY = "#2e8b57", "#c77700", "#c0392b", "#7f8c8d"
+SIGN_WIDTH, FOUND_WIDTH, ROW_HEIGHT = 24, 90, 22
+VERDICT_COLOURS = {"feasible": GREEN, "borderline": AMBER, "not feasible": RED}
+
+
+class ScanSection(Section):
+    """The volume, the practice scan, and table A.1 as lights."""
+
+    def __init__(self, panel: Panel) -> None:
+        super().__init__(panel)
+        self._shown: tuple[str, ...] | None = None
+        table = self.ui.conditionsTable
+        table.setColumnCount(4)
+        table.setHorizontalHeaderLabels(["", _("Condition"), _("This scan"), _("Asked for")])
+        table.setEditTriggers(qt.QAbstractItemView.NoEditTriggers)
+        table.verticalHeader().setVisible(False)
+        table.setHorizontalScrollBarPolicy(qt.Qt.ScrollBarAlwaysOff)
+        table.setTabKeyNavigation(False)  # the Tab key leaves the table
+        table.verticalHeader().setDefaultSectionSize(ROW_HEIGHT)
+        table.horizontalHeader().setMinimumSectionSize(SIGN_WIDTH)
+        table.setMinimumHeight(11 * ROW_HEIGHT)
+        self.ui.volumeSelector.connect("currentNodeChanged(vtkMRMLNode*)", self._volume_chosen)
+        self.ui.phantomButton.connect("clicked(bool)", self._make_phantom)
+
+    def refresh(self) -> None:
+        volume = self.settings.reference(VOLUME)
+        with quiet(self.ui.volumeSelector):
+            self.ui.volumeSelector.setCurrentNode(volume)
+        self.ui.phantomButton.setEnabled(self.logic.runs.running is None)
+        moved = volume is not None and volume.GetParentTransformNode() is not None
+        self.ui.transformLabel.setVisible(moved)
+        if moved:
+            self.ui.transformLabel.setText(
+                _("The volume has a parent transform: it is applied to a copy before segmenting, as the views show it.")
+            )
+        state = () if volume is None else (volume.GetID(), str(volume.GetMTime()), str(moved))
+        if state != self._shown:
+            self._shown = state
+            self._judge(volume)
+
+    def _volume_chosen(self, node) -> None:
+        self.settings.refer(VOLUME, node)
+        if node is not None:
+            views.window_for_bone(node)
+            views.show_volume(node)
+        self.panel.refresh()
+
+    def _make_phantom(self) -> None:
+        self.try_to(self.logic.start_phantom)
+
+    def _judge(self, volume) -> None:
+        table, label = self.ui.conditionsTable, self.ui.feasibilityLabel
+        usable = volume is not None and volume.GetImageData() is not None
+        table.setVisible(usable)
+        label.setVisible(usable)
+        if not usable:
+            return
+        rows, feasibility = conditions.judge(volume)
+        colour = VERDICT_COLOURS[feasibility.thin_walls]
+        label.setText(
+            f'<b style="color:{colour}">{_("Thin walls")}: {feasibility.thin_walls}.</b> '
+            + html.escape(feasibility.reason)
+        )
+        table.setRowCount(len(rows))
+        for number, row in enumerate(rows):
+            texts = (SIGNS[row.verdict], row.term, row.found or _("not stated"), row.condition)
+            for column, text in enumerate(texts):
+                item = qt.QTableWidgetItem(text)
+                item.setToolTip(f"{row.term}: {row.verdict}. {_('Asked for')}: {row.condition}. {texts[2]}")
+                if column == 0:
+                    item.setForeground(qt.QBrush(qt.QColor(_light(row))))
+                table.setItem(number, column, item)
+        table.resizeColumnsToContents()
+        table.setColumnWidth(0, SIGN_WIDTH)
+        table.setColumnWidth(2, FOUND_WIDTH)  # what is longer stands in the tooltip
+        table.horizontalHeader().setStretchLastSection(True)
+
+
+def _light(row) -> str:
+    """Red is for what decides; what is only advised is amber."""
+    if row.verdict == "not met":
+        return RED if row.kind == "decisive" else AMBER
+    return GREEN if row.verdict == "met" else GREY

@@ -1,0 +1,116 @@
+"""4. Segment: start, progress, cancel, and what came of it."""
+
+from pathlib import Path
+
+import qt
+from slicer.i18n import tr as _
+
+from OrbitalSegPanel import packages, results, views
+from OrbitalSegPanel.logic import INSTALL, PHANTOM, SEGMENT
+from OrbitalSegPanel.process import Line, Outcome
+from OrbitalSegPanel.sections.section import Panel, Section, quiet
+from OrbitalSegPanel.settings import SEGMENTATION, VOLUME
+
+ORBIT_FIELD_MM = 140.0
+"""What the slice views show around the orbits after a run."""
+
+
+class SegmentSection(Section):
+    """The run itself."""
+
+    def __init__(self, panel: Panel) -> None:
+        super().__init__(panel)
+        self.ui.segmentButton.connect("clicked(bool)", self._segment)
+        self.ui.cancelButton.connect("clicked(bool)", self._cancel)
+        self.ui.saveLogButton.connect("clicked(bool)", self._save_log)
+        self.ui.segmentationSelector.connect("currentNodeChanged(vtkMRMLNode*)", self._target_chosen)
+        self.ui.progressBar.setRange(0, 100)
+        self._then_segment = False
+
+    def refresh(self) -> None:
+        running = self.logic.runs.running
+        ready = self.settings.reference(VOLUME) is not None and running is None
+        with quiet(self.ui.segmentationSelector):
+            self.ui.segmentationSelector.setCurrentNode(self.settings.reference(SEGMENTATION))
+        self.ui.segmentButton.setEnabled(ready)
+        self.ui.segmentationSelector.setEnabled(running is None)
+        self.ui.cancelButton.setEnabled(running is not None)
+        self.ui.progressBar.setVisible(running is not None)
+        self.ui.stepLabel.setVisible(running is not None)
+        self.ui.saveLogButton.setEnabled(bool(self.logic.runs.last_log) and running is None)
+
+    def heard(self, line: Line) -> None:
+        if line["event"] == "progress":
+            self.ui.progressBar.setValue(int(line["percent"]))
+            self.ui.stepLabel.setText(_sentence(line))
+
+    def finished(self, name: str, outcome: Outcome) -> None:
+        self.ui.progressBar.setValue(0)
+        self.ui.stepLabel.setText("")
+        if not outcome.succeeded:
+            self._then_segment = False
+            return
+        if name == INSTALL and self._then_segment:
+            self._then_segment = False
+            self._start()
+        if name == SEGMENT:
+            self._show_orbit()
+        if name == PHANTOM:
+            volume = self.settings.reference(VOLUME)
+            views.window_for_bone(volume)
+            views.show_volume(volume)
+
+    def _segment(self) -> None:
+        missing = packages.missing(self.logic.method.needs_model)
+        if not missing:
+            self._start()
+        elif self.panel.ask(packages.question(missing, bool(self.settings["wheels"]))):
+            self._then_segment = True
+            self.try_to(lambda: self.logic.start_install([item.requirement for item in missing]))
+
+    def _start(self) -> None:
+        edited = self.logic.edited()
+        replace = bool(edited) and self.panel.ask(
+            _(
+                "You edited: {names}.\n\nReplace them by the new result? One undo in the Segment Editor brings them "
+                "back. With No, the result goes into a new segmentation and yours stays as it is."
+            ).format(names=", ".join(edited))
+        )
+        self.panel.say("")
+        self.try_to(lambda: self.logic.start_segment(replace_edited=replace))
+
+    def _cancel(self) -> None:
+        self.ui.stepLabel.setText(_("Stopping..."))
+        self.logic.cancel()
+
+    def _target_chosen(self, node) -> None:
+        self.settings.refer(SEGMENTATION, node)
+        self.panel.refresh()
+
+    def _show_orbit(self) -> None:
+        volume, found = self.settings.reference(VOLUME), self.settings.reference(SEGMENTATION)
+        centre = results.centre_of(found)
+        if volume is not None:
+            views.window_for_bone(volume)
+            views.show_volume(volume)
+        if centre is not None:
+            views.jump_to(centre, ORBIT_FIELD_MM)
+            views.look_from_the_front(centre)
+
+    def _save_log(self) -> None:
+        path = qt.QFileDialog.getSaveFileName(None, _("Save the log"), "orbitalseg-log.txt", _("Text (*.txt)"))
+        path = path[0] if isinstance(path, tuple) else path
+        if path:
+            self.try_to(lambda: self.write_log(Path(path)))
+
+    def write_log(self, path: Path) -> None:
+        path.write_text(self.logic.runs.last_log, encoding="utf-8")
+
+
+def _sentence(line: Line) -> str:
+    left = line["seconds_left"]
+    if left is None:
+        return f"{line['step']}..."
+    seconds = round(left)
+    time = f"{seconds // 60} min {seconds % 60:02d} s" if seconds >= 60 else f"{seconds} s"
+    return _("{step}, {time} left").format(step=line["step"], time=time)

@@ -1,0 +1,280 @@
+"""The worker's segmentation -> segments of the scene, and what a person made of them since."""
+
+import hashlib
+from collections.abc import Callable
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import slicer
+from vtkmodules.vtkCommonCore import reference
+from vtkmodules.vtkCommonMath import vtkMatrix4x4
+
+from OrbitalSegPanel.volumes import RAS_TO_LPS, matrix_of
+
+OURS = ("bone", "cortical", "thin", "inferred")
+"""IDs of the segments that a run makes; all others are the user's."""
+
+INFERRED = "inferred"
+
+NAMES = {
+    "bone": "Orbital bone",
+    "cortical": "Cortical bone",
+    "thin": "Thin bone",
+    "inferred": "Inferred wall (not seen on the scan)",
+}
+
+WARNING_COLOUR = (1.0, 0.75, 0.0)
+"""Amber: an inferred wall is nothing that the scan shows."""
+
+HASH_TAG = "OrbitalSeg.sha256"
+"""Of a segment's voxels, as a run wrote them: where it differs, somebody edited them."""
+
+BINARY, SURFACE = "Binary labelmap", "Closed surface"
+
+
+def load(path: Path, name: str) -> Any:
+    """A new segmentation node from a result's file. Raises `RuntimeError` if Slicer cannot read it."""
+    logic = slicer.modules.segmentations.logic()
+    node = logic.LoadSegmentationFromFile(str(path), True)
+    if node is None:
+        raise RuntimeError("Slicer cannot read the segmentation that was made.")
+    storage = node.GetStorageNode()
+    node.SetAndObserveStorageNodeID(None)  # the file goes away with the run: saving asks for another one
+    slicer.mrmlScene.RemoveNode(storage)
+    node.SetName(name)
+    _dress(node)
+    return node
+
+
+def put(found: Any, target: Any, save_state: Callable[[], None]) -> None:
+    """Replace our segments in `target` by those of `found`, after its state was saved, and remove `found`."""
+    save_state()
+    segmentation, new = target.GetSegmentation(), found.GetSegmentation()
+    with modifying(target):
+        for identity in OURS:
+            segmentation.RemoveSegment(identity)
+        for identity in OURS:
+            if new.GetSegment(identity):
+                segmentation.CopySegmentFromSegmentation(new, identity)
+        copy_geometry(new, segmentation)
+    slicer.mrmlScene.RemoveNode(found)
+    show(target)
+
+
+def edited(node: Any) -> list[str]:
+    """IDs of our segments that hold other voxels than a run gave them, or that are gone."""
+    segmentation = node.GetSegmentation()
+    changed = []
+    for identity in OURS:
+        segment = segmentation.GetSegment(identity)
+        if segment is not None and tag(segment, HASH_TAG) != fingerprint(node, identity):
+            changed.append(identity)
+    return changed
+
+
+def fingerprint(node: Any, identity: str) -> str:
+    """The hash of a segment's voxels and their places, whatever box Slicer keeps them in."""
+    array, first = _cropped(node, identity)
+    digest = hashlib.sha256(repr((array.shape, first)).encode())
+    digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def remember(node: Any) -> None:
+    """Note what our segments hold now as what the program made."""
+    for identity in OURS:
+        segment = node.GetSegmentation().GetSegment(identity)
+        if segment is not None:
+            segment.SetTag(HASH_TAG, fingerprint(node, identity))
+
+
+def tag(segment: Any, name: str) -> str:
+    value = reference("")
+    return str(value) if segment.GetTag(name, value) else ""
+
+
+def label_map(node: Any, identity: str) -> Any:
+    """A copy of a segment's voxels, `vtkOrientedImageData`; None where there is no such segment."""
+    labels = slicer.vtkOrientedImageData()
+    if node.GetSegmentation().GetSegment(identity) is None or not node.GetBinaryLabelmapRepresentation(
+        identity, labels
+    ):
+        return None
+    return labels
+
+
+def set_voxels(node: Any, identity: str, array: np.ndarray, ijk_to_world: np.ndarray) -> None:
+    """Replace a segment's voxels (z, y, x) on a grid given by its matrix to RAS; the node has no transform."""
+    from vtkmodules.util.numpy_support import numpy_to_vtk
+
+    labels = slicer.vtkOrientedImageData()
+    labels.SetDimensions(*array.shape[::-1])
+    values = numpy_to_vtk(np.ascontiguousarray(array).ravel(), deep=True)
+    labels.GetPointData().SetScalars(values)
+    labels.SetGeometryFromImageToWorldMatrix(matrix_of(ijk_to_world))
+    slicer.vtkSlicerSegmentationsModuleLogic.SetBinaryLabelmapToSegment(labels, node, identity)
+
+
+def keep_places(node: Any, identity: str, is_kept: Callable[[np.ndarray], np.ndarray]) -> None:
+    """Empty a segment where `is_kept` says no to the place along the patient's x axis (LPS mm)."""
+    labels = label_map(node, identity)
+    array = array_of(labels)
+    if not array.size:
+        return
+    matrix = array_of_matrix(labels)
+    extent = labels.GetExtent()
+    indices = [np.arange(extent[2 * axis], extent[2 * axis + 1] + 1) for axis in range(3)]
+    x_ras = (
+        matrix[0, 3]
+        + matrix[0, 0] * indices[0]
+        + (matrix[0, 1] * indices[1])[:, None]
+        + (matrix[0, 2] * indices[2])[:, None, None]
+    )
+    matrix[:3, 3] += matrix[:3, :3] @ [axis[0] for axis in indices]
+    set_voxels(node, identity, (array & is_kept(-x_ras)).astype(np.uint8), matrix)
+
+
+def set_surface(node: Any, identity: str, surface: Any) -> None:
+    """Show this surface (RAS) as a segment's own in 3D until its voxels change."""
+    segment = node.GetSegmentation().GetSegment(identity)
+    segment.AddRepresentation(SURFACE, surface)
+
+
+def show(node: Any) -> None:
+    """Colours, and what is filled or only outlined, in slices and in 3D."""
+    node.CreateDefaultDisplayNodes()
+    display = node.GetDisplayNode()
+    display.SetVisibility(True)
+    display.SetVisibility2DFill(True)
+    display.SetVisibility2DOutline(True)
+    display.SetSliceIntersectionThickness(2)
+    segmentation = node.GetSegmentation()
+    for identity in OURS:
+        if segmentation.GetSegment(identity) is None:
+            continue
+        alone = identity in ("bone", INFERRED)
+        display.SetSegmentVisibility(identity, alone or identity == "thin")
+        display.SetSegmentVisibility3D(identity, alone)
+        # An outline without filling: bone that is seen is filled, wall that is not seen is not.
+        display.SetSegmentOpacity2DFill(identity, 0.0 if identity == INFERRED else 0.35)
+        display.SetSegmentOpacity3D(identity, 0.6 if identity == INFERRED else 1.0)
+    if segmentation.ContainsRepresentation(SURFACE):
+        display.SetPreferredDisplayRepresentationName3D(SURFACE)
+
+
+def slices_used(node: Any) -> tuple[int, int] | None:
+    """First and last slice, along the scan grid's third axis, on which our segments hold something."""
+    to_index = np.linalg.inv(scan_grid(node)[0])
+    ends = []
+    for identity in OURS:
+        array, first = _cropped(node, identity)
+        if array.size:
+            low = round(float((to_index @ (*first, 1))[2]))
+            ends += [low, low + array.shape[0] - 1]
+    return (min(ends), max(ends)) if ends else None
+
+
+def slice_centre(node: Any, number: int) -> list[float]:
+    """The middle of a slice of the scan grid, RAS."""
+    to_ras, size = scan_grid(node)
+    place = to_ras @ ((size[0] - 1) / 2, (size[1] - 1) / 2, number, 1)
+    return place[:3].tolist()
+
+
+def set_scan_grid(node: Any, grid: dict[str, Any]) -> None:
+    """Tell a segmentation the grid that it was made on, as the record has it: a file of it may hold less."""
+    matrix = np.eye(4)
+    matrix[:3, :3] = RAS_TO_LPS @ (np.reshape(grid["direction"], (3, 3)) * np.array(grid["spacing_mm"]))
+    matrix[:3, 3] = RAS_TO_LPS @ np.array(grid["origin_mm"])
+    image = slicer.vtkOrientedImageData()
+    image.SetDimensions(*grid["size"])
+    image.SetGeometryFromImageToWorldMatrix(matrix_of(matrix))
+    name = slicer.vtkSegmentationConverter.GetReferenceImageGeometryParameterName()
+    text = slicer.vtkSegmentationConverter.SerializeImageGeometry(image)
+    node.GetSegmentation().SetConversionParameter(name, text)
+
+
+def scan_grid(node: Any) -> tuple[np.ndarray, list[int]]:
+    """The grid that the segmentation was made on: its matrix to RAS, and its size."""
+    segmentation = node.GetSegmentation()
+    name = slicer.vtkSegmentationConverter.GetReferenceImageGeometryParameterName()
+    grid = slicer.vtkOrientedImageData()
+    text = segmentation.GetConversionParameter(name)
+    if not text or not slicer.vtkSegmentationConverter.DeserializeImageGeometry(text, grid, False):
+        grid.DeepCopy(label_map(node, segmentation.GetNthSegmentID(0)))
+    array = array_of_matrix(grid)
+    extent = grid.GetExtent()
+    array[:3, 3] += array[:3, :3] @ (extent[0], extent[2], extent[4])
+    return array, [int(extent[2 * axis + 1] - extent[2 * axis] + 1) for axis in range(3)]
+
+
+def volume_ml(node: Any, identity: str) -> float:
+    labels = label_map(node, identity)
+    if labels is None:
+        return 0.0
+    voxels = int(np.count_nonzero(array_of(labels)))
+    return voxels * float(np.prod(labels.GetSpacing())) / 1000
+
+
+@contextmanager
+def modifying(node: Any) -> Any:
+    """Let observers hear of many changes once."""
+    was = node.StartModify()
+    try:
+        yield
+    finally:
+        node.EndModify(was)
+
+
+def _dress(node: Any) -> None:
+    segmentation = node.GetSegmentation()
+    for identity, name in NAMES.items():
+        segment = segmentation.GetSegment(identity)
+        if segment is not None:
+            segment.SetName(name)
+            if identity == INFERRED:
+                segment.SetColor(*WARNING_COLOUR)
+    remember(node)
+    show(node)
+
+
+def copy_geometry(source: Any, target: Any) -> None:
+    """Let one segmentation know the grid, and the way to make surfaces, of another."""
+    name = slicer.vtkSegmentationConverter.GetReferenceImageGeometryParameterName()
+    target.SetConversionParameter(name, source.GetConversionParameter(name))
+    target.SetConversionParameter("Smoothing factor", source.GetConversionParameter("Smoothing factor"))
+
+
+def array_of(labels: Any) -> np.ndarray:
+    """The voxels (z, y, x) of a label map, as they lie in its extent."""
+    from vtkmodules.util.numpy_support import vtk_to_numpy
+
+    scalars = labels.GetPointData().GetScalars()
+    if scalars is None or labels.GetNumberOfPoints() == 0:
+        return np.zeros((0, 0, 0), bool)
+    return vtk_to_numpy(scalars).reshape(labels.GetDimensions()[::-1]) != 0
+
+
+def array_of_matrix(labels: Any) -> np.ndarray:
+    """The matrix of an oriented image to RAS, 4 x 4."""
+    matrix = vtkMatrix4x4()
+    labels.GetImageToWorldMatrix(matrix)
+    return np.array([[matrix.GetElement(row, column) for column in range(4)] for row in range(4)])
+
+
+def _cropped(node: Any, identity: str) -> tuple[np.ndarray, tuple[float, ...]]:
+    """The smallest box that holds the segment, and the place of its first voxel in the node's space."""
+    labels = label_map(node, identity)
+    array = array_of(labels) if labels is not None else np.zeros((0, 0, 0), bool)
+    if not array.any():
+        return np.zeros((0, 0, 0), bool), ()
+    box = []
+    for axis in range(3):
+        used = np.flatnonzero(array.any(axis=tuple(other for other in range(3) if other != axis)))
+        box.append(slice(int(used[0]), int(used[-1]) + 1))
+    extent = labels.GetExtent()
+    first = [extent[2 * axis] + box[2 - axis].start for axis in range(3)]
+    place = (array_of_matrix(labels) @ (*first, 1))[:3]
+    return array[tuple(box)], tuple(round(float(value), 2) + 0.0 for value in place)

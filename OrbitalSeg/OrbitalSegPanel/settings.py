@@ -1,0 +1,69 @@
+"""What the user has chosen, in a parameter node: it is saved with the scene and comes back with it."""
+
+import json
+from typing import Any
+
+DEFAULTS: dict[str, Any] = {
+    "region": "auto",
+    "method": "",  # the library's default
+    "parameters": {},  # by method: only those that differ from the method's own
+    "model": "",  # the shipped package
+    "device": "auto",
+    "wheels": "",  # a folder of Python packages, for computers without network
+    "limits": {},  # by network, of the result in the scene
+    "exportSegments": ["bone"],
+    "exportFormat": "stl",
+    "exportSide": "both",
+    "smoothing": "faithful",
+    "exportFolder": "",
+    "recordFolder": "",
+    "purpose": "",
+    "operator": "",
+    "physician": "",
+    "physicianOutcome": "",
+    "review": {},
+    "summary": {},  # of the result in the scene
+}
+"""Parameters and what they are until someone chooses."""
+
+VOLUME, ROI, SEGMENTATION, RESULT = "volume", "roi", "segmentation", "result"
+"""Roles of the nodes that the parameter node refers to."""
+
+PROBABILITY = "probability"
+"""Role of the kept probabilities, one node for each network."""
+
+
+class Settings:
+    """The parameters of a node by name, typed; and the nodes that it refers to, by role."""
+
+    def __init__(self, node: Any) -> None:
+        self.node = node
+
+    def __getitem__(self, name: str) -> Any:
+        text = self.node.GetParameter(name)
+        return json.loads(text) if text else DEFAULTS[name]
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        if name not in DEFAULTS:
+            raise KeyError(name)
+        if self[name] != value:
+            self.node.SetParameter(name, json.dumps(value))
+
+    def reference(self, role: str) -> Any:
+        """The node of a role, or None."""
+        return self.node.GetNodeReference(role)
+
+    def refer(self, role: str, target: Any) -> None:
+        """Set the node of a role; None takes it away."""
+        if self.reference(role) is not target:
+            self.node.SetNodeReferenceID(role, target.GetID() if target else None)
+
+    def references(self, role: str) -> list[Any]:
+        """All nodes of a role."""
+        count = self.node.GetNumberOfNodeReferences(role)
+        return [found for index in range(count) if (found := self.node.GetNthNodeReference(role, index))]
+
+    def refer_all(self, role: str, targets: list[Any]) -> None:
+        self.node.RemoveNodeReferenceIDs(role)
+        for target in targets:
+            self.node.AddNodeReferenceID(role, target.GetID())

@@ -1,0 +1,48 @@
+"""What the slice and 3D views show: the orbit, in a window for bone."""
+
+from typing import Any
+
+import slicer
+
+BONE_WINDOW_HU, BONE_LEVEL_HU = 2000.0, 400.0
+"""Wide enough for cortical bone; thin walls stay apart from air and fat."""
+
+
+def window_for_bone(volume: Any) -> None:
+    volume.CreateDefaultDisplayNodes()
+    display = volume.GetDisplayNode()
+    display.AutoWindowLevelOff()
+    display.SetWindowLevel(BONE_WINDOW_HU, BONE_LEVEL_HU)
+
+
+def show_volume(volume: Any) -> None:
+    """Put a volume into the background of every slice view."""
+    for composite in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
+        composite.SetBackgroundVolumeID(volume.GetID())
+
+
+def jump_to(centre_ras: Any, field_mm: float | None = None) -> None:
+    """Centre every slice view on a place, and show `field_mm` around it."""
+    for node in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
+        node.JumpSliceByCentering(*[float(value) for value in centre_ras])
+        if field_mm is not None:
+            width, height, depth = node.GetFieldOfView()
+            scale = field_mm / min(width, height) if min(width, height) > 0 else 1.0
+            node.SetFieldOfView(width * scale, height * scale, depth)
+
+
+def look_from_the_front(centre_ras: Any, distance_mm: float = 210.0) -> None:
+    """Turn the 3D views to the face."""
+    x, y, z = [float(value) for value in centre_ras]
+    for camera in slicer.util.getNodesByClass("vtkMRMLCameraNode"):
+        camera.SetFocalPoint(x, y, z)
+        camera.SetPosition(x, y + distance_mm, z)
+        camera.SetViewUp(0, 0, 1)
+
+
+def jump_to_slice(centre_ras: Any) -> None:
+    """Show the slice at a place in the first slice view, without moving what lies in its plane."""
+    nodes = slicer.util.getNodesByClass("vtkMRMLSliceNode")
+    red = next((node for node in nodes if node.GetLayoutName() == "Red"), nodes[0] if nodes else None)
+    if red is not None:
+        red.JumpSliceByOffsetting(*[float(value) for value in centre_ras])

@@ -1,0 +1,178 @@
+"""Volumes and regions of the scene -> the files and the boxes that the worker reads (LPS mm)."""
+
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+import slicer
+from vtkmodules.vtkCommonMath import vtkMatrix4x4
+from vtkmodules.vtkCommonTransforms import vtkGeneralTransform
+
+AIR_HU = -1024.0
+"""What a volume is filled with where a transform moves it beyond its grid."""
+
+RIGHT_ANGLE = 1e-4
+"""Deviation from a right angle that rounding explains."""
+
+EDGE_SAMPLES = 9
+"""Points along each edge of a volume at which a transform is looked at, to see how far it moves the volume."""
+
+RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0])
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A volume where the scene shows it."""
+
+    image: sitk.Image
+    note: str
+    """What was done to bring it there; empty if nothing."""
+
+
+def placed(volume: Any) -> Placed:
+    """The volume with its parent transform applied, as an image; the volume itself stays as it is.
+
+    Raises `ValueError` for a volume without voxels, or with several values a voxel.
+    """
+    if volume.GetImageData() is None or volume.GetImageData().GetNumberOfPoints() == 0:
+        raise ValueError("The volume holds no voxels: choose another one.")
+    if volume.GetImageData().GetNumberOfScalarComponents() != 1:
+        raise ValueError("The volume holds colours or vectors, not CT values: choose the CT.")
+    parent = volume.GetParentTransformNode()
+    if parent is None:
+        return Placed(_image_of(volume), "")
+    to_world = vtkGeneralTransform()
+    parent.GetTransformToWorld(to_world)
+    copy = _copy_of(volume)
+    if parent.IsTransformToWorldLinear() and _keeps_right_angles(volume, parent):
+        copy.ApplyTransformMatrix(_matrix_to_world(parent))
+        return Placed(_image_of(copy), "The volume's transform is applied to a copy of it.")
+    _make_room(copy, to_world)
+    copy.ApplyNonLinearTransform(to_world)
+    return Placed(_image_of(copy), "The volume's transform bends or shears it: a copy of it is resampled.")
+
+
+def write(image: sitk.Image, path: Path) -> None:
+    """Write an image for the worker; uncompressed, for it is read once and removed."""
+    sitk.WriteImage(image, str(path))
+
+
+def box_of(roi: Any) -> list[float]:
+    """A ROI's box along the patient's axes, `x0, x1, y0, y1, z0, z1` in mm, LPS; of a turned one, the box around it."""
+    bounds = [0.0] * 6
+    roi.GetRASBounds(bounds)
+    right, left, back, front, low, high = bounds
+    return [-left, -right, -front, -back, low, high]
+
+
+def is_turned(roi: Any) -> bool:
+    """Whether the box of `box_of` is larger than the ROI."""
+    axes = np.abs(_array_of(roi.GetObjectToWorldMatrix())[:3, :3])
+    return bool((np.sort(axes, axis=0)[:2] > 1e-3 * axes.max()).any())
+
+
+def bounds_of_box(box_mm: Any) -> tuple[list[float], list[float]]:
+    """Centre and size in RAS of a box in LPS."""
+    x0, x1, y0, y1, z0, z1 = box_mm
+    return [-(x0 + x1) / 2, -(y0 + y1) / 2, (z0 + z1) / 2], [x1 - x0, y1 - y0, z1 - z0]
+
+
+def grid_of(volume: Any) -> tuple[list[int], list[float], list[float], list[float]]:
+    """Size, spacing in mm, origin and direction in LPS, as SimpleITK takes them; without the parent transform."""
+    axes = RAS_TO_LPS @ _ijk_to_ras(volume)[:3]
+    spacing = np.linalg.norm(axes[:, :3], axis=0)
+    size = [int(count) for count in volume.GetImageData().GetDimensions()]
+    return size, spacing.tolist(), axes[:, 3].tolist(), (axes[:, :3] / spacing).ravel().tolist()
+
+
+def put_image(volume: Any, image: sitk.Image) -> None:
+    """Give a volume the voxels and the grid of an image."""
+    ijk_to_ras = np.eye(4)
+    ijk_to_ras[:3, :3] = RAS_TO_LPS @ (np.reshape(image.GetDirection(), (3, 3)) * np.array(image.GetSpacing()))
+    ijk_to_ras[:3, 3] = RAS_TO_LPS @ np.array(image.GetOrigin())
+    slicer.util.updateVolumeFromArray(volume, sitk.GetArrayFromImage(image))
+    volume.SetIJKToRASMatrix(matrix_of(ijk_to_ras))
+
+
+def header_files(volume: Any) -> list[Path]:
+    """The DICOM files that a volume was made of, by Slicer's database; none if it came from elsewhere."""
+    uids = (volume.GetAttribute("DICOM.instanceUIDs") or "").split()
+    database = getattr(slicer, "dicomDatabase", None)
+    if not uids or database is None or not database.isOpen:
+        return []
+    files = [Path(name) for uid in uids if (name := database.fileForInstance(uid))]
+    return files if len(files) == len(uids) and all(file.is_file() for file in files) else []
+
+
+def _copy_of(volume: Any) -> Any:
+    """A copy that is in no scene."""
+    copy = slicer.vtkMRMLScalarVolumeNode()
+    image = volume.GetImageData().NewInstance()
+    image.DeepCopy(volume.GetImageData())
+    copy.SetAndObserveImageData(image)
+    matrix = vtkMatrix4x4()
+    volume.GetIJKToRASMatrix(matrix)
+    copy.SetIJKToRASMatrix(matrix)
+    return copy
+
+
+def _array_of(matrix: Any) -> np.ndarray:
+    return np.array([[matrix.GetElement(row, column) for column in range(4)] for row in range(4)])
+
+
+def matrix_of(array: np.ndarray) -> Any:
+    """A `vtkMatrix4x4` of an array (4, 4)."""
+    matrix = vtkMatrix4x4()
+    matrix.DeepCopy(array.ravel().tolist())
+    return matrix
+
+
+def _ijk_to_ras(volume: Any) -> np.ndarray:
+    matrix = vtkMatrix4x4()
+    volume.GetIJKToRASMatrix(matrix)
+    return _array_of(matrix)
+
+
+def _matrix_to_world(transform: Any) -> Any:
+    matrix = vtkMatrix4x4()
+    transform.GetMatrixTransformToWorld(matrix)
+    return matrix
+
+
+def _keeps_right_angles(volume: Any, transform: Any) -> bool:
+    axes = (_array_of(_matrix_to_world(transform)) @ _ijk_to_ras(volume))[:3, :3]
+    axes = axes / np.linalg.norm(axes, axis=0)
+    return bool(np.abs(axes.T @ axes - np.eye(3)).max() < RIGHT_ANGLE)
+
+
+def _make_room(volume: Any, to_world: Any) -> None:
+    """Widen a volume with air along its own axes, so that nothing of it is moved beyond its grid."""
+    ijk_to_ras = _ijk_to_ras(volume)
+    size = np.array(volume.GetImageData().GetDimensions())
+    steps = np.linspace(-0.5, 0.5, EDGE_SAMPLES)
+    corners = (np.array(list(product(steps, steps, steps))) + 0.5) * (size - 1)
+    moved = np.array([to_world.TransformPoint(point) for point in (corners @ ijk_to_ras[:3, :3].T + ijk_to_ras[:3, 3])])
+    places = (moved - ijk_to_ras[:3, 3]) @ np.linalg.inv(ijk_to_ras[:3, :3]).T
+    low = np.minimum(np.floor(places.min(axis=0)), 0).astype(int)
+    high = np.maximum(np.ceil(places.max(axis=0)) + 1, size).astype(int)
+    if (low < 0).any() or (high > size).any():
+        voxels = slicer.util.arrayFromVolume(volume)
+        wider = np.full((high - low)[::-1], min(AIR_HU, float(voxels.min())), voxels.dtype)
+        where = tuple(slice(int(a), int(a + n)) for a, n in zip(-low[::-1], size[::-1], strict=True))
+        wider[where] = voxels
+        slicer.util.updateVolumeFromArray(volume, wider)
+        ijk_to_ras[:3, 3] += ijk_to_ras[:3, :3] @ low
+        volume.SetIJKToRASMatrix(matrix_of(ijk_to_ras))
+
+
+def _image_of(volume: Any) -> sitk.Image:
+    """A volume's voxels and grid, in LPS."""
+    image = sitk.GetImageFromArray(slicer.util.arrayFromVolume(volume))
+    _, spacing, origin, direction = grid_of(volume)
+    image.SetSpacing(spacing)
+    image.SetOrigin(origin)
+    image.SetDirection(direction)
+    return image

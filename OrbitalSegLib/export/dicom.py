@@ -1,0 +1,309 @@
+"""Results as DICOM for an archive, in the scan's study: a segmentation (highdicom), surfaces as Encapsulated STL."""
+
+import warnings
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import UID, EncapsulatedSTLStorage, ExplicitVRLittleEndian, generate_uid
+
+from OrbitalSegLib import NOTICE, PRODUCT, __version__
+from OrbitalSegLib.errors import InputError
+from OrbitalSegLib.export.segmentation import LOOKS
+from OrbitalSegLib.files import writing
+
+SEGMENTATION_SERIES, SURFACE_SERIES = 7301, 7302
+"""Series numbers that scanners do not give."""
+
+SAME_PLACE_MM = 1e-3
+"""Slices this near to the planes of the scan grid are those planes. Readers want frames evenly spaced: slices that lie
+a little off get positions of the grid's own."""
+
+Code = tuple[str, str, str]
+"""Value, scheme, meaning."""
+
+BONE: Code = ("272673000", "SCT", "Bone")
+TISSUE: Code = ("85756007", "SCT", "Tissue")
+MILLIMETRE: Code = ("mm", "UCUM", "mm")
+CAM_MODEL: Code = ("85040-4", "LN", "CT 3D CAM model")
+SOURCE_IMAGE: Code = ("121324", "DCM", "Source image")
+
+FAMILIES: dict[str, Code] = {
+    "values": ("123105", "DCM", "Histogram Analysis"),
+    "networks": ("123110", "DCM", "Artificial Intelligence"),
+}
+"""CID 7162: what kind of algorithm a method is."""
+
+PATIENT_AND_STUDY = (
+    *("PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex", "PatientAge", "PatientSize"),
+    *("PatientWeight", "StudyInstanceUID", "StudyDate", "StudyTime", "StudyID", "StudyDescription"),
+    *("AccessionNumber", "ReferringPhysicianName", "SpecificCharacterSet", "TimezoneOffsetFromUTC"),
+    *("PatientIdentityRemoved", "DeidentificationMethod"),
+)
+"""What a result shares with the study that it belongs to."""
+
+REQUIRED_EMPTY = (
+    *("PatientName", "PatientID", "PatientBirthDate", "PatientSex"),
+    *("StudyDate", "StudyTime", "StudyID", "AccessionNumber", "ReferringPhysicianName"),
+)
+"""Type 2 of the patient's and the study's modules: present, and empty where nothing is known."""
+
+TECHNICAL = (
+    *("SOPClassUID", "Modality", "Rows", "Columns", "PixelSpacing", "SliceThickness", "SpacingBetweenSlices"),
+    *("ImagePositionPatient", "ImageOrientationPatient", "InstanceNumber", "NumberOfFrames", "BitsAllocated"),
+    *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
+)
+UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID")
+ANONYMOUS = "ANONYMOUS"
+
+
+@dataclass(frozen=True)
+class Algorithm:
+    """What made a segmentation, as DICOM identifies it."""
+
+    name: str
+    """Of the method."""
+    family: str
+    """A key of `FAMILIES`."""
+    version: str
+    parameters: dict[str, str]
+    edited: bool = False
+    """Whether a person changed the result."""
+
+
+def algorithm_of(record: dict[str, Any]) -> Algorithm:
+    """What a record says of how its segmentation was made."""
+    step = next(step for step in record["steps"] if step["step"] == "segmenting")
+    parameters = {name: str(value) for name, value in step["parameters"].items()}
+    model = step["measured"].get("model")
+    if model:
+        parameters["model"] = f"{model['name']} {model['version']}"
+    family = "networks" if model else "values"
+    changes = record.get("edits", {}).get("segments", {}).values()
+    edited = any(one["added_voxels"] or one["removed_voxels"] for one in changes)
+    return Algorithm(parameters.pop("method"), family, record["product"]["version"], parameters, edited)
+
+
+def check_can_write() -> None:
+    """Raises `InputError` `needs-highdicom` where the package is missing."""
+    try:
+        import highdicom  # noqa: F401 - asked for before the work begins
+    except ModuleNotFoundError as missing:
+        raise InputError(
+            "needs-highdicom", "A DICOM segmentation needs highdicom: pip install 'orbitalseg[dicom]'."
+        ) from missing
+
+
+def without_identity(headers: Sequence[Dataset]) -> list[Dataset]:
+    """Headers that say where the voxels are and nothing of the patient; every identifier is a new one.
+
+    The same identifier gets the same new one within a call, and another one in the next.
+    """
+    secret = str(generate_uid())
+    found = []
+    for header in headers:
+        clean = Dataset()
+        for keyword in TECHNICAL:
+            if keyword in header:
+                clean[keyword] = deepcopy(header[keyword])
+        for keyword in REQUIRED_EMPTY:
+            setattr(clean, keyword, "")
+        for keyword in UIDS:
+            if keyword in header:
+                setattr(clean, keyword, generate_uid(entropy_srcs=[secret, str(header[keyword].value)]))
+        _drop_identifiers(clean)
+        clean.PatientName, clean.PatientID = f"{ANONYMOUS}^", ANONYMOUS
+        clean.PatientIdentityRemoved = "YES"
+        clean.DeidentificationMethod = "Nothing but the geometry of the source was kept"
+        found.append(clean)
+    return found
+
+
+def _drop_identifiers(header: Dataset) -> None:
+    """Of an enhanced header's frames keep what says where they are."""
+    for keyword in ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"):
+        for group in header.get(keyword) or ():
+            for element in list(group):
+                if element.keyword not in (
+                    "PixelMeasuresSequence",
+                    "PlanePositionSequence",
+                    "PlaneOrientationSequence",
+                ):
+                    del group[element.tag]
+
+
+def write_dicom_segmentation(
+    masks: dict[str, sitk.Image], headers: Sequence[Dataset], path: Path, algorithm: Algorithm
+) -> None:
+    """Write masks on the scan grid as a DICOM segmentation (binary) in the study of the source series.
+
+    `headers` are those of the source's slices, in the order of the scan grid's planes. Where the grid is the scanner's
+    own, each frame refers to its source slice; where the scan was resampled (a tilted gantry), each frame carries its
+    own position in the source's frame of reference. A segment without voxels is left out. Raises `InputError`
+    `needs-highdicom`, `inconsistent` (headers that DICOM does not allow) and `OutputError`.
+    """
+    check_can_write()
+    import highdicom as hd
+
+    kept = {name: mask for name, mask in masks.items() if np.any(sitk.GetArrayViewFromImage(mask))}
+    first = next(iter(kept.values()))
+    segments = [_segment(hd, number, name, algorithm) for number, name in enumerate(kept, 1)]
+    sources = [_complete(header) for header in headers]
+    try:
+        with warnings.catch_warnings(action="ignore"):  # names of patients that break a rule
+            dataset = hd.seg.Segmentation(
+                source_images=sources,
+                pixel_array=np.stack([sitk.GetArrayFromImage(mask) for mask in kept.values()], axis=-1),
+                segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
+                segment_descriptions=segments,
+                series_instance_uid=generate_uid(),
+                series_number=SEGMENTATION_SERIES,
+                sop_instance_uid=generate_uid(),
+                instance_number=1,
+                manufacturer=PRODUCT,
+                manufacturer_model_name=PRODUCT,
+                software_versions=__version__,
+                device_serial_number="0",
+                content_label="ORBITAL_BONE",
+                content_description="Orbital bone; not a medical device",
+                series_description=f"{PRODUCT} segmentation",
+                **_geometry(hd, first, sources),
+            )
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
+        raise InputError(
+            "inconsistent", "The scan's DICOM headers lack what a DICOM segmentation needs: leave that output out."
+        ) from error
+    # highdicom takes the header's slice distance where the pixels are the header's: that of a tilted table is another.
+    dataset.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence = _measures(hd, first)
+    with writing(path.parent):
+        dataset.save_as(path, enforce_file_format=True)
+
+
+def _segment(hd: Any, number: int, name: str, algorithm: Algorithm) -> Any:
+    red, green, blue = LOOKS[name].colour
+    types = hd.seg.SegmentAlgorithmTypeValues
+    return hd.seg.SegmentDescription(
+        segment_number=number,
+        segment_label=LOOKS[name].name,
+        segmented_property_category=hd.sr.CodedConcept(*TISSUE),
+        segmented_property_type=hd.sr.CodedConcept(*BONE),
+        algorithm_type=types.SEMIAUTOMATIC if algorithm.edited else types.AUTOMATIC,
+        algorithm_identification=hd.AlgorithmIdentificationSequence(
+            name=f"{PRODUCT} {algorithm.name}",
+            family=hd.sr.CodedConcept(*FAMILIES[algorithm.family]),
+            version=algorithm.version,
+            source=PRODUCT,
+            parameters=algorithm.parameters or None,
+        ),
+        tracking_uid=generate_uid(),
+        tracking_id=f"{PRODUCT} {name}",
+        display_color=hd.color.CIELabColor.from_rgb(*(round(255 * part) for part in (red, green, blue))),
+    )
+
+
+def _complete(header: Dataset) -> Dataset:
+    """The header with the empty attributes that the standard wants present; archives leave them out."""
+    whole = Dataset()
+    whole.update(header)
+    for keyword in REQUIRED_EMPTY:
+        if keyword not in whole:
+            setattr(whole, keyword, "")
+    if "FrameOfReferenceUID" not in whole:  # the same for all slices of a series, for ever
+        whole.FrameOfReferenceUID = generate_uid(entropy_srcs=[str(whole.SeriesInstanceUID), "frame of reference"])
+    return whole
+
+
+def _is_own_grid(mask: sitk.Image, headers: Sequence[Dataset]) -> bool:
+    """Whether every plane of the grid is a slice of its own in the source."""
+    if len(headers) != mask.GetSize()[2] or any("ImagePositionPatient" not in header for header in headers):
+        return False
+    places = np.array([mask.TransformIndexToPhysicalPoint((0, 0, index)) for index in range(len(headers))])
+    stated = np.array([[float(value) for value in header.ImagePositionPatient] for header in headers])
+    return bool(np.abs(places - stated).max() <= SAME_PLACE_MM)
+
+
+def _geometry(hd: Any, mask: sitk.Image, headers: Sequence[Dataset]) -> dict[str, Any]:
+    """Places, axes and sizes where they are the scan grid's own."""
+    if _is_own_grid(mask, headers):
+        return {}
+    axes = np.reshape(mask.GetDirection(), (3, 3))
+    return {
+        "pixel_measures": _measures(hd, mask),
+        "plane_positions": [
+            hd.PlanePositionSequence("PATIENT", mask.TransformIndexToPhysicalPoint((0, 0, index)))
+            for index in range(mask.GetSize()[2])
+        ],
+        "plane_orientation": hd.PlaneOrientationSequence("PATIENT", [*axes[:, 0], *axes[:, 1]]),
+    }
+
+
+def _measures(hd: Any, mask: sitk.Image) -> Any:
+    columns_mm, rows_mm, slices_mm = mask.GetSpacing()
+    return hd.PixelMeasuresSequence((rows_mm, columns_mm), slices_mm, slices_mm)
+
+
+def write_dicom_surface(stl: Path, headers: Sequence[Dataset], path: Path, title: str) -> None:
+    """Write an STL file (LPS, mm) as Encapsulated STL in the study and frame of reference of the source series.
+
+    Raises `OutputError`.
+    """
+    header = _complete(headers[0])
+    now = datetime.now().astimezone()
+    dataset = Dataset()
+    for keyword in PATIENT_AND_STUDY:
+        if keyword in header:
+            dataset[keyword] = header[keyword]
+    dataset.SOPClassUID, dataset.SOPInstanceUID = EncapsulatedSTLStorage, generate_uid()
+    dataset.Modality = "M3D"
+    dataset.SeriesInstanceUID, dataset.SeriesNumber = generate_uid(), SURFACE_SERIES
+    dataset.SeriesDescription = f"{PRODUCT} surface"
+    dataset.FrameOfReferenceUID = header.FrameOfReferenceUID
+    dataset.PositionReferenceIndicator = ""
+    dataset.Manufacturer = dataset.ManufacturerModelName = PRODUCT
+    dataset.DeviceSerialNumber, dataset.SoftwareVersions = "0", __version__
+    dataset.InstanceNumber = 1
+    dataset.ContentDate, dataset.ContentTime = now.strftime("%Y%m%d"), now.strftime("%H%M%S")
+    dataset.AcquisitionDateTime = ""
+    dataset.BurnedInAnnotation = "NO"
+    dataset.DocumentTitle = title
+    dataset.ConceptNameCodeSequence = [_code(CAM_MODEL)]
+    dataset.MIMETypeOfEncapsulatedDocument = "model/stl"
+    dataset.MeasurementUnitsCodeSequence = [_code(MILLIMETRE)]
+    dataset.ModelModification = "NO"
+    dataset.ModelMirroring = "NO"
+    dataset.ContentDescription = NOTICE[:64]
+    dataset.SourceInstanceSequence = [_reference(source, SOURCE_IMAGE) for source in headers]
+    series = Dataset()
+    series.SeriesInstanceUID = header.SeriesInstanceUID
+    series.ReferencedInstanceSequence = [_reference(source) for source in headers]
+    dataset.ReferencedSeriesSequence = [series]
+    content = stl.read_bytes()
+    dataset.EncapsulatedDocumentLength = len(content)
+    dataset.EncapsulatedDocument = content + b"\0" * (len(content) % 2)
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
+    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    with writing(path.parent):
+        dataset.save_as(path, enforce_file_format=True)
+
+
+def _code(code: Code) -> Dataset:
+    item = Dataset()
+    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = code
+    return item
+
+
+def _reference(source: Dataset, purpose: Code | None = None) -> Dataset:
+    item = Dataset()
+    item.ReferencedSOPClassUID = UID(source.SOPClassUID)
+    item.ReferencedSOPInstanceUID = UID(source.SOPInstanceUID)
+    if purpose:
+        item.PurposeOfReferenceCodeSequence = [_code(purpose)]
+    return item

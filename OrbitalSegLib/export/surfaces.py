@@ -1,0 +1,96 @@
+"""Surfaces as files: every format is one row of a table, and every file is read back before it counts as written."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from vtkmodules.vtkCommonDataModel import vtkPolyData
+from vtkmodules.vtkIOXML import vtkXMLPolyDataReader, vtkXMLPolyDataWriter
+
+from OrbitalSegLib.errors import OutputError
+from OrbitalSegLib.export import obj, ply, stl, threemf
+from OrbitalSegLib.export.segmentation import LOOKS
+from OrbitalSegLib.files import output_error, safe_name
+from OrbitalSegLib.modelling import mesh
+from OrbitalSegLib.modelling.intersections import Floats, Integers
+
+Colour = tuple[float, float, float]
+
+PLAIN: Colour = (0.8, 0.8, 0.8)
+"""Of a surface whose name has no colour."""
+
+NAME_AT_MOST = 250
+
+
+@dataclass(frozen=True)
+class Format:
+    """How a surface is written and read: points (n, 3) in LPS mm, triangles (m, 3), a name and a colour."""
+
+    ending: str
+    write: Callable[[Floats, Integers, Path, str, Colour], None]
+    read: Callable[[Path], tuple[Floats, Integers]]
+
+
+def _write_stl(points: Floats, triangles: Integers, path: Path, name: str, _colour: Colour) -> None:
+    stl.write_stl(mesh.surface_of(points, triangles), path, title=name)
+
+
+FORMATS = {
+    "stl": Format("stl", _write_stl, lambda path: mesh.arrays_of(stl.read_stl(path))),
+    "3mf": Format("3mf", threemf.write, threemf.read),
+    "obj": Format("obj", obj.write, obj.read),
+    "ply": Format("ply", ply.write, ply.read),
+}
+
+
+def write_surface(surface: vtkPolyData, folder: Path, name: str, format_name: str = "stl") -> Path:
+    """Write a surface of triangles (LPS, mm) as `NAME.ENDING`, with a name that every file system takes.
+
+    The file holds the name as it was given. It is read back and compared: number of triangles, bounds and volume, bit
+    by bit where the format keeps the order of points. Raises `OutputError` `cannot-write` or `disk-full`.
+    """
+    chosen = FORMATS[format_name]
+    path = folder / f"{safe_name(name)}.{chosen.ending}"
+    points, triangles = mesh.arrays_of(surface)
+    points = points.astype(np.float32)
+    look = LOOKS.get(name.split("-")[0])
+    shown = (look.name if look and name in LOOKS else name)[:NAME_AT_MOST]
+    try:
+        chosen.write(points, triangles, path, shown, look.colour if look else PLAIN)
+        read_points, read_triangles = chosen.read(path)
+    except (OSError, ValueError) as error:
+        raise output_error(error, folder) from error
+    if not _same(points, triangles, read_points, read_triangles):
+        raise OutputError("cannot-write", stl.WRONG)
+    return path
+
+
+def write_map(surface: vtkPolyData, path: Path) -> None:
+    """Write a surface with what is known of its vertices, as VTK's XML; read back and compared. See `write_surface`."""
+    writer = vtkXMLPolyDataWriter()
+    writer.SetInputData(surface)
+    writer.SetFileName(str(path))
+    written = writer.Write()
+    reader = vtkXMLPolyDataReader()
+    reader.SetFileName(str(path))
+    if written and path.is_file():
+        reader.Update()
+    if not written or not _same(*mesh.arrays_of(surface), *mesh.arrays_of(reader.GetOutput())):
+        raise output_error(OSError(), path.parent)
+
+
+def _same(points: Floats, triangles: Integers, read_points: Floats, read_triangles: Integers) -> bool:
+    """Whether a surface read back is the one written; STL forgets how points were numbered."""
+    if len(triangles) != len(read_triangles):
+        return False
+    if len(triangles) == 0:
+        return True
+    bounds, read_bounds = _bounds(points, triangles), _bounds(read_points, read_triangles)
+    volume_ml, read_volume_ml = mesh.volume_ml(points, triangles), mesh.volume_ml(read_points, read_triangles)
+    return np.array_equal(bounds, read_bounds) and abs(volume_ml - read_volume_ml) <= 1e-9 * abs(volume_ml) + 1e-12
+
+
+def _bounds(points: Floats, triangles: Integers) -> Floats:
+    used = points[np.unique(triangles)]
+    return np.concatenate([used.min(axis=0), used.max(axis=0)])

@@ -1,0 +1,45 @@
+"""The probabilities that a result kept, thresholded anew as often as one likes: no network runs again."""
+
+from functools import reduce
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from OrbitalSegLib.methods.method import Masks, split_by_value
+from OrbitalSegLib.preprocessing import from_working
+from OrbitalSegLib.region import Region
+
+FULL = 255
+"""The 8-bit value of a probability of 1."""
+
+
+class KeptProbabilities:
+    """Bone where the probability of any network is above its limit, on the scan grid inside the region.
+
+    What post-processing removed from a result or filled in it is not known here: with the result's own limits, these
+    masks are the result before post-processing. Wall is not inferred anew.
+    """
+
+    def __init__(self, ct: sitk.Image, probabilities: dict[str, sitk.Image], region: Region) -> None:
+        """`ct` is the scan, in HU; `probabilities` by network as section 6 of docs/contracts.md has them."""
+        self.grid = region.inner_part(ct)
+        """The scan cut to the region."""
+        self._inside = None if region.box_mm is None else _array(region.within(self.grid)).astype(bool)
+        self._fields = {name: _array(from_working(field, self.grid)) for name, field in probabilities.items()}
+
+    def masks(self, limits: dict[str, float]) -> Masks:
+        """`bone`, `cortical` and `thin` with these limits of probability, by network."""
+        found = {name: self._mask(field > limits[name] * FULL) for name, field in self._fields.items()}
+        bone = reduce(sitk.Or, found.values())
+        return {"bone": bone, **(found if "thin" in found else split_by_value(self.grid, bone))}
+
+    def _mask(self, above: NDArray[np.bool_]) -> sitk.Image:
+        inside = above if self._inside is None else above & self._inside
+        image = sitk.GetImageFromArray(inside.view(np.uint8))
+        image.CopyInformation(self.grid)
+        return image
+
+
+def _array(image: sitk.Image) -> NDArray:
+    return sitk.GetArrayFromImage(image)

@@ -1,0 +1,70 @@
+"""What a surface is made of: which voxels are bone, and how much of each voxel is."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from OrbitalSegLib.methods.fraction import SOFT_HU, fraction_of_ct
+
+
+@dataclass(frozen=True)
+class BoneField:
+    """What is meshed. Both images lie on one grid."""
+
+    mask: sitk.Image
+    """Which voxels are bone: what is joined in it is joined in the surface, and what is apart stays apart."""
+    fraction: sitk.Image | None = None
+    """How much of each voxel is bone: 32-bit float, 0 to 1, one half where half of it is. None: all or nothing."""
+    source: str = "mask"
+    """Where the fraction comes from, for the record: `probability`, `CT`, `CT and mask`, `fraction` or `mask`."""
+
+
+def agreeing(fraction: sitk.Image, mask: sitk.Image) -> sitk.Image:
+    """A fraction that contradicts the mask in no voxel: what was repaired, painted, erased or cut off wins.
+
+    A voxel of the mask that is less than half bone becomes all bone, another that is half bone or more becomes none.
+    """
+    bone = _array(mask) != 0
+    values = _array(fraction)
+    values[bone & (values < 0.5)] = 1
+    values[~bone & (values >= 0.5)] = 0
+    return _image(values, fraction)
+
+
+def field_of_edited(mask: sitk.Image, ct: sitk.Image | None) -> BoneField:
+    """A mask that a person may have edited, with the CT it was made from, on any grid that covers it.
+
+    The limit of bone is not known any more, so it is taken from the CT where the mask ends: the median, over all
+    neighbours of which one is bone, of the mean of both. Where the CT agrees with the mask, it tells where in the voxel
+    the bone ends; where it does not, somebody knew better, and the mask counts alone.
+    """
+    if ct is None:
+        return BoneField(mask)
+    here = sitk.Resample(ct, mask, sitk.Transform(), sitk.sitkLinear, -1024.0, sitk.sitkFloat32)
+    bone = _array(mask) != 0
+    limit_hu = _edge_hu(_array(here), bone)
+    by_ct = _array(fraction_of_ct(here, limit_hu))
+    agrees = (by_ct >= 0.5) == bone
+    return BoneField(mask, _image(np.where(agrees, by_ct, bone).astype(np.float32), mask), "CT and mask")
+
+
+def _edge_hu(hu: NDArray[np.float32], bone: NDArray[np.bool_]) -> float:
+    means = []
+    for axis in range(3):
+        a, b = (np.moveaxis(bone, axis, 0)[part] for part in (slice(1, None), slice(None, -1)))
+        high, low = (np.moveaxis(hu, axis, 0)[part] for part in (slice(1, None), slice(None, -1)))
+        means.append((high[a != b] + low[a != b]) / 2)
+    edges = np.concatenate(means)
+    return float(np.median(edges)) if edges.size else SOFT_HU
+
+
+def _array(image: sitk.Image) -> NDArray:
+    return sitk.GetArrayFromImage(image)
+
+
+def _image(array: NDArray, grid: sitk.Image) -> sitk.Image:
+    image = sitk.GetImageFromArray(array)
+    image.CopyInformation(grid)
+    return image

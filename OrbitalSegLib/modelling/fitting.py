@@ -1,0 +1,184 @@
+"""Where the bone's surface passes: from each vertex inwards, bone fraction is packed into solid bone.
+
+Along a line across a wall the bone fraction rises from 0 and falls again. A wall that is thinner than a voxel never
+reaches one half, so no isosurface can hold it; but its fraction summed along the line is its thickness in mm, whatever
+the voxels are. So the wall's two sides are put half of that sum on either side of the sum's median. Thick bone reaches
+1, and its surface is put where the fraction between outside and there, packed, begins: for an even edge that is where
+the fraction is one half.
+"""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from OrbitalSegLib.modelling import mesh
+from OrbitalSegLib.modelling.intersections import Flags, Floats, Integers, corners_of, cross
+from OrbitalSegLib.progress import Progress, silent
+
+OUTWARD_WIDTHS, INWARD_WIDTHS = 1.25, 3.0
+"""How far a line reaches from the scaffold, in widths of a voxel along it: a wall's blurred half outside, and a wall
+of 1.5 widths with what blurs it inside."""
+
+STEPS_PER_WIDTH = 4
+
+SOLID = 0.95
+"""A fraction from which on bone is solid."""
+
+TURN = 0.2
+"""A rise or fall by less than this part of the peak is noise."""
+
+FURTHEST_WIDTHS = 1.5
+"""A line that would take a vertex further does not tell where it belongs."""
+
+THINNEST_MM = 0.05
+"""A wall is made no thinner than this, however little fraction is left of it."""
+
+NORMAL_ROUNDS = 6
+"""How often normals are averaged with their neighbours'."""
+
+AT_ONCE = 1 << 15
+"""Vertices whose lines are sampled at once: what fits the processor's cache."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Where vertices belong: `points` (n, 3); `thickness_mm` (n) of sheets, infinite where bone is thick."""
+
+    points: Floats
+    thickness_mm: Floats
+
+
+def fit(points: Floats, triangles: Integers, fraction: Floats, spacing_mm: Floats, progress: Progress = silent) -> Fit:
+    """Move the vertices of a scaffold, each along its normal, to where they hold the bone fraction.
+
+    `points` (n, 3) are x, y, z in mm from the centre of the first voxel of `fraction` (z, y, x).
+    """
+    normals = smooth_normals(points, triangles)
+    sampler = _Sampler(fraction, spacing_mm)
+    chunks = [slice(at, at + AT_ONCE) for at in range(0, len(points), AT_ONCE)]
+    shift, thickness = np.empty(len(points)), np.empty(len(points))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        found = pool.map(lambda chunk: _shifts(points[chunk].T, -normals[chunk].T, sampler), chunks)
+        for done, (chunk, (some, thin)) in enumerate(zip(chunks, found, strict=True), start=1):
+            shift[chunk], thickness[chunk] = some, thin
+            progress(done / len(chunks))
+    shift = mesh.filled(shift, triangles)
+    return Fit(points - normals * shift[:, None], thickness)
+
+
+def smooth_normals(points: Floats, triangles: Integers, rounds: int = NORMAL_ROUNDS) -> Floats:
+    """Outward unit normals of vertices (n, 3), each averaged with its neighbours'."""
+    a, b, c = corners_of(points, triangles)
+    normals = _unit(_at_vertices(cross(b - a, c - a), triangles, len(points)))
+    for _ in range(rounds):
+        normals = _unit(_at_vertices(normals[:, triangles].sum(axis=2), triangles, len(points)))
+    return normals.T
+
+
+def _at_vertices(of_triangles: Floats, triangles: Integers, count: int) -> Floats:
+    """Vectors of triangles (3, m), summed at their vertices (3, n)."""
+    return np.stack([sum(np.bincount(corner, axis, count) for corner in triangles.T) for axis in of_triangles])
+
+
+def _unit(vectors: Floats) -> Floats:
+    return vectors / np.maximum(np.sqrt((vectors**2).sum(axis=0)), 1e-12)
+
+
+class _Sampler:
+    """Linear interpolation in a volume (z, y, x), 0 outside."""
+
+    def __init__(self, volume: Floats, spacing_mm: Floats) -> None:
+        padded = np.pad(volume, 1).astype(np.float32, copy=False)
+        self.spacing_mm = np.asarray(spacing_mm, np.float64)
+        self._flat = padded.ravel()
+        self._last = np.array(padded.shape[::-1], np.float32) - 2
+        self._strides = (1, padded.shape[2], padded.shape[1] * padded.shape[2])
+
+    def __call__(self, places_mm: Floats) -> Floats:
+        """The values at places (3, ...) in mm."""
+        base: Integers = np.zeros(places_mm.shape[1:], np.int64)
+        parts = []
+        for axis, place in enumerate(places_mm):
+            index = np.clip((place / self.spacing_mm[axis] + 1).astype(np.float32), 0, self._last[axis] + 0.999)
+            lower = index.astype(np.int32)
+            parts.append(index - lower)
+            base += lower.astype(np.int64) * self._strides[axis]
+        x, y, z = parts
+        along_x, along_y, along_z = self._strides
+        rows = []
+        for offset in (0, along_y, along_z, along_y + along_z):
+            low = self._flat.take(base + offset)
+            rows.append(low + x * (self._flat.take(base + (offset + along_x)) - low))
+        near, far = rows[0] + y * (rows[1] - rows[0]), rows[2] + y * (rows[3] - rows[2])
+        return near + z * (far - near)
+
+
+def _shifts(points: Floats, inward: Floats, sampler: _Sampler) -> tuple[Floats, Floats]:
+    """How far each vertex (3, n) has to go inward in mm, not a number where its line does not tell; and thickness."""
+    width = np.sqrt(((inward * sampler.spacing_mm[:, None]) ** 2).sum(axis=0))
+    steps = np.arange(-OUTWARD_WIDTHS, INWARD_WIDTHS + 1e-9, 1 / STEPS_PER_WIDTH)
+    lines = np.stack([sampler(points + inward * (step * width)) for step in steps]).astype(np.float64)
+    step_mm = width / STEPS_PER_WIDTH
+    place, thickness = _of_lines(lines, round(OUTWARD_WIDTHS * STEPS_PER_WIDTH), THINNEST_MM / step_mm)
+    shift = place * step_mm - OUTWARD_WIDTHS * width
+    return np.where(np.abs(shift) <= FURTHEST_WIDTHS * width, shift, np.nan), thickness * step_mm
+
+
+def _of_lines(lines: Floats, start: int, thinnest: Floats) -> tuple[Floats, Floats]:
+    """The surface's place and the sheet's thickness, in steps, on lines (steps, n) that go inward.
+
+    A vertex lies at the step `start`. The bone that it bounds is what lies between the lowest fraction outside and,
+    for a sheet, the lowest beyond its peak.
+    """
+    peak_at, peak = _peak(lines[start:])
+    peak_at += start
+    outer = start - _valley(lines[start::-1], np.zeros_like(peak_at), peak)[0]
+    inner, left = _valley(lines, peak_at, peak)
+    packed = np.zeros_like(lines)
+    np.cumsum((lines[1:] + lines[:-1]) / 2, axis=0, out=packed[1:])
+    packed -= _at(packed, outer)
+    total = _at(packed, inner)
+    thickness = np.maximum(total, thinnest)
+    sheet = (left < peak / 2) & (peak > 0)
+    beyond = np.arange(len(lines))[:, None] >= outer
+    solid_at = np.argmax(beyond & (lines >= SOLID), axis=0)
+    place = np.where(peak >= SOLID, solid_at - _at(packed, solid_at), _first_reaching(lines, beyond, 0.5))
+    place = np.where(sheet, _first_reaching(packed, beyond, total / 2) - thickness / 2, place)
+    return place, np.where(sheet, thickness, np.inf)
+
+
+def _at(lines: Floats, index: Integers) -> Floats:
+    return np.take_along_axis(lines, index[None], axis=0)[0]
+
+
+def _peak(lines: Floats) -> tuple[Integers, Floats]:
+    """Where lines (steps, n) are highest before they fall for the first time, and how high."""
+    highest = np.maximum.accumulate(lines, axis=0)
+    lines = np.where(_before_first(lines < (1 - TURN) * highest), lines, -1)
+    index = np.argmax(lines, axis=0)
+    return index, _at(lines, index)
+
+
+def _valley(lines: Floats, start: Integers, peak: Floats) -> tuple[Integers, Floats]:
+    """Where lines are lowest from the step `start` on, before they rise again, and how low."""
+    lines = np.where(np.arange(len(lines))[:, None] >= start, lines, np.inf)
+    lowest = np.minimum.accumulate(lines, axis=0)
+    lines = np.where(_before_first((lines > lowest + TURN * peak) & np.isfinite(lines)), lines, np.inf)
+    index = np.argmin(lines, axis=0)
+    return index, _at(lines, index)
+
+
+def _before_first(flags: Flags) -> Flags:
+    return ~np.logical_or.accumulate(flags, axis=0)
+
+
+def _first_reaching(lines: Floats, allowed: Flags, level: Floats | float) -> Floats:
+    """Where lines first reach a level, between two steps; not a number where they do not."""
+    reached = allowed & (lines >= level)
+    index = np.argmax(reached, axis=0)
+    high, low = _at(lines, index), _at(lines, np.maximum(index - 1, 0))
+    rise = high - low
+    back = np.where(rise > 0, (high - level) / np.where(rise > 0, rise, 1), 0)
+    return np.where(reached.any(axis=0), index - np.clip(back, 0, 1), np.nan)

@@ -1,0 +1,98 @@
+"""A bone field -> a model to print: surface, simplified, thickened, checked and reported."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from vtkmodules.util.numpy_support import numpy_to_vtk
+from vtkmodules.vtkCommonDataModel import vtkPolyData
+
+from OrbitalSegLib.modelling import mesh
+from OrbitalSegLib.modelling.field import BoneField
+from OrbitalSegLib.modelling.gaps import gaps
+from OrbitalSegLib.modelling.intersections import Floats, Integers
+from OrbitalSegLib.modelling.quality import quality
+from OrbitalSegLib.modelling.repair import damaged
+from OrbitalSegLib.modelling.simplification import simplified
+from OrbitalSegLib.modelling.surface import UNLIMITED, Smoothing, SurfaceParameters, surface_of
+from OrbitalSegLib.modelling.thickening import thickened
+from OrbitalSegLib.progress import Progress, silent
+
+PRINTER_MINIMUM_MM = 0.8
+"""What common printers of plastic can make as a wall: two lines of a nozzle of 0.4 mm."""
+
+
+@dataclass(frozen=True)
+class ModelParameters:
+    """How a model is made; None leaves a step out."""
+
+    smoothing: Smoothing = "faithful"
+    simplify_mm: float | None = None
+    """No place of the surface is moved further by simplifying."""
+    thicken_mm: float | None = None
+    """Walls are thickened to this."""
+    printer_minimum_mm: float = PRINTER_MINIMUM_MM
+    """Walls below this are reported."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A sound surface (LPS mm), what is known of each vertex, and what was measured."""
+
+    points: Floats
+    triangles: Integers
+    of_vertices: dict[str, Floats]
+    """`deviation_mm` from the unsmoothed surface, `thickness_mm` of the wall (infinite: unknown), `thickened_mm`."""
+    measured: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def surface(self) -> vtkPolyData:
+        return mesh.surface_of(self.points, self.triangles)
+
+    @property
+    def coloured(self) -> vtkPolyData:
+        """The surface with its arrays, of which the deviation is the one that viewers colour it by."""
+        surface = self.surface
+        for name, values in self.of_vertices.items():
+            array = numpy_to_vtk(np.where(np.isfinite(values), values, -1).astype(np.float32), deep=True)
+            array.SetName(name)
+            surface.GetPointData().AddArray(array)
+        surface.GetPointData().SetActiveScalars("deviation_mm")
+        return surface
+
+
+def model_of(
+    bone: BoneField,
+    parameters: ModelParameters,
+    allowed_bytes: int = UNLIMITED,
+    progress: Progress = silent,
+) -> Model:
+    """See `surface_of`, `simplified`, `thickened` and `quality`, whose errors this raises.
+
+    The result is checked as a whole once more before it is given away.
+    """
+    made = surface_of(
+        bone, SurfaceParameters(parameters.smoothing), allowed_bytes, lambda fraction: progress(0.5 * fraction)
+    )
+    points, triangles, measured = made.points, made.triangles, made.measured
+    before = made.unsmoothed, made.triangles
+    if parameters.simplify_mm is not None:
+        points, triangles, measured["simplified"] = simplified(points, triangles, parameters.simplify_mm)
+    progress(0.6)
+    thickened_mm = np.zeros(len(points))
+    if parameters.thicken_mm is not None:
+        points, thickened_mm, measured["thickened"] = thickened(points, triangles, parameters.thicken_mm)
+    progress(0.7)
+    if parameters.simplify_mm is not None or parameters.thicken_mm is not None:
+        report = mesh.check(mesh.surface_of(points, triangles))
+        if not report.sound:
+            raise damaged(points)
+        measured |= {"triangles": report.triangles, "parts": report.parts, "tunnels": report.tunnels}
+        measured["volume_ml"] = report.volume_ml
+    found = quality(
+        points, triangles, before, parameters.printer_minimum_mm, lambda fraction: progress(0.7 + 0.3 * fraction)
+    )
+    measured["quality"] = found.report
+    measured["gaps_proposed"] = gaps(bone)
+    arrays = {"deviation_mm": found.deviation_mm, "thickness_mm": found.thickness_mm, "thickened_mm": thickened_mm}
+    return Model(points, triangles, arrays, measured)

@@ -1,0 +1,53 @@
+"""What a person changed after the automatic result: counted voxel by voxel, on the automatic result's grid."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+
+from OrbitalSegLib.errors import InputError
+from OrbitalSegLib.evaluation.grids import mask_array, on_grid_of
+from OrbitalSegLib.export.segmentation import read_segmentation, segment_ids
+
+OTHER_GRID = "The edited segmentation lies on another grid than the result: save it with the scan's own geometry."
+
+
+def edited_masks(automatic: dict[str, sitk.Image], path: Path) -> dict[str, sitk.Image]:
+    """The automatic segments as a person left them; those that the file lacks stay, as far as they are still bone.
+
+    A label map without names is `bone`. What was taken from `bone` is taken from its classes `cortical` and `thin` too,
+    unless these were edited themselves. Raises `InputError` `different-grids` or those of `read_segmentation`.
+    """
+    ids = segment_ids(path)
+    given = {}
+    for name, mask in automatic.items():
+        if name in ids or (not ids and name == "bone"):
+            try:
+                given[name] = sitk.Cast(on_grid_of(mask, read_segmentation(path, name)), sitk.sitkUInt8)
+            except InputError as error:
+                raise InputError(error.code, OTHER_GRID if error.code == "different-grids" else error.text) from error
+    if not given:
+        raise InputError(
+            "not-a-segmentation",
+            f"The edited segmentation has none of the result's segments: name them {', '.join(automatic)}.",
+        )
+    masks = automatic | given
+    for name in {"cortical", "thin"} & automatic.keys() - given.keys():
+        masks[name] = sitk.And(masks[name], masks["bone"])
+    return masks
+
+
+def count(automatic: sitk.Image, edited: sitk.Image) -> dict[str, Any]:
+    """Voxels and ml that were added to and removed from a mask."""
+    before, after = mask_array(automatic), mask_array(edited)
+    voxel_ml = float(np.prod(automatic.GetSpacing())) / 1000
+    added, removed = int((after & ~before).sum()), int((before & ~after).sum())
+    return {
+        "automatic_ml": round(int(before.sum()) * voxel_ml, 4),
+        "edited_ml": round(int(after.sum()) * voxel_ml, 4),
+        "added_voxels": added,
+        "removed_voxels": removed,
+        "added_ml": round(added * voxel_ml, 4),
+        "removed_ml": round(removed * voxel_ml, 4),
+    }

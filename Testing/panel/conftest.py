@@ -1,0 +1,70 @@
+"""The panel on the host: real MRML and real Qt widgets, stand-ins for the rest (see host/__init__.py)."""
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parents[1] / "OrbitalSeg")]
+
+MISSING = [name for name in ("slicer", "PySide6") if importlib.util.find_spec(name) is None]
+if MISSING and not os.environ.get("ORBITALSEG_NO_SKIP"):
+    pytest.skip(f"not installed in this environment: {', '.join(MISSING)}", allow_module_level=True)
+
+
+@pytest.fixture(scope="session")
+def host():
+    """The host; its scene is cleared for every test that asks for a panel."""
+    import host
+
+    return host.start()
+
+
+@pytest.fixture(autouse=True)
+def no_slot_may_fail(monkeypatch):
+    """Qt prints what a slot raises and goes on: here it fails the test."""
+    raised = []
+    monkeypatch.setattr(sys, "excepthook", lambda _kind, error, _trace: raised.append(error))
+    yield
+    assert not raised, repr(raised)
+
+
+@pytest.fixture
+def python():
+    """A worker that only pretends; the test says what it does."""
+    from fakes import FakePython
+
+    return FakePython()
+
+
+@pytest.fixture
+def logic(host, python, tmp_path):
+    """The real logic with the pretended worker."""
+    from OrbitalSeg import OrbitalSegLogic
+
+    host.scene.Clear(False)
+    made = OrbitalSegLogic(python, tmp_path / "private")
+    yield made
+    made.drop()
+
+
+@pytest.fixture
+def panel(host, logic):
+    """The panel with that logic."""
+    widget = host.panel(logic)
+    yield widget
+    widget.cleanup()
+
+
+@pytest.fixture
+def volume(host):
+    """A small CT in the scene, and in the panel if it is asked for first."""
+    from fakes import ct_image
+    from OrbitalSegPanel import volumes
+
+    node = host.scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "CT")
+    volumes.put_image(node, ct_image())
+    return node

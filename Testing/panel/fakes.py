@@ -1,0 +1,126 @@
+"""A worker that does what a test says, and results as the real one writes them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+
+from OrbitalSegLib.export.segmentation import write_segmentation
+from OrbitalSegLib.export.stl import write_stl
+from OrbitalSegLib.modelling.surface import SurfaceParameters, surface_of_mask
+from OrbitalSegLib.scan import grid_of
+from OrbitalSegPanel.process import CANCELLED, Line, Outcome
+
+SIZE_XYZ = (24, 20, 12)
+SPACING_MM = (1.0, 1.0, 1.5)
+ORIGIN_MM = (-12.0, -10.0, 100.0)
+BOX_MM = (-8.0, 8.0, -8.0, 8.0, 102.0, 114.0)
+"""The region of a pretended result, LPS."""
+
+
+class FakeWork:
+    """Says what it is told to say, and ends when it is told to."""
+
+    def __init__(self) -> None:
+        self.outcome: Outcome | None = None
+        self.lines: list[Line] = []
+        self.ending: Outcome | None = None
+        self.asked_to_stop = self.killed = False
+
+    def poll(self) -> list[Line]:
+        lines, self.lines = self.lines, []
+        self.outcome = self.ending
+        return lines
+
+    def cancel(self) -> None:
+        self.asked_to_stop = True
+        self.ending = Outcome(None, CANCELLED, "The work was cancelled; nothing was left behind.")
+
+    def kill(self) -> None:
+        self.killed = True
+
+    def log(self) -> str:
+        return "what it said\n"
+
+
+class FakePython:
+    """Starts pretended work, and remembers what was asked for."""
+
+    def __init__(self) -> None:
+        self.jobs: list[Line] = []
+        self.installed: list[tuple[list[str], Path | None]] = []
+        self.work = FakeWork()
+        self.folder = Path()
+
+    def start(self, job: Line, folder: Path) -> FakeWork:
+        self.jobs.append(job)
+        return self._begin(folder)
+
+    def install(self, packages: list[str], wheels: Path | None, folder: Path) -> FakeWork:
+        self.installed.append((packages, wheels))
+        return self._begin(folder)
+
+    def _begin(self, folder: Path) -> FakeWork:
+        self.work, self.folder = FakeWork(), folder
+        return self.work
+
+    @property
+    def result(self) -> Path:
+        return Path(self.jobs[-1]["output"])
+
+    def succeed(self, **summary: Any) -> None:
+        self.work.ending = Outcome({"event": "result", "files": [], "summary": summary})
+
+    def fail(self, text: str = "No bone was found.", code: str = "empty-result") -> None:
+        self.work.ending = Outcome(None, code, text)
+
+
+def image_of(array: np.ndarray) -> sitk.Image:
+    """An array (z, y, x) on the grid of these tests."""
+    image = sitk.GetImageFromArray(array)
+    image.SetSpacing(SPACING_MM)
+    image.SetOrigin(ORIGIN_MM)
+    return image
+
+
+def ct_image() -> sitk.Image:
+    """Air with a block of tissue, and bone in it."""
+    hu = np.full(SIZE_XYZ[::-1], -1000, np.int16)
+    hu[1:11, 3:17, 3:21] = 40
+    hu[3:9, 6:14, 6:18] = 700
+    return image_of(hu)
+
+
+def mask_array(grown: int = 0) -> np.ndarray:
+    """A block of bone, or a larger one."""
+    array = np.zeros(SIZE_XYZ[::-1], np.uint8)
+    array[3:9, 6 - grown : 14 + grown, 6 - grown : 18 + grown] = 1
+    return array
+
+
+def write_result(folder: Path, networks: bool = True, grown: int = 0) -> None:
+    """A result folder with the files that the panel reads."""
+    folder.mkdir(parents=True)
+    bone = mask_array(grown)
+    thin = bone * (np.arange(SIZE_XYZ[0]) < 10).astype(np.uint8)
+    wall = np.zeros_like(bone)
+    wall[3:9, 15, 6:18] = 1
+    masks = {"bone": image_of(bone), "cortical": image_of(bone - thin), "thin": image_of(thin)}
+    if networks:
+        masks["inferred"] = image_of(wall)
+        for name, part in (("cortical", bone - thin), ("thin", thin)):
+            array = np.where(part > 0, 200, 0).astype(np.uint8)
+            array[2, 6:14, 6:18] = 100  # found by a lower limit only
+            sitk.WriteImage(image_of(array), str(folder / f"probability-{name}.nrrd"))
+    write_segmentation(masks, folder / "segmentation.seg.nrrd")
+    mesh, _ = surface_of_mask(masks["bone"], SurfaceParameters())
+    write_stl(mesh, folder / "bone.stl", title="bone")
+    limits = {"cortical_above": 0.5, "thin_above": 0.5, "inferred_above": 0.2} if networks else {"lower_hu": 300.0}
+    record = {
+        "input": {"grid": grid_of(masks["bone"])},
+        "region": {"asked": "auto", "box_mm": list(BOX_MM), "margin_mm": 10.0},
+        "steps": [{"step": "segmenting", "parameters": limits, "measured": {}, "seconds": 1.0}],
+    }
+    (folder / "record.json").write_text(json.dumps(record), encoding="utf-8")

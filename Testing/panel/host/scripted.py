@@ -1,0 +1,87 @@
+"""Stand-ins for the base classes of scripted modules, for translation, and for the application."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import qt
+import slicer
+
+
+class ScriptedLoadableModule:
+    """What Slicer knows of a module before it is opened."""
+
+    def __init__(self, parent):
+        self.parent = parent
+        self.moduleName = type(self).__name__
+
+    def resourcePath(self, filename):  # noqa: N802 - Slicer's names
+        return str(Path(self.parent.path).parent / "Resources" / filename)
+
+
+class ScriptedLoadableModuleWidget:
+    """A panel, in a parent with a scene and a layout."""
+
+    def __init__(self, parent=None):
+        self.moduleName = type(self).__name__.removesuffix("Widget")
+        self.developerMode = False
+        self.parent = parent
+        self.layout = parent.layout()
+
+    def setup(self):
+        """The developer's section is left out."""
+
+    def resourcePath(self, filename):  # noqa: N802
+        return str(Path(slicer.util.modulePath(self.moduleName)).parent / "Resources" / filename)
+
+    def cleanup(self):
+        """Nothing to do."""
+
+
+class ScriptedLoadableModuleLogic:
+    """Logic with one parameter node."""
+
+    def __init__(self, parent=None):  # noqa: ARG002 - as the real one
+        self.moduleName = type(self).__name__.removesuffix("Logic")
+        self.isSingletonParameterNode = True
+
+    def getParameterNode(self):  # noqa: N802
+        node = slicer.mrmlScene.GetSingletonNode(self.moduleName, "vtkMRMLScriptedModuleNode")
+        if node is not None:
+            if node.GetAttribute("ModuleName") != self.moduleName:  # closing the scene takes it away
+                node.SetAttribute("ModuleName", self.moduleName)
+            return node
+        return slicer.mrmlScene.AddNode(self.createParameterNode())
+
+    def createParameterNode(self):  # noqa: N802
+        node = slicer.mrmlScene.CreateNodeByClass("vtkMRMLScriptedModuleNode")
+        node.UnRegister(None)
+        node.SetSingletonTag(self.moduleName)
+        node.SetModuleName(self.moduleName)
+        node.SetAttribute("ModuleName", self.moduleName)
+        node.SetName(slicer.mrmlScene.GenerateUniqueName(self.moduleName))
+        return node
+
+
+class ScriptedLoadableModuleTest:
+    """Only so that the module can be imported: its test needs the desktop."""
+
+
+def tr(text):
+    """Translation into the language of the text."""
+    return text
+
+
+def translate(_context, text):
+    return text
+
+
+def application(logic, folder: Path) -> SimpleNamespace:
+    """What the panel asks of `slicer.app`."""
+    return SimpleNamespace(
+        applicationLogic=lambda: logic,
+        testingEnabled=lambda: True,
+        temporaryPath=str(folder),
+        processEvents=lambda: qt.QApplication.processEvents(),
+        setOverrideCursor=lambda _cursor: None,
+        restoreOverrideCursor=lambda: None,
+    )

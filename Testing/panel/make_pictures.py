@@ -1,0 +1,99 @@
+"""The tutorial's pictures, made by the product: the panel on the tests' host, the views by Slicer's own drawing code.
+
+    .venv/bin/orbitalseg phantom build/phantom
+    .venvs/slicer/bin/python Testing/panel/make_pictures.py build/phantom/series Resources
+
+`QT_SCALE_FACTOR=1.5` makes the panel's pictures as a screen at 150 % shows it.
+"""
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+PANEL_WIDTH = 430
+PATIENCE_SECONDS = 1200
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+sys.path.insert(0, str(Path(__file__).parent))
+
+
+def main(series: Path, folder: Path) -> None:
+    import host
+    import render
+
+    started = host.start()
+    views = render.Views(started.application_logic)
+    panel = started.panel()
+    ui = panel.ui
+    scale = "-150" if os.environ.get("QT_SCALE_FACTOR") == "1.5" else ""
+    save_panel(started, folder / f"panel-empty{scale}.png")
+
+    from OrbitalSegPanel import conditions
+
+    volume = conditions.series_as_volume(series, "Practice scan")
+    ui.volumeSelector.setCurrentNode(volume)
+    ui.methodBox.setCurrentIndex(ui.methodBox.findData("hysteresis"))
+    open_only(ui, "scanSection", "regionSection")
+    save_panel(started, folder / f"tutorial-scan{scale}.png")
+    open_only(ui, "methodSection", "segmentSection")
+    ui.segmentButton.click()
+    started.process_until(lambda: ui.progressBar.value >= 30 or not panel.logic.runs.running, PATIENCE_SECONDS)
+    save_panel(started, folder / f"tutorial-running{scale}.png")
+    wait(started, panel)
+    save_panel(started, folder / f"tutorial-segmented{scale}.png")
+    if not scale:
+        for name in ("Red", "Green", "Yellow"):
+            views.draw_slice(name, folder / f"tutorial-{render.ORIENTATIONS[name].lower()}.png")
+        views.draw_3d(folder / "tutorial-3d.png")
+    ui.maskButton.click()
+    ui.thinBrushButton.click()
+    open_only(ui, "correctSection")
+    save_panel(started, folder / f"tutorial-correct{scale}.png")
+    with tempfile.TemporaryDirectory() as out:
+        ui.exportFolderEdit.currentPath = out
+        ui.exportButton.click()
+        wait(started, panel)
+        ui.exportFolderEdit.currentPath = "models"
+        open_only(ui, "exportSection")
+        save_panel(started, folder / f"tutorial-export{scale}.png")
+    for edit, text in ((ui.purposeEdit, "Pre-bending of a plate, right floor"), (ui.operatorEdit, "Engineer")):
+        edit.setText(text)
+        edit.textEdited.emit(text)
+    for _ in range(12):
+        ui.nextSliceButton.click()
+    open_only(ui, "reviewSection")
+    save_panel(started, folder / f"tutorial-review{scale}.png")
+    open_only(ui, *SECTIONS)
+    save_panel(started, folder / f"panel{scale}.png")
+    panel.cleanup()
+
+
+SECTIONS = (
+    *("scanSection", "regionSection", "methodSection", "segmentSection"),
+    *("thresholdSection", "correctSection", "exportSection", "reviewSection"),
+)
+
+
+def open_only(ui, *names: str) -> None:
+    for name in SECTIONS:
+        getattr(ui, name).collapsed = name not in names
+
+
+def wait(started, panel) -> None:
+    started.process_until(lambda: panel.logic.runs.running is None, PATIENCE_SECONDS)
+    print(panel.ui.messageLabel.text)
+
+
+def save_panel(started, path: Path) -> None:
+    """The panel as high as it needs to be, at the width of Slicer's module panel."""
+    window = started.kept[-1]
+    window.show()
+    for _ in range(4):  # labels that wrap find their height only after their width
+        window.resize(PANEL_WIDTH, max(200, window.layout().totalHeightForWidth(PANEL_WIDTH)))
+        started.qt.QApplication.processEvents()
+    window.grab().save(str(path))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

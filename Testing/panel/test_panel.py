@@ -1,0 +1,625 @@
+"""Every control of the panel, and every state: with a worker that only pretends."""
+
+import json
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from vtkmodules.util.numpy_support import numpy_to_vtk
+
+from fakes import BOX_MM, image_of, mask_array, write_result
+from OrbitalSegLib import CONTRACT
+from OrbitalSegLib.job import job_from
+from OrbitalSegLib.methods import METHODS
+from OrbitalSegPanel import packages, segments, volumes
+from OrbitalSegPanel.process import Outcome
+from OrbitalSegPanel.settings import DEFAULTS, PROBABILITY, RESULT, SEGMENTATION, Settings
+
+
+@pytest.fixture
+def ready(panel, volume):
+    """The panel with a CT chosen and a method that needs no package."""
+    panel.ui.volumeSelector.setCurrentNode(volume)
+    choose(panel.ui.methodBox, "threshold")
+    return panel
+
+
+@pytest.fixture
+def segment(ready, python):
+    """Presses Segment and lets the worker make a result."""
+
+    def press(answer: bool = False, **result):
+        ready.panel.ask = lambda _question: answer
+        ready.ui.segmentButton.click()
+        write_result(python.result, **result)
+        python.succeed(volumes_ml={"bone": 1.0})
+        ready.logic.poll()
+        return ready.ui.segmentationSelector.currentNode()
+
+    return press
+
+
+def choose(box, value):
+    box.setCurrentIndex(box.findData(value))
+
+
+def voxels(node, identity: str) -> int:
+    return int(segments.array_of(segments.label_map(node, identity)).sum())
+
+
+def node_names(scene) -> list[str]:
+    return sorted(scene.GetNthNode(index).GetID() for index in range(scene.GetNumberOfNodes()))
+
+
+def test_an_empty_panel_offers_what_can_be_done(panel):
+    ui = panel.ui
+    assert "not a medical device" in ui.noticeLabel.text
+    assert ui.phantomButton.enabled
+    for name in ("segmentButton", "cancelButton", "saveLogButton", "exportButton", "recordButton", "roiButton"):
+        assert not getattr(ui, name).enabled, name
+    for name in ("nextSliceButton", "markSliceButton", "maskButton", "thinBrushButton", "resetLimitsButton"):
+        assert not getattr(ui, name).enabled, name
+    assert ui.conditionsTable.isHidden()
+
+
+def test_the_table_stands_there_as_soon_as_a_scan_is_chosen(ready):
+    table = ready.ui.conditionsTable
+    texts = [[table.item(row, column).text() for column in range(4)] for row in range(table.rowCount)]
+    assert ["✗", "Matrix", "20 x 24", "at least 512 x 512"] in texts
+    assert ["?", "Tube voltage", "not stated", "80 to 120 kV (100 advised)"] in texts
+    assert "Thin walls" in ready.ui.feasibilityLabel.text
+    assert "not met" in table.item([row[1] for row in texts].index("Matrix"), 0).toolTip()
+
+
+def test_what_the_scanner_said_is_read_from_slicers_database(ready, host, tmp_path, monkeypatch):
+    from types import SimpleNamespace
+
+    from phantom_series import write_series
+
+    files = write_series(tmp_path / "series")
+    database = SimpleNamespace(isOpen=True, fileForInstance=lambda uid: str(files[uid]))
+    monkeypatch.setattr(host.slicer, "dicomDatabase", database, raising=False)
+    node = host.scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "from DICOM")
+    volumes.put_image(node, sitk.Image([16, 16, 8], sitk.sitkInt16))
+    node.SetAttribute("DICOM.instanceUIDs", " ".join(files))
+    ready.ui.volumeSelector.setCurrentNode(node)
+    table = ready.ui.conditionsTable
+    rows = {table.item(row, 1).text(): table.item(row, 2).text() for row in range(table.rowCount)}
+    assert rows["Tube voltage"] == "100 kV"
+    ready.ui.segmentButton.click()
+    assert ready.logic.python.jobs[-1]["acquisition"]["tube_voltage_kv"] == 100
+
+
+def test_the_practice_scan_is_one_click_away(panel, python):
+    from phantom_series import SIZE, write_series
+
+    panel.ui.phantomButton.click()
+    assert job_from(python.jobs[-1]).task == "phantom"
+    python.result.mkdir()
+    write_series(python.result / "series")
+    python.succeed()
+    panel.logic.poll()
+    node = panel.ui.volumeSelector.currentNode()
+    assert node.GetImageData().GetDimensions()[0] == SIZE
+    table = panel.ui.conditionsTable
+    assert "100 kV" in [table.item(row, 2).text() for row in range(table.rowCount)]
+
+
+def test_a_practice_scan_that_cannot_be_read_leaves_the_scene(panel, python, host):
+    before = node_names(host.scene)
+    panel.ui.phantomButton.click()
+    python.succeed()
+    panel.logic.poll()
+    assert "could not be read" in panel.ui.messageLabel.text
+    assert node_names(host.scene) == before
+
+
+def test_a_transform_is_said(ready, host, volume):
+    assert ready.ui.transformLabel.isHidden()
+    transform = host.scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    volume.SetAndObserveTransformNodeID(transform.GetID())
+    ready.refresh()
+    assert not ready.ui.transformLabel.isHidden()
+    assert "copy" in ready.ui.transformLabel.text
+
+
+@pytest.mark.parametrize("region", ["auto", "left", "right", "whole"])
+def test_the_job_is_one_that_the_worker_takes(ready, python, region):
+    choose(ready.ui.regionBox, region)
+    ready.ui.purposeEdit.setText("Plate, right floor")
+    ready.ui.purposeEdit.textEdited.emit("Plate, right floor")
+    ready.ui.segmentButton.click()
+    job = python.jobs[-1]
+    assert job["contract"] == CONTRACT
+    assert job_from(job).method == "threshold"
+    assert (job["region"], job["purpose"]) == (region, "Plate, right floor")
+    image = sitk.ReadImage(job["input"])
+    assert (image.GetSize(), image.GetOrigin()) == ((24, 20, 12), (-12.0, -10.0, 100.0))
+
+
+def test_a_box_of_the_scene_becomes_the_region(ready, python):
+    ready.ui.roiButton.click()
+    roi = ready.ui.roiSelector.currentNode()
+    roi.SetCenterWorld(1, 2, 108)
+    roi.SetSizeWorld(10, 12, 8)
+    assert ready.ui.regionBox.itemData(ready.ui.regionBox.currentIndex) == "roi"
+    ready.ui.segmentButton.click()
+    assert python.jobs[-1]["region"] == pytest.approx([-6, 4, -8, 4, 104, 112])
+
+
+def test_a_region_by_box_without_a_box_is_refused_in_words(ready, python):
+    choose(ready.ui.regionBox, "roi")
+    ready.ui.segmentButton.click()
+    assert "Choose a box" in ready.ui.messageLabel.text
+    assert python.jobs == []
+
+
+@pytest.mark.parametrize("name", list(METHODS))
+def test_the_parameters_are_those_of_the_method(ready, name):
+    choose(ready.ui.methodBox, name)
+    for item in METHODS[name].describe():
+        spin = ready.ui.parametersBox.findChild(type(ready.ui.parametersBox).mro()[-2], f"parameter_{item['name']}")
+        assert item["title"] in spin.toolTip
+        assert spin.maximum == item["maximum"]
+    assert Settings(ready.logic.settings.node)["parameters"].get(name, {}) == {}
+
+
+def test_only_what_differs_from_the_default_is_sent(ready, python, host):
+    spin = ready.ui.parametersBox.findChild(host.qt.QDoubleSpinBox, "parameter_lower_hu")
+    spin.setValue(250)
+    ready.ui.segmentButton.click()
+    assert python.jobs[-1]["parameters"] == {"lower_hu": 250.0}
+    python.fail()
+    ready.logic.poll()
+    spin.setValue(300)
+    ready.ui.segmentButton.click()
+    assert python.jobs[-1]["parameters"] == {}
+
+
+def test_progress_is_shown_and_the_window_stays_usable(ready, python):
+    ready.ui.segmentButton.click()
+    assert not ready.ui.segmentButton.enabled
+    assert ready.ui.cancelButton.enabled
+    python.work.lines = [{"event": "progress", "percent": 42, "step": "modelling", "seconds_left": 75.2}]
+    ready.logic.poll()
+    assert ready.ui.progressBar.value == 42
+    assert ready.ui.stepLabel.text == "modelling, 1 min 15 s left"
+
+
+def test_cancel_ends_the_run_and_leaves_the_scene(ready, python, host, tmp_path):
+    before = node_names(host.scene)
+    ready.ui.segmentButton.click()
+    ready.ui.cancelButton.click()
+    assert python.work.asked_to_stop
+    ready.logic.poll()
+    assert "cancelled" in ready.ui.messageLabel.text
+    assert ready.ui.segmentButton.enabled
+    assert node_names(host.scene) == before
+    assert list((tmp_path / "private").iterdir()) == []
+
+
+def test_a_failure_is_told_in_the_workers_words_with_a_log_to_save(ready, python, tmp_path):
+    ready.ui.segmentButton.click()
+    python.fail("No bone was found: lower the limit.")
+    ready.logic.poll()
+    assert ready.ui.messageLabel.text == "No bone was found: lower the limit."
+    assert ready.ui.saveLogButton.enabled
+    section = ready.sections[3]
+    section.write_log(tmp_path / "log.txt")
+    assert (tmp_path / "log.txt").read_text() == "what it said\n"
+
+
+def test_warnings_are_kept_in_sight(ready, python):
+    ready.ui.segmentButton.click()
+    python.work.lines = [{"event": "warning", "code": "thin-walls", "text": "Thin walls: not feasible."}]
+    write_result(python.result)
+    python.succeed(monitoring={"verdict": "check", "reasons": ["Slices are thick."]})
+    ready.logic.poll()
+    assert "Thin walls: not feasible." in ready.ui.messageLabel.text
+    assert "Verdict: check.\nSlices are thick." in ready.ui.messageLabel.text
+
+
+def test_a_result_becomes_segments(segment):
+    node = segment()
+    segmentation = node.GetSegmentation()
+    names = [segmentation.GetNthSegment(index).GetName() for index in range(4)]
+    assert names == ["Orbital bone", "Cortical bone", "Thin bone", "Inferred wall (not seen on the scan)"]
+    assert voxels(node, "bone") == mask_array().sum()
+    assert segmentation.GetSegment("inferred").GetColor() == pytest.approx(segments.WARNING_COLOUR)
+    display = node.GetDisplayNode()
+    assert display.GetSegmentOpacity2DFill("inferred") == 0
+    assert display.GetSegmentOpacity2DFill("bone") > 0
+    assert segmentation.GetSegment("bone").GetRepresentation(segments.SURFACE).GetNumberOfCells() > 100
+    assert segments.tag(segmentation.GetSegment("bone"), "TerminologyEntry").startswith("Segmentation category")
+    assert node.GetStorageNode() is None or not node.GetStorageNode().GetFileName()
+
+
+def test_a_result_that_cannot_be_read_leaves_the_scene_as_it_was(ready, python, host):
+    before = node_names(host.scene)
+    ready.ui.segmentButton.click()
+    write_result(python.result)
+    (python.result / "record.json").write_text("{")
+    python.succeed()
+    ready.logic.poll()
+    assert "could not be read" in ready.ui.messageLabel.text
+    assert node_names(host.scene) == before
+
+
+def test_a_second_run_replaces_what_nobody_touched(segment, host):
+    first = segment()
+    assert segment(grown=1) is first
+    assert voxels(first, "bone") == mask_array(1).sum()
+    assert len(host.slicer.util.getNodesByClass("vtkMRMLSegmentationNode")) == 1
+
+
+def edit(node) -> None:
+    """Empty one slice of the bone, through the editor's own logic."""
+    labels = segments.label_map(node, "bone")
+    array = segments.array_of(labels).astype(np.uint8)
+    array[0] = 0
+    segments.set_voxels(node, "bone", array, shifted(labels))
+
+
+def shifted(labels):
+    matrix, extent = segments.array_of_matrix(labels), labels.GetExtent()
+    matrix[:3, 3] += matrix[:3, :3] @ (extent[0], extent[2], extent[4])
+    return matrix
+
+
+def test_an_edited_segment_is_replaced_only_after_asking_and_one_undo_brings_it_back(segment, ready):
+    node = segment()
+    edit(node)
+    edited = voxels(node, "bone")
+    questions = []
+    ready.panel.ask = lambda text: questions.append(text) or True
+    ready.ui.segmentButton.click()
+    write_result(ready.logic.python.result, grown=1)
+    ready.logic.python.succeed()
+    ready.logic.poll()
+    assert "Orbital bone" in questions[0]
+    assert voxels(node, "bone") == mask_array(1).sum()
+    ready.ui.editorWidget.undo()
+    assert voxels(node, "bone") == edited
+
+
+def test_an_edited_segment_stays_when_the_answer_is_no(segment):
+    node = segment()
+    edit(node)
+    edited = voxels(node, "bone")
+    other = segment(answer=False, grown=1)
+    assert other is not node
+    assert (voxels(node, "bone"), voxels(other, "bone")) == (edited, mask_array(1).sum())
+
+
+def test_an_edit_during_the_run_is_not_overwritten_either(segment, ready, python):
+    node = segment()
+    ready.ui.segmentButton.click()
+    edit(node)
+    edited = voxels(node, "bone")
+    write_result(python.result, grown=1)
+    python.succeed()
+    ready.logic.poll()
+    assert voxels(node, "bone") == edited
+    assert "left alone" in ready.ui.messageLabel.text
+
+
+def test_the_users_own_segments_are_never_touched(segment):
+    node = segment()
+    own = node.GetSegmentation().AddEmptySegment("mine", "My plate")
+    segment(grown=1)
+    assert node.GetSegmentation().GetSegment(own).GetName() == "My plate"
+
+
+def test_sliders_show_other_bone_without_another_run(segment, ready, python, host):
+    node = segment()
+    jobs = len(python.jobs)
+    slider = ready.ui.slidersBox.findChild(type(ready.ui.slidersBox).mro()[-2], "limit_cortical")
+    assert slider.value == pytest.approx(0.5)
+    before = voxels(node, "bone")
+    slider.value = 0.3
+    host.process_until(lambda: voxels(node, "bone") != before, 5)
+    x, y = (slice(max(a, 0), b) for a, b in ((6, 18), (6, 14)))
+    wanted = mask_array()[:, y, x]
+    inside = inside_the_box()
+    array = np.zeros_like(mask_array())
+    array[:, y, x] = wanted
+    array[2, 6:14, 6:18] = 1
+    assert voxels(node, "bone") == (array * inside).sum()
+    assert len(python.jobs) == jobs
+    assert ready.logic.settings["limits"] == {"cortical": 0.3, "thin": 0.5}
+    ready.ui.editorWidget.undo()
+    assert voxels(node, "bone") == before
+
+
+def inside_the_box() -> np.ndarray:
+    """The voxels of the pretended scan whose centres lie in the region."""
+    from fakes import ORIGIN_MM, SIZE_XYZ, SPACING_MM
+
+    axes = [ORIGIN_MM[a] + SPACING_MM[a] * np.arange(SIZE_XYZ[a]) for a in range(3)]
+    x, y, z = ((axes[a] >= BOX_MM[2 * a]) & (axes[a] <= BOX_MM[2 * a + 1]) for a in range(3))
+    return z[:, None, None] & y[:, None] & x
+
+
+def test_thresholds_keep_no_probabilities_so_their_sliders_are_off(segment, ready):
+    segment(networks=False)
+    assert not ready.ui.slidersBox.enabled
+    assert ready.logic.thresholds() is None
+
+
+def test_the_presets_set_the_editor(segment, ready, volume):
+    segment()
+    editor = ready.ui.editorWidget.mrmlSegmentEditorNode()
+    assert editor.GetSegmentationNode() is ready.ui.segmentationSelector.currentNode()
+    assert editor.GetSourceVolumeNode() is volume
+    ready.ui.maskButton.click()
+    assert editor.GetSourceVolumeIntensityMask()
+    assert tuple(editor.GetSourceVolumeIntensityMaskRange()) == (-100, 300)
+    ready.ui.maskButton.click()
+    assert not editor.GetSourceVolumeIntensityMask()
+    for button, effect in (
+        ("thinBrushButton", "Paint"),
+        ("islandsButton", "Islands"),
+        ("smoothingButton", "Smoothing"),
+    ):
+        getattr(ready.ui, button).click()
+        assert editor.GetActiveEffectName() == effect
+    ready.exit()
+    assert not editor.GetActiveEffectName()
+
+
+def test_voxels_are_exported_by_side_and_nothing_is_overwritten(segment, ready, tmp_path):
+    node = segment()
+    ready.ui.exportFolderEdit.currentPath = str(tmp_path)
+    choose(ready.ui.formatBox, "nifti")
+    for _ in range(2):
+        choose(ready.ui.sideBox, "both")
+        ready.ui.exportButton.click()
+    for side in ("left", "right"):
+        choose(ready.ui.sideBox, side)
+        ready.ui.exportButton.click()
+    found = {path.name: int(sitk.GetArrayFromImage(sitk.ReadImage(str(path))).sum()) for path in tmp_path.glob("*.gz")}
+    assert sorted(found) == ["bone-both-2.nii.gz", "bone-both.nii.gz", "bone-left.nii.gz", "bone-right.nii.gz"]
+    assert found["bone-both.nii.gz"] == voxels(node, "bone")
+    assert found["bone-left.nii.gz"] + found["bone-right.nii.gz"] == found["bone-both.nii.gz"]
+    left = sitk.ReadImage(str(tmp_path / "bone-left.nii.gz"))
+    indices = np.argwhere(sitk.GetArrayFromImage(left))[:, ::-1]
+    assert min(left.TransformIndexToPhysicalPoint(index.tolist())[0] for index in indices) >= 0  # LPS: x to the left
+
+
+def test_a_surface_is_exported_and_its_quality_shown(segment, ready, python, tmp_path):
+    segment()
+    ready.ui.exportFolderEdit.currentPath = str(tmp_path)
+    choose(ready.ui.formatBox, "stl")
+    ready.ui.exportButton.click()
+    job = python.jobs[-1]
+    assert (job["task"], job["segment"], job["formats"]) == ("surface", "bone", ["stl"])
+    assert sitk.ReadImage(job["ct"]).GetSize() == (24, 20, 12)
+    assert job_from(job).smoothing == "faithful"
+    python.result.mkdir()
+    (python.result / "bone.stl").write_bytes(b"x" * 100)
+    (python.result / "bone-quality.vtp").write_bytes(b"y")
+    python.succeed(surface={"triangles": 12, "closed": True, "deviation_mm": {"p95": 0.21}})
+    ready.logic.poll()
+    assert (tmp_path / "bone-both.stl").read_bytes() == b"x" * 100
+    table = ready.ui.qualityTable
+    rows = {table.item(row, 0).text(): table.item(row, 1).text() for row in range(table.rowCount)}
+    assert rows == {"triangles": "12", "closed": "yes", "deviation mm p95": "0.21"}
+    assert ready.ui.filesList.item(0).text() == "bone-both.stl"
+
+
+@pytest.mark.usefixtures("panel")
+def test_the_map_of_a_surface_is_shown_where_the_surface_is(tmp_path):
+    from OrbitalSegLib.export.surfaces import write_map
+    from OrbitalSegLib.modelling.surface import SurfaceParameters, surface_of_mask
+    from OrbitalSegPanel import exporting, quality
+
+    bone = image_of(mask_array())
+    mesh, _ = surface_of_mask(bone, SurfaceParameters())
+    thickness = numpy_to_vtk(np.ones(mesh.GetNumberOfPoints(), np.float32), deep=True)
+    thickness.SetName(quality.THICKNESS)
+    mesh.GetPointData().AddArray(thickness)
+    write_map(mesh, tmp_path / "bone-left-quality.vtp")
+    node = quality.show_surface(exporting.Exported(tmp_path, [tmp_path / "bone-left-quality.vtp"]))
+    assert node.GetName() == "bone-left"
+    assert node.GetDisplayNode().GetActiveScalarName() == quality.THICKNESS
+    assert node.GetDisplayNode().GetScalarVisibility()
+    middle = np.reshape(node.GetPolyData().GetBounds(), (3, 2)).mean(axis=1)  # RAS
+    wanted = bone.TransformContinuousIndexToPhysicalPoint([11.5, 9.5, 5.5])
+    np.testing.assert_allclose(middle, np.multiply(wanted, (-1, -1, 1)), atol=0.6)
+
+
+def test_inferred_wall_is_exported_only_when_chosen(segment, ready, tmp_path):
+    segment()
+    assert not ready.ui.exportInferred.checked
+    ready.ui.exportFolderEdit.currentPath = str(tmp_path)
+    choose(ready.ui.formatBox, "nrrd")
+    ready.ui.exportButton.click()
+    ready.ui.exportInferred.click()
+    ready.ui.exportButton.click()
+    from OrbitalSegLib.errors import InputError
+    from OrbitalSegLib.export.segmentation import read_segmentation
+
+    with pytest.raises(InputError):
+        read_segmentation(tmp_path / "segmentation-both.seg.nrrd", "inferred")
+    assert sitk.GetArrayFromImage(read_segmentation(tmp_path / "segmentation-both-2.seg.nrrd", "inferred")).any()
+
+
+@pytest.mark.parametrize("folder", ["", "missing"])
+def test_an_export_without_a_folder_is_refused_in_words(segment, ready, tmp_path, folder):
+    segment()
+    ready.ui.exportFolderEdit.currentPath = folder and str(tmp_path / folder)
+    ready.ui.exportButton.click()
+    assert "folder" in ready.ui.exportLabel.text
+
+
+def test_the_review_walks_every_slice_and_remembers(segment, ready):
+    segment()
+    ui = ready.ui
+    for seen in range(1, 7):
+        ui.nextSliceButton.click()
+        assert ui.reviewBar.value == seen
+    assert not ui.nextSliceButton.enabled
+    assert "6 of 6 slices seen" in ui.reviewLabel.text
+    assert "slice 8 is shown" in ui.reviewLabel.text
+    ui.markSliceButton.click()
+    assert ui.markSliceButton.checked
+    assert "1 marked" in ui.reviewLabel.text
+    assert "slice-by-slice check" in ui.missingLabel.text
+    ui.restartReviewButton.click()
+    assert ui.reviewBar.value == 0
+
+
+def test_the_record_is_asked_for_with_what_was_filled_in(segment, ready, python, tmp_path):
+    segment()
+    ui = ready.ui
+    for edit_line, text in ((ui.purposeEdit, "Plate"), (ui.operatorEdit, "Engineer"), (ui.physicianEdit, "Surgeon")):
+        edit_line.setText(text)
+        edit_line.textEdited.emit(text)
+    for _ in range(6):
+        ui.nextSliceButton.click()
+    choose(ui.outcomeBox, "accepted")
+    assert ui.missingLabel.text == "The record is complete."
+    ui.recordFolderEdit.currentPath = str(tmp_path)
+    ui.recordButton.click()
+    job = python.jobs[-1]
+    checked = job_from(job)
+    assert (checked.task, checked.purpose, checked.operator) == ("review", "Plate", "Engineer")
+    kinds = {review["kind"]: review for review in job["reviews"]}
+    assert kinds["slice-by-slice"]["seen"] == 1
+    assert kinds["physician"]["by"] == "Surgeon"
+    assert (checked.input / "segmentation.seg.nrrd").is_file()
+    assert checked.edited.is_file()
+    python.succeed(missing=[])
+    ready.logic.poll()
+    assert job["output"].rsplit("/", 1)[-1] in ui.recordLabel.text
+
+
+def test_packages_are_asked_for_only_when_a_method_needs_them(ready, python, monkeypatch):
+    monkeypatch.setattr(packages.importlib.util, "find_spec", lambda _name: None)
+    questions = []
+    ready.panel.ask = lambda text: bool(questions.append(text))
+    ready.ui.segmentButton.click()
+    assert questions == []
+    python.fail()
+    ready.logic.poll()
+    choose(ready.ui.methodBox, "multigrey")
+    assert "openvino" in ready.ui.packagesLabel.text
+    ready.ui.segmentButton.click()
+    assert "openvino" in questions[0]
+    assert "MB" in questions[0]
+    assert python.installed == []
+    ready.panel.ask = lambda _text: True
+    ready.ui.segmentButton.click()
+    assert python.installed == [(["openvino>=2024.4"], None)]
+    assert ready.logic.runs.running == "install"
+
+
+def test_a_scene_that_is_closed_during_a_run_ends_it(ready, python, host, tmp_path):
+    ready.ui.segmentButton.click()
+    host.scene.Clear(False)
+    assert python.work.killed
+    assert ready.logic.runs.running is None
+    assert list((tmp_path / "private").iterdir()) == []
+    assert not ready.ui.segmentButton.enabled
+    ready.logic.poll()
+
+
+def test_a_volume_that_is_deleted_during_a_run_does_no_harm(ready, python, host, volume):
+    ready.ui.segmentButton.click()
+    host.scene.RemoveNode(volume)
+    write_result(python.result)
+    python.succeed()
+    ready.logic.poll()
+    assert ready.ui.segmentationSelector.currentNode() is not None
+    assert not ready.ui.segmentButton.enabled
+    assert not ready.ui.slidersBox.enabled
+
+
+def test_a_segmentation_that_is_deleted_during_a_run_is_made_anew(segment, ready, python, host):
+    first = segment()
+    ready.ui.segmentButton.click()
+    host.scene.RemoveNode(first)
+    write_result(python.result, grown=1)
+    python.succeed()
+    ready.logic.poll()
+    node = ready.ui.segmentationSelector.currentNode()
+    assert node is not None
+    assert voxels(node, "bone") == mask_array(1).sum()
+
+
+def test_another_module_may_be_shown_during_a_run(ready, python):
+    ready.ui.segmentButton.click()
+    ready.exit()
+    write_result(python.result)
+    python.succeed()
+    ready.logic.poll()
+    ready.enter()
+    assert ready.ui.segmentationSelector.currentNode() is not None
+
+
+def test_reloading_the_module_ends_the_run_and_leaves_no_file(ready, python, host, tmp_path):
+    ready.ui.segmentButton.click()
+    ready.cleanup()
+    assert python.work.killed
+    assert list((tmp_path / "private").iterdir()) == []
+    again = host.panel(type(ready.logic)(python, tmp_path / "private"))
+    assert again.ui.volumeSelector.currentNode() is ready.ui.volumeSelector.currentNode()
+    again.cleanup()
+
+
+def test_every_setting_comes_back_with_a_saved_scene(segment, ready, host, tmp_path):
+    node = segment()
+    settings = ready.logic.settings
+    settings["purpose"] = "Plate"
+    settings["exportSide"] = "left"
+    ready.ui.nextSliceButton.click()
+    voxels_before = voxels(node, "bone")
+    saved = {name: settings[name] for name in DEFAULTS}
+    assert host.scene.WriteToMRB(str(tmp_path / "scene.mrb"))
+    host.scene.Clear(False)
+    assert ready.logic.settings.reference(SEGMENTATION) is None
+    assert host.scene.ReadFromMRB(str(tmp_path / "scene.mrb"), True)
+    ready.refresh()
+    settings = ready.logic.settings
+    assert {name: settings[name] for name in DEFAULTS} == saved
+    node = settings.reference(SEGMENTATION)
+    assert voxels(node, "bone") == voxels_before
+    assert ready.ui.segmentationSelector.currentNode() is node
+    assert len(settings.references(PROBABILITY)) == 2
+    assert json.loads(settings.reference(RESULT).GetText())["record"]["steps"]
+    assert segments.edited(node) == []
+    ready.logic.move_limits({"cortical": 0.3, "thin": 0.5})
+    assert voxels(node, "bone") > voxels_before
+
+
+def test_the_result_can_be_reviewed_after_a_saved_scene_was_opened(segment, ready, python, tmp_path):
+    segment()
+    ready.logic.forget()
+    ready.ui.recordFolderEdit.currentPath = str(tmp_path)
+    ready.ui.recordButton.click()
+    source = job_from(python.jobs[-1]).input
+    made = {path.name: path.read_bytes() for path in source.iterdir()}
+    write_result(tmp_path / "again")
+    assert made.keys() == {path.name for path in (tmp_path / "again").iterdir()}
+    assert made["segmentation.seg.nrrd"] == (tmp_path / "again/segmentation.seg.nrrd").read_bytes()
+
+
+def test_everything_is_reached_by_the_keyboard_and_says_what_it_is(panel):
+    from PySide6 import QtWidgets
+    from PySide6.QtCore import Qt
+
+    focusable = (
+        *(QtWidgets.QAbstractButton, QtWidgets.QComboBox, QtWidgets.QLineEdit),
+        *(QtWidgets.QAbstractSpinBox, QtWidgets.QAbstractItemView),
+    )
+    named = [child for child in vars(panel.ui).values() if isinstance(child, focusable)]
+    named = [child for child in named if not child.name.startswith("qt_")]
+    assert len(named) > 25
+    for child in named:
+        assert child.focusPolicy & Qt.TabFocus, child.name
+        assert child.toolTip, child.name
+
+
+def test_an_outcome_says_whether_it_was_cancelled():
+    assert Outcome(None, "cancelled").cancelled
+    assert not Outcome(None, "crashed").cancelled

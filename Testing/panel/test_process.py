@@ -1,0 +1,186 @@
+"""The process that the panel starts: every way to end, heard and told apart."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from OrbitalSegPanel import private, process
+from OrbitalSegPanel.process import Python
+
+RESULT = {"event": "result", "files": [], "summary": {"volumes_ml": {"bone": 1.5}}}
+ERROR = {"event": "error", "code": "no-ct", "text": "This is no CT."}
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Starts a program in the worker's place, and waits until it has ended or `until` is so."""
+    started = []
+
+    def start(program: str, until=lambda _work, _lines: False, seconds: float = 60):
+        script, folder = tmp_path / "fake.py", tmp_path / "run"
+        folder.mkdir(exist_ok=True)
+        script.write_text("import json, os, signal, subprocess, sys, time\n" + program, encoding="utf-8")
+        work = Python([sys.executable, str(script)], tmp_path).start({"task": "test"}, folder)
+        started.append(work)
+        lines, end = [], time.monotonic() + seconds
+        while work.outcome is None and not until(work, lines):
+            assert time.monotonic() < end, work.log()
+            lines += work.poll()
+            time.sleep(0.01)
+        return work, lines
+
+    yield start
+    for work in started:
+        work.kill()
+
+
+def say(line: dict) -> str:
+    return f"print({json.dumps(json.dumps(line))}, flush=True)\n"
+
+
+def test_a_result_with_exit_code_0_is_a_success(run):
+    work, lines = run(say({"event": "progress", "percent": 3, "step": "reading", "seconds_left": None}) + say(RESULT))
+    assert work.outcome.succeeded
+    assert work.outcome.result == RESULT
+    assert [line["event"] for line in lines] == ["progress", "result"]
+
+
+def test_the_worker_gets_its_job(run):
+    work, _ = run("job = json.load(open(sys.argv[-1]))\nprint(json.dumps({'event': 'result', 'summary': job}))\n")
+    assert work.outcome.result["summary"] == {"task": "test"}
+
+
+def test_an_error_is_passed_on_in_its_own_words(run):
+    work, _ = run(say(ERROR) + "sys.exit(3)\n")
+    assert (work.outcome.code, work.outcome.text) == ("no-ct", "This is no CT.")
+
+
+@pytest.mark.parametrize(
+    "program", [say(RESULT) + "sys.exit(1)\n", "pass\n", say({"event": "progress", "percent": 9}), "print('x')\n"]
+)
+def test_a_result_counts_only_with_exit_code_0_and_the_other_way_round(run, program):
+    work, _ = run(program)
+    assert work.outcome.code == process.BROKEN
+
+
+def test_a_crash_is_told_in_words_and_its_cause_stands_in_the_log(run):
+    work, _ = run("raise RuntimeError('the cause')\n")
+    assert work.outcome.code == process.CRASHED
+    assert "exit code 1" in work.outcome.text
+    assert "the cause" in work.log()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_a_worker_that_the_system_killed_is_said_to_have_lacked_memory(run):
+    work, _ = run("os.kill(os.getpid(), signal.SIGKILL)\n")
+    assert "memory" in work.outcome.text
+
+
+def test_the_log_names_no_folder_of_the_user(run, tmp_path):
+    work, _ = run("print(sys.argv[-1], file=sys.stderr)\nprint(os.path.expanduser('~/x'), file=sys.stderr)\n")
+    assert str(tmp_path) not in work.log()
+    assert str(Path.home()) not in work.log()
+    assert "<run>" in work.log()
+
+
+def test_a_flood_of_lines_arrives_whole(run):
+    work, lines = run("for i in range(20000): print(json.dumps({'event': 'progress', 'n': i}))\n" + say(RESULT))
+    assert work.outcome.succeeded
+    assert [line["n"] for line in lines[:-1]] == list(range(20000))
+
+
+def test_lines_that_are_no_json_are_kept_for_the_log_only(run):
+    work, lines = run("print('Hello, Grüße')\n" + say(RESULT))
+    assert work.outcome.succeeded
+    assert len(lines) == 1
+    assert "none of the contract" in work.log()
+
+
+STUBBORN = """
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+print(json.dumps({"event": "progress", "child": child.pid}), flush=True)
+if %r: signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print(json.dumps({"event": "progress"}), flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="process groups of POSIX")
+@pytest.mark.parametrize("ignores", [False, True])
+def test_cancelling_ends_the_worker_and_all_that_it_started(run, monkeypatch, ignores):
+    monkeypatch.setattr(process, "GRACE_SECONDS", 0.3)
+    work, lines = run(STUBBORN % ignores, until=lambda _work, lines: len(lines) > 1)
+    work.cancel()
+    end = time.monotonic() + 30
+    while work.outcome is None:
+        assert time.monotonic() < end
+        work.poll()
+        time.sleep(0.01)
+    assert work.outcome.cancelled
+    assert not is_alive(work.pid)
+    assert not is_alive(lines[0]["child"])
+
+
+@pytest.mark.skipif(os.name != "posix", reason="process groups of POSIX")
+def test_a_child_that_outlives_its_worker_is_ended(run):
+    program = STUBBORN.replace("time.sleep(600)\n", say(RESULT)) % False
+    program = program.replace("print(json", "print(json", 1)
+    work, lines = run(program)
+    assert work.outcome.succeeded
+    assert not is_alive(lines[0]["child"])
+
+
+def is_alive(pid: int) -> bool:
+    """A zombie, which nobody has waited for, is not."""
+    found = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
+    return bool(found.strip()) and not found.startswith("Z")
+
+
+def test_packages_come_from_the_chosen_folder_alone(tmp_path):
+    work = Python([sys.executable, "-c", "import sys; print(sys.argv)"], tmp_path).install(
+        ["openvino"], tmp_path / "wheels", tmp_path
+    )
+    while work.outcome is None:
+        work.poll()
+        time.sleep(0.01)
+    assert work.outcome.succeeded
+    assert all(part in work.log() for part in ("--no-index", "--find-links", "wheels", "openvino"))
+
+
+def test_packages_that_cannot_be_installed_are_said_so(tmp_path):
+    work = Python([sys.executable, "-c", "raise SystemExit(1)"], tmp_path).install(["openvino"], None, tmp_path)
+    while work.outcome is None:
+        work.poll()
+        time.sleep(0.01)
+    assert work.outcome.code == "not-installed"
+
+
+def test_a_private_folder_is_for_its_owner_and_goes_away(tmp_path):
+    folder = private.PrivateFolder(tmp_path)
+    if os.name == "posix":
+        assert folder.path.stat().st_mode & 0o077 == 0
+    (folder.path / "scan.nrrd").write_text("x")
+    assert private.sweep(tmp_path) == 0
+    folder.remove()
+    folder.remove()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_crash_left_behind_is_swept_up(tmp_path):
+    program = (
+        "import os, sys; from pathlib import Path; sys.path.insert(0, sys.argv[2]); "
+        "from OrbitalSegPanel.private import PrivateFolder; "
+        "folder = PrivateFolder(Path(sys.argv[1])); (folder.path / 'scan.nrrd').write_text('x'); os._exit(9)"
+    )
+    module = Path(process.__file__).parents[1]
+    assert subprocess.run([sys.executable, "-c", program, str(tmp_path), str(module)], check=False).returncode == 9
+    assert len(list(tmp_path.iterdir())) == 1
+    alive = private.PrivateFolder(tmp_path)
+    assert private.sweep(tmp_path) == 1
+    assert list(tmp_path.iterdir()) == [alive.path]
+    alive.remove()
