@@ -181,7 +181,8 @@ def volume_ml(points: Floats, triangles: Integers) -> float:
     """The enclosed volume, positive if the triangles face outward; points are mm."""
     if len(triangles) == 0:
         return 0.0
-    a, b, c = corners_of(points - points[0], triangles)
+    wide = points.astype(np.float64)
+    a, b, c = corners_of(wide - wide[0], triangles)
     return float(dot(a, cross(b, c)).sum()) / 6 / 1000
 
 

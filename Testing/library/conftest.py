@@ -64,7 +64,10 @@ def package_folder(sound_package: Package, tmp_path: Path) -> Path:
 @pytest.fixture
 def wide_terminal(monkeypatch):
     """Tables are not folded, and the signal handlers that a command sets are put back."""
-    monkeypatch.setenv("COLUMNS", "250")
+    from OrbitalSegLib import cli
+
+    for console in (cli.console, cli.errors):  # a variable would come too late for them
+        monkeypatch.setattr(console, "width", 250)
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     yield
     for number, handler in before.items():

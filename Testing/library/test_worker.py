@@ -150,8 +150,9 @@ def test_a_surface_is_made_of_an_edited_segmentation(ct, tmp_path):
     )
     assert code == 0, lines[-1]
     assert {path.name for path in (tmp_path / "surface").iterdir()} == {"bone.stl", "record.json", "log.txt"}
-    assert (tmp_path / "surface" / "bone.stl").read_bytes() == (tmp_path / "result" / "bone.stl").read_bytes()
-    assert read_stl(tmp_path / "surface" / "bone.stl").GetNumberOfCells() > 1000
+    of_scan, of_mask = (read_stl(tmp_path / name / "bone.stl") for name in ("result", "surface"))
+    np.testing.assert_allclose(of_mask.GetBounds(), of_scan.GetBounds(), atol=0.5)  # one knows the scan, one the mask
+    assert of_mask.GetNumberOfCells() > 1000
 
 
 def test_an_existing_result_is_kept_unless_overwriting_is_allowed(ct, tmp_path):
