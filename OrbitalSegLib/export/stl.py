@@ -9,7 +9,7 @@ from OrbitalSegLib import __version__
 from OrbitalSegLib.errors import InputError, OutputError
 from OrbitalSegLib.files import output_error
 from OrbitalSegLib.modelling import mesh
-from OrbitalSegLib.modelling.intersections import Floats
+from OrbitalSegLib.modelling.intersections import Floats, Integers
 
 HEADER_BYTES = 80
 
@@ -44,6 +44,13 @@ def write_stl(surface: vtkPolyData, path: Path, title: str = "") -> None:
 
 def read_stl(path: Path) -> vtkPolyData:
     """The surface in a binary STL, its corners welded by position. Raises `InputError` `unreadable`."""
+    corners, _ = read_corners(path)
+    points, triangles = np.unique(corners, axis=0, return_inverse=True)
+    return mesh.surface_of(points, triangles.reshape(-1, 3))
+
+
+def read_corners(path: Path) -> tuple[Floats, Integers]:
+    """The same without welding: three points (n, 3) of its own for every triangle (m, 3)."""
     try:
         facets = _read_facets(path)
     except OSError as error:
@@ -51,8 +58,7 @@ def read_stl(path: Path) -> vtkPolyData:
     if facets is None:
         raise InputError("unreadable", UNREADABLE)
     corners = facets["corners"].reshape(-1, 3)
-    points, triangles = np.unique(corners, axis=0, return_inverse=True)
-    return mesh.surface_of(points, triangles.reshape(-1, 3))
+    return corners, np.arange(len(corners), dtype=np.int32).reshape(-1, 3)
 
 
 def _header(title: str) -> bytes:

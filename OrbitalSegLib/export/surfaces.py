@@ -40,7 +40,7 @@ def _write_stl(points: Floats, triangles: Integers, path: Path, name: str, _colo
 
 
 FORMATS = {
-    "stl": Format("stl", _write_stl, lambda path: mesh.arrays_of(stl.read_stl(path))),
+    "stl": Format("stl", _write_stl, stl.read_corners),
     "3mf": Format("3mf", threemf.write, threemf.read),
     "obj": Format("obj", obj.write, obj.read),
     "ply": Format("ply", ply.write, ply.read),

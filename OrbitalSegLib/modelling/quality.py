@@ -12,7 +12,7 @@ from OrbitalSegLib.modelling.mesh import Topology
 from OrbitalSegLib.modelling.thickness import walls
 from OrbitalSegLib.progress import Progress, silent
 
-MEASURED_AT_MOST = 250_000
+MEASURED_AT_MOST = 100_000
 """Vertices whose distance is measured; of a larger surface so many are taken evenly, and the map takes for the others
 what is measured nearest to them along the surface."""
 

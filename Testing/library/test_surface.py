@@ -256,7 +256,8 @@ def test_an_empty_mask_is_an_error():
 
 def test_any_value_but_zero_is_bone():
     array = MASKS["ball"].astype(np.uint8)
-    assert measured_of(array * 255) == measured_of(array)
+    full, one = (measured_of(array * value) | {"seconds": None} for value in (255, 1))
+    assert full == one
 
 
 def test_the_same_mask_gives_the_same_surface():
