@@ -7,8 +7,7 @@ from OrbitalSegLib.modelling.intersections import Flags, Floats
 from OrbitalSegLib.modelling.isosurface import SLAB_VOXELS, Refinement
 
 TRIANGLES_PER_FACE = 2.6
-"""Triangles for each face between a voxel of the mask and another, at the mask's own resolution (measured: 2.0 to 2.4
-for bodies, 2.5 for dust)."""
+"""Triangles for each face between a voxel of the mask and another, at the mask's own resolution (an estimate)."""
 
 BYTES_PER_TRIANGLE = 650
 """Of points, triangles, their copies in VTK, and what the search for self-intersections holds, at the worst moment."""
