@@ -32,6 +32,10 @@ TURN = 0.2
 FURTHEST_WIDTHS = 1.5
 """A line that would take a vertex further does not tell where it belongs."""
 
+LEAST_WIDTH = 1e-3
+"""Of the smallest spacing. On a crumb of a voxel or two the mean of the neighbours' normals may vanish: such a vertex
+has no line to be moved along."""
+
 THINNEST_MM = 0.05
 """A wall is made no thinner than this, however little fraction is left of it."""
 
@@ -118,12 +122,15 @@ class _Sampler:
 def _shifts(points: Floats, inward: Floats, sampler: _Sampler) -> tuple[Floats, Floats]:
     """How far each vertex (3, n) has to go inward in mm, not a number where its line does not tell; and thickness."""
     width = np.sqrt(((inward * sampler.spacing_mm[:, None]) ** 2).sum(axis=0))
+    directed = width > LEAST_WIDTH * sampler.spacing_mm.min()
+    width = np.where(directed, width, 1.0)
     steps = np.arange(-OUTWARD_WIDTHS, INWARD_WIDTHS + 1e-9, 1 / STEPS_PER_WIDTH)
     lines = np.stack([sampler(points + inward * (step * width)) for step in steps]).astype(np.float64)
     step_mm = width / STEPS_PER_WIDTH
     place, thickness = _of_lines(lines, round(OUTWARD_WIDTHS * STEPS_PER_WIDTH), THINNEST_MM / step_mm)
     shift = place * step_mm - OUTWARD_WIDTHS * width
-    return np.where(np.abs(shift) <= FURTHEST_WIDTHS * width, shift, np.nan), thickness * step_mm
+    tells = directed & (np.abs(shift) <= FURTHEST_WIDTHS * width)
+    return np.where(tells, shift, np.nan), np.where(directed, thickness * step_mm, np.inf)
 
 
 def _of_lines(lines: Floats, start: int, thinnest: Floats) -> tuple[Floats, Floats]:

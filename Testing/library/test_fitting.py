@@ -8,6 +8,7 @@ from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.methods.fraction import fraction_of_ct, fraction_of_probability
 from OrbitalSegLib.modelling import mesh
 from OrbitalSegLib.modelling.field import BoneField, agreeing, field_of_edited
+from OrbitalSegLib.modelling.fitting import fit
 from OrbitalSegLib.modelling.surface import SurfaceParameters, surface_of
 
 SUPPORT = 0.12
@@ -32,6 +33,14 @@ def wall_fraction(thickness_mm, spacing_mm, normal, size_mm=(14.0, 14.0, 8.0), r
     image = sitk.GetImageFromArray((fraction / samples**3 / 4).transpose(2, 1, 0).astype(np.float32))
     image.SetSpacing(spacing_mm)
     return image, middle
+
+
+def test_a_vertex_whose_normal_vanishes_stays_where_it_is():
+    # Two opposite triangles: the mean normal at each vertex is none.
+    points = np.array([[2.0, 2.0, 2.0], [3.0, 2.0, 2.0], [2.0, 3.0, 2.0]])
+    found = fit(points, np.array([[0, 1, 2], [0, 2, 1]]), np.ones((6, 6, 6), np.float32), np.array([0.5, 0.5, 0.8]))
+    np.testing.assert_array_equal(found.points, points)
+    assert np.isinf(found.thickness_mm).all()
 
 
 def inner_part(points, triangles, middle, normal, radius_mm=3.0):
