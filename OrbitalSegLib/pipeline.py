@@ -1,10 +1,10 @@
 """The main job, walked in one direction: reading, preparing, segmenting, repairing, modelling, writing."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -27,11 +27,14 @@ from OrbitalSegLib.monitoring import measures
 from OrbitalSegLib.networks.resources import limit_bytes
 from OrbitalSegLib.postprocessing import keep_touching, postprocess
 from OrbitalSegLib.preview import draw_preview
-from OrbitalSegLib.progress import Steps
+from OrbitalSegLib.progress import Steps, span
 from OrbitalSegLib.reading.dicom import Series
 from OrbitalSegLib.record import RECORD_FILE, Record, check_replaceable
 from OrbitalSegLib.region import MARGIN_MM, Point, Region
 from OrbitalSegLib.scan import Scan, sha256_of
+
+if TYPE_CHECKING:  # evaluation is loaded where it is asked for
+    from OrbitalSegLib.evaluation.table import CaseFiles, Table
 
 SEGMENTATION_FILE = "segmentation.seg.nrrd"
 
@@ -221,9 +224,23 @@ def evaluate(job: Job, steps: Steps, record: Record) -> Outcome:
     return [], {"figures": {name: plain(value) for name, value in found.items()}}
 
 
+def write_evaluation(found: "Table", cases: "Sequence[CaseFiles]", folder: Path, steps: Steps, record: Record) -> None:
+    """The tables of an evaluation, and its pictures where they can be drawn."""
+    from OrbitalSegLib.evaluation import pictures, table
+
+    with record.step("writing"):
+        table.write_tables(found, folder)
+        steps.step("writing")(1.0)
+    if pictures.can_draw():
+        with record.step("preview"):
+            pictures.draw_all(found, cases, folder)
+    else:
+        record.warn("no-pictures", "Pictures need matplotlib, so none were drawn: pip install 'orbitalseg[learn]'.")
+
+
 def evaluate_cases(job: Job, steps: Steps, record: Record) -> Outcome:
     """A folder of cases in; a folder with tables and pictures of them out (docs/metrics.md)."""
-    from OrbitalSegLib.evaluation import pictures, table
+    from OrbitalSegLib.evaluation import table
 
     assert job.input is not None
     with result_folder(job) as folder:
@@ -231,14 +248,7 @@ def evaluate_cases(job: Job, steps: Steps, record: Record) -> Outcome:
         with record.step("evaluating") as measured:
             found = table.evaluate_cases(cases, steps.step("evaluating"))
             measured |= {"cases": len(cases), "methods": found.methods}
-        with record.step("writing"):
-            table.write_tables(found, folder)
-            steps.step("writing")(1.0)
-        if pictures.can_draw():
-            with record.step("preview"):
-                pictures.draw_all(found, cases, folder)
-        else:
-            record.warn("no-pictures", "Pictures need matplotlib, so none were drawn: pip install 'orbitalseg[learn]'.")
+        write_evaluation(found, cases, folder, steps, record)
         files = finish(record, folder)
     shown = {name: found.summary(name, table.DECISIVE) for name in found.methods}
     return files, {
@@ -444,7 +454,7 @@ def model(
                 bone,
                 job.modelling,
                 limit_bytes(job.memory_gb),
-                lambda fraction, done=done: progress((done + fraction) / len(fields)),  # type: ignore[misc]
+                span(progress, done / len(fields), (done + 1) / len(fields)),
             )
             surfaces[name], measured[name] = made.coloured, made.measured
     return surfaces

@@ -12,6 +12,11 @@ def silent(fraction: float) -> None:
     """Report to nobody."""
 
 
+def span(progress: Progress, low: float, high: float) -> Progress:
+    """The progress of a piece of a step, which takes it from `low` to `high`."""
+    return lambda fraction: progress(low + (high - low) * fraction)
+
+
 class Steps:
     """The steps of a whole job, each with its share of the work, as percent for a person who waits.
 

@@ -21,7 +21,7 @@ from OrbitalSegLib.evaluation.paired import Comparison, compare
 from OrbitalSegLib.evaluation.wall_points import read_walls
 from OrbitalSegLib.export.segmentation import read_segmentation
 from OrbitalSegLib.files import writing
-from OrbitalSegLib.progress import Progress, silent
+from OrbitalSegLib.progress import Progress, silent, span
 
 ENDINGS = (".seg.nrrd", ".nrrd", ".nii.gz", ".nii", ".mha")
 DECISIVE = "whole_dice"
@@ -131,7 +131,7 @@ def evaluate_case(case: CaseFiles, progress: Progress = silent) -> list[Row]:
     walls = None if case.walls is None else read_walls(case.walls)
     rows = []
     for done, (method, path) in enumerate(case.results.items()):
-        part = _part(progress, done, len(case.results))
+        part = span(progress, done / len(case.results), (done + 1) / len(case.results))
         found = evaluate(truth, read_segmentation(path), ct, region, walls, progress=part)
         rows.append(Row(case.name, method, found))
     return rows
@@ -142,7 +142,7 @@ def evaluate_cases(cases: Sequence[CaseFiles], progress: Progress = silent) -> T
     rows: list[Row] = []
     for done, case in enumerate(cases):
         try:
-            rows += evaluate_case(case, _part(progress, done, len(cases)))
+            rows += evaluate_case(case, span(progress, done / len(cases), (done + 1) / len(cases)))
         except InputError as error:
             raise InputError(error.code, f"Case {done + 1} of {len(cases)}: {error.text}") from error
     return Table(tuple(rows))
@@ -193,11 +193,6 @@ def _text(value: float) -> str:
     if isnan(value):
         return ""
     return f"{value:.0f}" if isinf(value) or value == int(value) else f"{value:.6g}"
-
-
-def _part(progress: Progress, done: int, count: int) -> Progress:
-    """The progress of one piece of work out of several."""
-    return lambda fraction: progress((done + fraction) / count)
 
 
 def _case(folder: Path) -> CaseFiles | None:

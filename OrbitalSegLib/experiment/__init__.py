@@ -8,13 +8,13 @@ from typing import Any
 
 from OrbitalSegLib import pipeline
 from OrbitalSegLib.errors import InputError, JobError
-from OrbitalSegLib.evaluation import pictures, table
+from OrbitalSegLib.evaluation import table
 from OrbitalSegLib.experiment.page import page_of
 from OrbitalSegLib.experiment.phantoms import phantom_case
 from OrbitalSegLib.files import safe_name, write_image, writing
 from OrbitalSegLib.job import Job, method_of
 from OrbitalSegLib.pipeline import Outcome
-from OrbitalSegLib.progress import Progress, Steps
+from OrbitalSegLib.progress import Progress, Steps, span
 from OrbitalSegLib.record import Record
 
 PAGE_FILE = "experiment.html"
@@ -53,14 +53,7 @@ def experiment(job: Job, steps: Steps, record: Record) -> Outcome:
             measured["cases"] = len(cases)
         with record.step("evaluating"):
             found = table.evaluate_cases(cases, steps.step("evaluating"))
-        with record.step("writing"):
-            table.write_tables(found, folder)
-            steps.step("writing")(1.0)
-        if pictures.can_draw():
-            with record.step("preview"):
-                pictures.draw_all(found, cases, folder)
-        else:
-            record.warn("no-pictures", "Pictures need matplotlib, so none were drawn: pip install 'orbitalseg[learn]'.")
+        pipeline.write_evaluation(found, cases, folder, steps, record)
         steps.step("preview")(1.0)
         with writing(folder):
             (folder / PAGE_FILE).write_text(page_of(found, record.entries, folder), encoding="utf-8")
@@ -92,11 +85,8 @@ def _with_results(
     total = count or len(given)
     cases = []
     for number in range(total):
-        part = _part(progress, number, total)
-        if job.input is None:
-            case = phantom_case(number, private, lambda done, part=part: part(PHANTOM_SHARE * done))  # type: ignore[misc]
-        else:
-            case = given[number]
+        part = span(progress, number / total, (number + 1) / total)
+        case = phantom_case(number, private, span(part, 0.0, PHANTOM_SHARE)) if job.input is None else given[number]
         cases.append(_run(job, case, contestants, private / f"results-{number}", part))
     return cases
 
@@ -118,7 +108,3 @@ def _run(
             job = replace(job, region=bone.place.region)  # the orbits are looked for once
         progress(PHANTOM_SHARE + (1 - PHANTOM_SHARE) * (done + 1) / len(contestants))
     return replace(case, results=results, region=region)
-
-
-def _part(progress: Progress, done: int, count: int) -> Progress:
-    return lambda fraction: progress((done + fraction) / count)

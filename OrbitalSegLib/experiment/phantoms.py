@@ -2,7 +2,7 @@
 
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import SimpleITK as sitk
@@ -18,7 +18,7 @@ COARSE: dict[str, Any] = {"matrix": 208, "pixel_mm": 0.6, "height_mm": 54.0, "ce
 """A field of view of 125 mm at 0.6 mm: seconds for each phantom, and within table A.1 but for the matrix."""
 
 WALLS_MM = (0.3, 0.5, 0.7)
-FRACTURES = ("none", "floor", "medial")
+FRACTURES: tuple[Literal["none", "floor", "medial"], ...] = ("none", "floor", "medial")
 SPACINGS_MM = (0.6, 0.9)
 """Cases go through all combinations in an order in which neighbours differ in everything."""
 
@@ -32,7 +32,7 @@ def phantom(number: int) -> tuple[Anatomy, Scanner]:
     wall_mm, fracture, spacing_mm = combinations[(7 * number) % len(combinations)]
     anatomy = Anatomy(
         wall_thickness_mm=wall_mm,
-        fracture=fracture,  # type: ignore[arg-type]
+        fracture=fracture,
         fracture_area_mm2=float(random.uniform(60, 160)),
         mucosa_mm=float(random.uniform(0, 2)),
         cortical_hu=float(random.uniform(1000, 1400)),

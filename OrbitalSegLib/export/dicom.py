@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -92,12 +93,8 @@ def algorithm_of(record: dict[str, Any]) -> Algorithm:
 
 def check_can_write() -> None:
     """Raises `InputError` `needs-highdicom` where the package is missing."""
-    try:
-        import highdicom  # noqa: F401 - asked for before the work begins
-    except ModuleNotFoundError as missing:
-        raise InputError(
-            "needs-highdicom", "A DICOM segmentation needs highdicom: pip install 'orbitalseg[dicom]'."
-        ) from missing
+    if find_spec("highdicom") is None:
+        raise InputError("needs-highdicom", "A DICOM segmentation needs highdicom: pip install 'orbitalseg[dicom]'.")
 
 
 def without_identity(headers: Sequence[Dataset]) -> list[Dataset]:

@@ -43,7 +43,7 @@ from OrbitalSegLib.preprocessing import (
     from_working,
     to_working,
 )
-from OrbitalSegLib.progress import Progress
+from OrbitalSegLib.progress import Progress, span
 from OrbitalSegLib.region import MARGIN_MM, Region
 from OrbitalSegLib.scan import grid_of
 
@@ -208,7 +208,7 @@ def segment(
     _check_memory(needed, asked)
     running = {name: _engine(model, name, asked) for name in networks}
     begin, end = 0.1 if denoise_hu else 0.0, 0.9 if crf_weight else 1.0
-    scan = denoised(task.scan, denoise_hu, shown_grid(task.scan, grid), _part(progress, 0, begin))
+    scan = denoised(task.scan, denoise_hu, shown_grid(task.scan, grid), span(progress, 0, begin))
     found = triplanar(
         scan,
         running,
@@ -216,13 +216,13 @@ def segment(
         model.planes,
         tables={name: _in_8_bits(network) for name, network in networks.items()},
         quantised=model.quantised,
-        progress=_part(progress, begin, end),
+        progress=span(progress, begin, end),
     )
     result = ConsensusBone(task.scan, part, grid, found.probabilities, limits)
     if crf_weight:
         said, share = {}, (1 - end) / len(networks)
         for name, image in found.probabilities.items():
-            own = _part(progress, end, end + share)
+            own = span(progress, end, end + share)
             said[name] = crf.refine(image, result.ct, limits.seen[name], crf_weight, own)
             end += share
         result = ConsensusBone(task.scan, part, grid, said, limits)
@@ -273,10 +273,6 @@ def _engine(model: Package, name: str, asked: Resources) -> Engine:
     if threads is not None and threads < 0:
         threads = engines.cores(spare=-threads)
     return engines.choose(model, name, asked.engine, asked.precision, asked.device, threads)
-
-
-def _part(progress: Progress, low: float, high: float) -> Progress:
-    return lambda fraction: progress(low + (high - low) * fraction)
 
 
 def _described(engine: Engine) -> dict[str, Any]:

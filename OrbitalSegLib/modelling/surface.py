@@ -20,7 +20,7 @@ from OrbitalSegLib.modelling.mesh import Topology
 from OrbitalSegLib.modelling.refinement import refinement_for
 from OrbitalSegLib.modelling.repair import damaged, settled
 from OrbitalSegLib.modelling.smoothing import Sinc, smoothed
-from OrbitalSegLib.progress import Progress, silent
+from OrbitalSegLib.progress import Progress, silent, span
 
 Smoothing = Literal["none", "faithful", "smooth"]
 
@@ -119,16 +119,16 @@ def surface_of(
     working_mm = np.inf if grid.fraction is None else parameters.working_mm
     refinement, needed = refinement_for(grid.mask, grid.spacing_mm, working_mm, allowed_bytes)
     with _timed(seconds, "isosurface"):
-        stairs, triangles = scaffold(grid.mask, grid.fraction, refinement, _share(progress, 0, 0.1))
+        stairs, triangles = scaffold(grid.mask, grid.fraction, refinement, span(progress, 0, 0.1))
         topology = Topology(triangles)
     with _timed(seconds, "fitting"):
-        best, thickness_mm = _fitted(stairs, triangles, grid, _share(progress, 0.1, 0.4))
+        best, thickness_mm = _fitted(stairs, triangles, grid, span(progress, 0.1, 0.4))
     with _timed(seconds, "smoothing"):
         smooth = _smoothed(best, triangles, thickness_mm, SMOOTHINGS[parameters.smoothing], grid)
     places = [grid.to_lps(points) for points in (stairs, (stairs + best) / 2, best, smooth)]
     triangles = grid.outward(triangles)
     with _timed(seconds, "repair"):
-        result = settled(places, triangles, topology, _share(progress, 0.4, 0.9))
+        result = settled(places, triangles, topology, span(progress, 0.4, 0.9))
     volume_ml = mesh.volume_ml(result.points, triangles)
     if not topology.sound or volume_ml <= 0:
         raise damaged(result.points[topology.wrong_vertices] if len(topology.wrong_vertices) else result.points)
@@ -154,10 +154,6 @@ def surface_of(
         "seconds": {name: round(value, 2) for name, value in seconds.items()},
     }
     return Surface(result.points, triangles, places[2], topology, measured)
-
-
-def _share(progress: Progress, start: float, end: float) -> Progress:
-    return lambda fraction: progress(start + (end - start) * fraction)
 
 
 @contextmanager
@@ -213,7 +209,7 @@ def _fitted(stairs: Floats, triangles: Integers, grid: _Grid, progress: Progress
     points = stairs
     for round_ in range(FITS):
         points = smoothed(points, triangles, EVEN, np.array([EVEN.limit_voxels]))
-        part = _share(progress, round_ / FITS, (round_ + 1) / FITS)
+        part = span(progress, round_ / FITS, (round_ + 1) / FITS)
         found = fit(points * grid.spacing_mm, triangles, grid.fraction, grid.spacing_mm, part)
         points = found.points / grid.spacing_mm
     return points, found.thickness_mm
