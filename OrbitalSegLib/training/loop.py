@@ -3,7 +3,8 @@
     python -m OrbitalSegLib.training.loop CONFIG --network thin --cases FOLDER --out FOLDER
 
 A run that is stopped or killed goes on from its last checkpoint with the same result, bit for bit, on the same machine
-and number of threads. Cases that appear in the folder while training goes on are taken in.
+and number of threads; on a CUDA device the batches are the same and the sums are not, to the last digit. Cases that
+appear in the folder while training goes on are taken in.
 """
 
 import argparse
@@ -16,7 +17,7 @@ import signal
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -107,8 +108,16 @@ class Doubling(nn.Module):
 class Trainer:
     """One network while it is trained: model, optimiser, moving average, step, and the cases it knows."""
 
-    def __init__(self, training: Training, network: str, start: Mapping[str, torch.Tensor] | None = None) -> None:
+    def __init__(
+        self,
+        training: Training,
+        network: str,
+        start: Mapping[str, torch.Tensor] | None = None,
+        device: str = "cpu",
+        workers: int = 0,
+    ) -> None:
         self.training = training
+        self.device = torch.device(device)
         self.network = network
         self.classes = training.classes(network)
         self.seed = (training.seed, zlib.crc32(network.encode()))
@@ -117,14 +126,14 @@ class Trainer:
         if start is not None:
             model.load_state_dict(dict(start))
         self.start = digest(model)
-        self.model = model.to(memory_format=torch.channels_last)
+        self.model = model.to(self.device, memory_format=torch.channels_last)
         how = training.optimiser
         self.optimiser = torch.optim.Adam(self.model.parameters(), betas=how.betas, weight_decay=how.weight_decay)
         if training.compile:
             self.model.up = Doubling()
         self.forward = torch.compile(self.model) if training.compile else self.model
         forbidden = tuple(row for name in self.classes for row in training.forbidden.get(name, ()))
-        self.augmentation = Augmentation(training.augmentation, forbidden)
+        self.batches = sampling.Batches(training, Augmentation(training.augmentation, forbidden), self.seed, workers)
         self.balance = sampling.Balance(training.loss.balance_steps)
         self.average = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
         self.step = 0
@@ -156,7 +165,7 @@ class Trainer:
             )
         self.model.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
-        self.average = state["average"]
+        self.average = {name: value.to(self.device) for name, value in state["average"].items()}
         self.balance.wall, self.balance.hole = state["balance"]
         self.step, self.seconds = state["step"], state["seconds"]
         self.cases = [store.open_case(packed / name) for name in state["cases"]]
@@ -177,8 +186,7 @@ class Trainer:
         rate = learning_rate(training.schedule, self.step, training)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        rng = np.random.default_rng((*self.seed, self.step))
-        batch = sampling.draw(self.cases, training.sampling, self.augmentation, training.patch, training.batch, rng)
+        batch = self.batches.of_step(self.step, self.cases)
         flags = dict(self.cases[0].flags)
         target = sampling.classes(batch.label, self.classes, flags)
         weight, hole_weight = weights(batch.label, target, flags, training.loss, self.balance)
@@ -194,12 +202,13 @@ class Trainer:
 
     def _learn(self, image: np.ndarray, target: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
         training = self.training
-        slices = torch.from_numpy(image)[:, None].float().div_(255).contiguous(memory_format=torch.channels_last)
+        said, true, counts = (torch.from_numpy(array).to(self.device) for array in (image, target, weight))
+        slices = said[:, None].float().div_(255).contiguous(memory_format=torch.channels_last)
         self.model.train()
-        narrow = torch.autocast("cpu", torch.bfloat16) if training.precision == "bf16" else nullcontext()
+        narrow = torch.autocast(self.device.type, torch.bfloat16) if training.precision == "bf16" else nullcontext()
         with narrow:
             logits = self.forward(slices)
-        entropy, overlap = losses(logits, torch.from_numpy(target), torch.from_numpy(weight), training.loss)
+        entropy, overlap = losses(logits, true, counts, training.loss)
         total = training.loss.cross_entropy * entropy + training.loss.overlap * overlap
         self.optimiser.zero_grad(set_to_none=True)
         total.backward()
@@ -218,6 +227,11 @@ class Trainer:
                 mean.lerp_(value, 1 - decay)
             else:
                 mean.copy_(value)
+
+    def weights(self) -> dict[str, torch.Tensor]:
+        """What is kept for the choice: the moving average, or the weights as they are."""
+        kept = self.average if self.training.average else self.model.state_dict()
+        return {name: value.cpu() for name, value in kept.items()}
 
 
 def digest(model: nn.Module) -> str:
@@ -244,6 +258,8 @@ def train(
     stop: Callable[[], bool] = lambda: False,
     start: Mapping[str, torch.Tensor] | None = None,
     like: Arrivals | None = None,
+    device: str = "cpu",
+    workers: int = 0,
 ) -> Path:
     """Train one network on the cases in some folders, or go on with it; the path of its last weights.
 
@@ -251,43 +267,45 @@ def train(
     and `training.json`. `packed` is where the packed cases are, which all trainings on the same cases may share.
     `stop` is asked after every step; when it says yes, the checkpoint is written and the training ends.
     `start` are the weights of a folded network to begin with, in place of random ones. `like` are the arrivals of an
-    earlier training: cases are taken in at the same steps, and the same losses come again.
+    earlier training: cases are taken in at the same steps, and the same losses come again. `device` is torch's name of
+    one; `workers` processes draw its batches, 0: this one does.
     Raises `InputError` `no-cases`, `bad-case`, `invalid-config`, `other-training`.
     """
     out.mkdir(parents=True, exist_ok=True)
-    trainer = Trainer(training, network, start)
+    trainer = Trainer(training, network, start, device, workers)
     if (out / LAST).exists():
-        trainer.restore(torch.load(out / LAST, weights_only=True), packed)
+        trainer.restore(torch.load(out / LAST, "cpu", weights_only=True), packed)
     else:
         dataset.pack_new(cases, packed, training.labels)
         say = {"network": network, "classes": trainer.classes, "torch": torch.__version__, **identity(training)}
         (out / "training.json").write_text(json.dumps(say, indent=1), "utf-8")
     rows = _rows(out / TABLE, trainer.step)
-    while trainer.step < training.steps:
-        if like:
-            trainer.take_in(packed, [name for step, name in like if step <= trainer.step])
-        elif not trainer.cases or (training.rescan_steps and trainer.step % training.rescan_steps == 0):
-            trainer.take_in(packed, dataset.pack_new(cases, packed, training.labels))
-        row = trainer.one_step()
-        said = {
-            "step": trainer.step,
-            "patches": trainer.step * training.batch,
-            "seconds": round(trainer.seconds, 2),
-            **row,
-            "cases": len(trainer.cases),
-        }
-        rows.append({key: float(value) for key, value in said.items()})
-        ends = trainer.step == training.steps or stop()
-        if ends or trainer.step % training.checkpoint_steps == 0:
-            _checkpoint(trainer, rows, out, tell)
-        if ends:
-            break
+    with closing(trainer.batches):
+        while trainer.step < training.steps:
+            if like:
+                trainer.take_in(packed, [name for step, name in like if step <= trainer.step])
+            elif not trainer.cases or (training.rescan_steps and trainer.step % training.rescan_steps == 0):
+                trainer.take_in(packed, dataset.pack_new(cases, packed, training.labels))
+            row = trainer.one_step()
+            said = {
+                "step": trainer.step,
+                "patches": trainer.step * training.batch,
+                "seconds": round(trainer.seconds, 2),
+                **row,
+                "cases": len(trainer.cases),
+            }
+            rows.append({key: float(value) for key, value in said.items()})
+            ends = trainer.step == training.steps or stop()
+            if ends or trainer.step % training.checkpoint_steps == 0:
+                _checkpoint(trainer, rows, out, tell)
+            if ends:
+                break
     return out / f"weights-{trainer.step:06d}.pt"
 
 
 def arrivals(run: Path) -> list[tuple[int, str]]:
     """Those of the training in a folder, up to its last checkpoint."""
-    state = torch.load(run / LAST, weights_only=True)
+    state = torch.load(run / LAST, "cpu", weights_only=True)
     counts = [int(row["cases"]) for row in _rows(run / TABLE, state["step"])]
     steps = np.searchsorted(counts, np.arange(1, len(state["cases"]) + 1))
     return [(int(step), name) for step, name in zip(steps, state["cases"], strict=True)]
@@ -311,7 +329,7 @@ def _checkpoint(trainer: Trainer, rows: list[dict[str, float]], out: Path, tell:
         writer.writerows({key: f"{row[key]:.6g}" for key in COLUMNS} for row in rows)
     if trainer.step % training.keep_steps == 0 or trainer.step == training.steps:
         with _replacing(out / f"weights-{trainer.step:06d}.pt") as path:
-            torch.save(trainer.average if training.average else trainer.model.state_dict(), path)
+            torch.save(trainer.weights(), path)
     with _replacing(out / LAST) as path:
         torch.save(trainer.state(), path)
     with _replacing(out / "losses.png") as path:
@@ -367,6 +385,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, help="another number of steps than the configuration's")
     parser.add_argument("--like", type=Path, help="folder of an earlier training whose losses are to come again")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="cpu", help="torch's name of one, such as cuda")
+    parser.add_argument("--workers", type=int, default=0, help="processes that draw batches ahead")
     given = parser.parse_args()
     training = config.load(given.config)
     if given.steps:
@@ -384,6 +404,8 @@ def main() -> None:
         tell=lambda line: print(time.strftime("%H:%M:%S"), line, flush=True),
         stop=lambda: bool(asked),
         like=arrivals(given.like) if given.like else None,
+        device=given.device,
+        workers=given.workers,
     )
 
 

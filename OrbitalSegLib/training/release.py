@@ -113,12 +113,17 @@ def make_cases(recipe: Recipe, work: Path, tell: Tell) -> None:
             tell(f"{len(made)} cases of {name} for {folder}")
 
 
-def train_networks(recipe: Recipe, networks: Sequence[str], work: Path, tell: Tell) -> None:
+def train_networks(
+    recipe: Recipe, networks: Sequence[str], work: Path, tell: Tell, device: str = "cpu", workers: int = 0
+) -> None:
     """Train networks of the recipe, one after the other, or go on with them."""
     training = recipe.configured()
     for name in networks:
         run = work / "run" / name
-        train(training, name, [work / "cases"], run, work / "cases-packed", tell, like=recipe.arrivals.get(name))
+        train(
+            training, name, [work / "cases"], run, work / "cases-packed", tell,
+            like=recipe.arrivals.get(name), device=device, workers=workers,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -264,6 +269,8 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--commit", default="0000000", help="of this repository, for the provenance")
     parser.add_argument("--machine", default="not stated", help="for the provenance")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="cpu", help="of the training: torch's name of one, such as cuda")
+    parser.add_argument("--workers", type=int, default=0, help="processes that draw batches ahead")
     given = parser.parse_args(words)
     torch.set_num_threads(given.threads)
     recipe = load(given.recipe)
@@ -273,7 +280,7 @@ def main(words: Sequence[str] | None = None) -> None:
 
     make_templates(recipe, given.data, given.work, tell)
     make_cases(recipe, given.work, tell)
-    train_networks(recipe, given.networks or recipe.networks, given.work, tell)
+    train_networks(recipe, given.networks or recipe.networks, given.work, tell, given.device, given.workers)
     if given.out and not given.networks:
         given.out.mkdir(parents=True, exist_ok=True)
         card = given.card.read_text("utf-8") if given.card else ""

@@ -4,14 +4,20 @@ A batch depends on the seed, the step and the cases alone: a training that was k
 """
 
 import math
+import multiprocessing
+from collections import deque
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
 
 import numpy as np
 from scipy import ndimage
 
+from OrbitalSegLib.training import store
 from OrbitalSegLib.training.augmentation import Augmentation
-from OrbitalSegLib.training.config import Sampling
+from OrbitalSegLib.training.config import Sampling, Training
 from OrbitalSegLib.training.store import Packed
 
 Array = np.ndarray
@@ -27,6 +33,55 @@ class Batch:
 
     image: Array
     label: Array
+
+
+class Batches:
+    """The batches of a training, step by step.
+
+    With `workers`, that many processes draw them ahead, which an accelerator needs that learns faster than one
+    processor draws. They are the same batches, whatever the number.
+    """
+
+    def __init__(self, training: Training, augmentation: Augmentation, seed: Sequence[int], workers: int = 0) -> None:
+        self._end = training.steps
+        self._draw = partial(_batch, training.sampling, augmentation, training.patch, training.batch, tuple(seed))
+        self._ahead: deque[tuple[int, tuple[Path, ...], Future[Batch]]] = deque()
+        self._workers = workers
+        context = multiprocessing.get_context("spawn")  # a fork of a process that holds an accelerator is undefined
+        self._pool = ProcessPoolExecutor(workers, context) if workers else None
+
+    def of_step(self, step: int, cases: Sequence[Packed]) -> Batch:
+        """The batch of one step, counted from 0."""
+        folders = tuple(case.folder for case in cases)
+        if self._pool is None:
+            return self._draw(step, folders)
+        if self._ahead and self._ahead[0][:2] != (step, folders):  # other cases have come in
+            self._ahead.clear()
+        first = self._ahead[-1][0] + 1 if self._ahead else step
+        for later in range(first, min(step + 2 * self._workers, self._end)):
+            self._ahead.append((later, folders, self._pool.submit(self._draw, later, folders)))
+        return self._ahead.popleft()[2].result()
+
+    def close(self) -> None:
+        """End the processes."""
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+
+_open_case = lru_cache(maxsize=None)(store.open_case)
+
+
+def _batch(
+    how: Sampling,
+    augmentation: Augmentation,
+    patch: int,
+    number: int,
+    seed: tuple[int, ...],
+    step: int,
+    folders: Sequence[Path],
+) -> Batch:
+    cases = [_open_case(folder) for folder in folders]
+    return draw(cases, how, augmentation, patch, number, np.random.default_rng((*seed, step)))
 
 
 def draw(

@@ -33,12 +33,16 @@ MAXIMUM_PLACES = 20_000
 class Packed:
     """One packed case: arrays (z, y, x), mapped from disk, and places (n, 3) to centre patches on."""
 
-    name: str
+    folder: Path
     image: Array
     label: Array
     flags: Mapping[str, int]
     places: Mapping[str, Array]
     about: Mapping[str, str]
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
 
 
 def flags_of_case(label: Array, clean_hu: Array) -> Array:
@@ -110,7 +114,7 @@ def open_case(folder: Path) -> Packed:
     """Open one packed case."""
     said = json.loads((folder / "packed.json").read_text("utf-8"))
     return Packed(
-        folder.name,
+        folder,
         np.load(folder / "image.npy", mmap_mode="r"),
         np.load(folder / "label.npy", mmap_mode="r"),
         said["flags"],

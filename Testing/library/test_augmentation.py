@@ -1,5 +1,6 @@
 """Augmentation: every row of Ekman's table 1 does what its name says, and not where it is forbidden."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -162,7 +163,7 @@ def box_case() -> Packed:
     label = np.zeros((40, 40, 40), np.uint8)
     label[16:24, 16:24, 16:24] = FLAGS["bone"]
     places = {"bone": np.array([[20, 20, 20]], np.int16)}
-    return Packed("box", (label > 0) * np.uint8(200), label, FLAGS, places, {})
+    return Packed(Path("box"), (label > 0) * np.uint8(200), label, FLAGS, places, {})
 
 
 @pytest.mark.parametrize(("factor", "side"), [(2.0, 16), (0.5, 4), (1.0, 8)])

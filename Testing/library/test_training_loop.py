@@ -2,11 +2,12 @@
 
 import csv
 import dataclasses
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -151,6 +152,28 @@ def test_cases_that_appear_are_taken_in_at_the_next_look(data: tuple[Path, Path]
     losses = [[(row["cross_entropy"], row["overlap"]) for row in rows(run)[:4]] for run in (tmp_path / "out", first)]
     assert losses[0] == losses[1]
     assert [row["cases"] for row in rows(first)] == ["2"] * 6 + ["3"] * 2
+
+
+def test_processes_that_draw_ahead_change_nothing_also_where_a_case_comes_in(
+    data: tuple[Path, Path], tmp_path: Path
+) -> None:
+    results = []
+    for workers in (0, 2):
+        packed = tmp_path / f"packed-{workers}"
+        shutil.copytree(data[1], packed)
+        steps = iter(range(1000))
+
+        def add_one(packed: Path = packed, steps: Iterator[int] = steps) -> bool:
+            if next(steps) == 3:
+                pack(packed, "box-9", 9)
+            return False
+
+        out = tmp_path / str(workers)
+        loop.train(config.parse(TINY), "thin", [data[0]], out, packed, stop=add_one, workers=workers)
+        results.append(torch.load(out / loop.LAST, weights_only=True))
+        del results[-1]["seconds"]
+    assert len(results[0]["cases"]) == 3
+    assert same(*results)
 
 
 def test_weights_are_kept_for_the_choice_and_the_curve_is_a_picture(data: tuple[Path, Path], tmp_path: Path) -> None:
