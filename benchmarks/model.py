@@ -8,7 +8,7 @@
     fractures    intact wall and holes closed, by thickness, slice, wall, hole and herniation
     reliability  whether probabilities near thin walls mean what they say
     robustness   one factor at a time
-    little-data  packages that were trained on 3, 5, 10, 20 cases (--little FOLDER holds them, named by these numbers)
+    little-data  packages that were trained on 3, 5, 10, 20 cases (--little FOLDER holds them; few_cases.py makes them)
 
 Every case's figures are one file, so that a run which was stopped goes on where it was, and several processes may
 share one folder. At the end of each section its tables, pictures and SECTION.md are made of what there is.
@@ -44,7 +44,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--left-out", required=True, help="the template that no network was trained on")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--data", type=Path, help="real scans")
-    parser.add_argument("--little", type=Path, help="packages trained on few cases, in folders named by their number")
+    parser.add_argument("--little", type=Path, help="a folder of packages few-cases-N")
     parser.add_argument("--only", nargs="+", metavar="SECTION")
     parser.add_argument("--cases", type=int, default=20, help="heads of the synthetic test and of the reliability")
     parser.add_argument("--repeats", type=int, default=8, help="heads in each cell of thickness, slice and template")

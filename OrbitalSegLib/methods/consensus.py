@@ -42,6 +42,7 @@ from OrbitalSegLib.preprocessing import (
     denoised,
     from_working,
     to_working,
+    walls_through,
 )
 from OrbitalSegLib.progress import Progress, span
 from OrbitalSegLib.region import MARGIN_MM, Region
@@ -102,13 +103,13 @@ class ConsensusBone(Segmented):
     def on_scan(self, masks: Masks) -> Masks:
         """See `Segmented`."""
         seen = self._seen(lambda name: from_working(self._edited(name, masks["bone"]), self._part))
-        found = self._classes(seen, self._part)
+        found = self._classes(with_walls(seen, masks["bone"]), self._part)
         limit = self._limits.inferred
         if limit is None:
             return found | {"inferred": 0 * found["bone"]}
         field = from_working(self._field_of_inferred(masks, limit), self._part)
-        wall = _above(field, limit) & ~_array(found["bone"])
-        return found | {"inferred": _mask(wall, self._part)}
+        wall = _mask(_above(field, limit), self._part) | walls_through(masks["bone"] | masks["inferred"], self._part)
+        return found | {"inferred": wall & (1 - found["bone"])}
 
     @property
     def fraction_source(self) -> str:
@@ -171,6 +172,13 @@ class ConsensusBone(Segmented):
         field = sitk.GetArrayFromImage(self.probabilities[self._last])
         field[(field > limit * FULL) & ~wall & ~(bone & _dilated(wall))] = 0
         return self._grid.image(field)
+
+
+def with_walls(seen: Masks, bone: sitk.Image) -> Masks:
+    """Masks on the scan's grid with the walls that it is too coarse for: `bone` is on the working grid. Where the
+    networks tell thin bone from cortical, they are thin."""
+    walls = walls_through(bone, seen["bone"])
+    return seen | {name: seen[name] | walls for name in ("bone", "thin") if name in seen}
 
 
 def denoise_parameter() -> Any:

@@ -6,6 +6,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
+from OrbitalSegLib.methods.consensus import with_walls
 from OrbitalSegLib.methods.method import Masks, split_by_value
 from OrbitalSegLib.preprocessing import from_working
 from OrbitalSegLib.region import Region
@@ -25,18 +26,21 @@ class KeptProbabilities:
         """`ct` is the scan, in HU; `probabilities` by network as section 6 of docs/contracts.md has them."""
         self.grid = region.inner_part(ct)
         """The scan cut to the region."""
-        self._inside = None if region.box_mm is None else _array(region.within(self.grid)).astype(bool)
+        self._inside = None if region.box_mm is None else region.within(self.grid)
+        self._probabilities = probabilities
         self._fields = {name: _array(from_working(field, self.grid)) for name, field in probabilities.items()}
 
     def masks(self, limits: dict[str, float]) -> Masks:
         """`bone`, `cortical` and `thin` with these limits of probability, by network."""
+        own = reduce(sitk.Or, (field > limits[name] * FULL for name, field in self._probabilities.items()))
         found = {name: self._mask(field > limits[name] * FULL) for name, field in self._fields.items()}
-        bone = reduce(sitk.Or, found.values())
-        return {"bone": bone, **(found if "thin" in found else split_by_value(self.grid, bone))}
+        found = with_walls({"bone": reduce(sitk.Or, found.values()), **found}, own)
+        if self._inside is not None:
+            found = {name: mask & self._inside for name, mask in found.items()}
+        return found if "thin" in found else {"bone": found["bone"], **split_by_value(self.grid, found["bone"])}
 
     def _mask(self, above: NDArray[np.bool_]) -> sitk.Image:
-        inside = above if self._inside is None else above & self._inside
-        image = sitk.GetImageFromArray(inside.view(np.uint8))
+        image = sitk.GetImageFromArray(above.view(np.uint8))
         image.CopyInformation(self.grid)
         return image
 

@@ -22,7 +22,7 @@ def image(shape_zyx, spacing, array) -> sitk.Image:
 def ct() -> sitk.Image:
     shape = (14, 24, 26)
     hu = np.random.default_rng(0).integers(-100, 600, shape).astype(np.int16)
-    return image(shape, (0.6, 0.7, 0.9), hu)
+    return image(shape, (0.6, 0.7, 0.7), hu)
 
 
 @pytest.fixture
@@ -58,6 +58,21 @@ def test_one_network_is_split_by_the_values_of_the_scan(ct, probabilities):
     hu = sitk.GetArrayFromImage(kept.grid)
     np.testing.assert_array_equal(sitk.GetArrayFromImage(masks["cortical"]) > 0, bone & (hu > 200))
     np.testing.assert_array_equal(sitk.GetArrayFromImage(masks["thin"]) > 0, bone & (hu < 300))
+
+
+def test_on_a_coarse_scan_the_walls_stay_that_interpolation_loses():
+    voxels = np.zeros((40, 40, 40), np.uint8)
+    voxels[:, :, 20] = 255
+    field = image(voxels.shape, (0.5, 0.5, 0.5), voxels)
+    coarse = image((20, 20, 20), (1.0, 1.0, 1.0), np.zeros((20, 20, 20), np.int16))
+    coarse.SetOrigin([start + 0.25 for start in field.GetOrigin()])  # no voxel's centre lies on the wall
+    found = KeptProbabilities(coarse, {"cortical": 0 * field, "thin": field}, Region()).masks(
+        {"cortical": 0.5, "thin": 0.6}
+    )
+    assert not sitk.GetArrayFromImage(from_working(field, coarse) > 0.6 * 255).any()
+    for name in ("bone", "thin"):
+        assert sitk.GetArrayFromImage(found[name]).any(axis=2).all(), name
+    assert not sitk.GetArrayFromImage(found["cortical"]).any()
 
 
 def test_the_grid_is_that_of_the_scan_cut_to_the_region(ct, probabilities):

@@ -8,6 +8,7 @@ from OrbitalSegLib.preprocessing import (
     from_working,
     to_isotropic,
     to_windowed,
+    walls_through,
     window_8bit,
     working_grid,
 )
@@ -142,3 +143,40 @@ def test_the_image_may_be_a_part_of_the_scan_and_back_lands_in_the_same_place():
     whole = sitk.GetArrayFromImage(from_working(working, image))
     part = image[5:20, 4:18, 3:15]
     np.testing.assert_array_equal(sitk.GetArrayFromImage(from_working(working, part)), whole[3:15, 4:18, 5:20])
+
+
+def sheets(image: sitk.Image, thickness: int, hole_mm: float = 0.0) -> sitk.Image:
+    """A sheet on the working grid of a scan, across its second axis, so many voxels thick, with a square hole."""
+    grid = working_grid(image, 0.5)
+    array = np.zeros(grid.size[::-1], np.uint8)
+    middle = grid.size[1] // 2
+    array[:, middle : middle + thickness] = 1
+    half = round(hole_mm / 2 / 0.5)
+    z, x = grid.size[2] // 2, grid.size[0] // 2
+    array[z - half : z + half, :, x - half : x + half] = 0
+    return grid.image(array)
+
+
+@pytest.mark.parametrize("direction", [None, TURNED, TILTED, RAS])
+@pytest.mark.parametrize("rows", [20, 21])  # a voxel's centre lies on the sheet, or half a voxel beside it
+def test_a_wall_of_one_working_voxel_runs_on_through_the_voxels_of_a_coarse_scan(direction, rows):
+    image = scan(spacing=(1.0, 1.0, 1.0), direction=direction, size=(20, rows, 20))
+    found = walls_through(sheets(image, 1), image)
+    assert found.IsSameImageGeometryAs(image)
+    array = sitk.GetArrayFromImage(sitk.DICOMOrient(found, "LPS"))
+    assert array.any(axis=1)[1:-1, 1:-1].all()
+    assert array.sum(axis=1).max() <= 2
+
+
+def test_a_hole_in_a_wall_stays_open_on_a_coarse_scan():
+    image = scan(spacing=(1.0, 1.0, 1.0), size=(20, 20, 20))
+    found = sitk.GetArrayFromImage(walls_through(sheets(image, 1, hole_mm=4.0), image)).any(axis=1)[1:-1, 1:-1]
+    assert 3 * 3 <= (~found).sum() <= 5 * 5
+    assert not found[8:10, 8:10].any()
+
+
+def test_thick_bone_and_fine_scans_have_no_walls_to_lose():
+    coarse = scan(spacing=(1.0, 1.0, 1.0), size=(20, 20, 20))
+    assert not sitk.GetArrayFromImage(walls_through(sheets(coarse, 4), coarse)).any()
+    fine = scan(spacing=(0.6, 0.6, 0.7), size=(20, 20, 20))
+    assert not sitk.GetArrayFromImage(walls_through(sheets(fine, 1), fine)).any()

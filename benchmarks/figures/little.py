@@ -15,8 +15,8 @@ def judge(run: Run, package: Path, seed: int) -> Record:
 
 
 def section(run: Run) -> str:
-    """Judge every package of the folder, whose names are numbers of cases, on the heads of the synthetic test."""
-    found = {} if run.little is None else {path.name: path for path in run.little.iterdir() if path.name.isdigit()}
+    """Judge every package `few-cases-N` of the folder on the heads of the synthetic test."""
+    found = {} if run.little is None else {path.name.split("-")[-1]: path for path in run.little.glob("few-cases-*")}
     seeds = range(SEED, SEED + run.cases)
     rows, curves = [], {name: ([], []) for name in NETWORK_FIGURES}
     for number, package in sorted(found.items(), key=lambda one: int(one[0])):

@@ -2,7 +2,8 @@
 
 Two things can be true of a voxel: that it is bone (truth at 0.2 mm), and that it is what the networks are taught to
 call wall (the training label: bone, or within 0.38 mm of the mid-surface). Probabilities are of the second; the first
-is what a reader may take them for. Both are given.
+is what a reader may take them for. Both are given for method B's network and for method C, whose limits go by the
+highest of its networks' calibrated probabilities. The network `thin` alone speaks of thin bone, as it was taught to.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,6 +26,7 @@ from OrbitalSegLib.evaluation.reliability import (
 from OrbitalSegLib.networks import engines
 from OrbitalSegLib.networks.consensus import consensus_grid, triplanar
 from OrbitalSegLib.networks.package import Calibration
+from OrbitalSegLib.training import store
 from OrbitalSegLib.training.cases import Case, Flag
 from OrbitalSegLib.training.validation import fit_calibration
 
@@ -32,22 +34,34 @@ BINS = 200
 """Samples are kept as counts by probability, so finely."""
 
 VALIDATION_SHIFT = 5000
-NETWORKS = ("thin", "single")
-EVENTS = ("label", "bone")
+METHOD_C = "cortical or thin"
+UNCHANGED = Calibration(1.0, 0.0)
 
 
 def count(run: Run, template: str, seed: int) -> Record:
     """Counts by probability as the networks give it, of what is true and of what lies in a hole, by network."""
     case = run.kept_case(template, seed, run.settings())
-    names = [name for name in NETWORKS if name in run.model.networks]
-    running = {name: engines.choose(run.model, name, threads=run.threads) for name in names}
+    networks = run.model.networks
+    running = {name: engines.choose(run.model, name, threads=run.threads) for name in networks}
     said = triplanar(case.ct, running, consensus_grid(case.ct, run.model.spacing_mm), run.model.planes).probabilities
-    return {name: {event: _histogram(near_walls(said[name], truth, case.walls)) for event, truth in _truths(case)}
-            for name in names}  # fmt: skip
+    if {"cortical", "thin"} <= networks.keys():
+        arrays = [networks[name].calibration.apply(sitk.GetArrayFromImage(said[name])) for name in ("cortical", "thin")]
+        said[METHOD_C] = sitk.GetImageFromArray(np.maximum(*arrays))
+        said[METHOD_C].CopyInformation(said["thin"])
+    events = {name: _truths(case, name) for name in said if name != "cortical"}
+    return {
+        name: {event: _histogram(near_walls(said[name], truth, case.walls)) for event, truth in truths.items()}
+        for name, truths in events.items()
+    }
 
 
-def _truths(case: Case) -> Sequence[tuple[str, sitk.Image]]:
-    return ("label", sitk.And(case.label, int(Flag.BONE))), ("bone", case.truth)
+def _truths(case: Case, network: str) -> dict[str, sitk.Image]:
+    if network == "thin":
+        flags = store.flags_of_case(sitk.GetArrayFromImage(case.label), sitk.GetArrayFromImage(case.clean))
+        thin = sitk.GetImageFromArray((flags & store.FLAGS["thin"] > 0).astype(np.uint8))
+        thin.CopyInformation(case.label)
+        return {"label": thin}
+    return {"label": sitk.And(case.label, int(Flag.BONE)), "bone": case.truth}
 
 
 def _histogram(samples: Samples) -> Record:
@@ -94,10 +108,10 @@ def section(run: Run, validation: int = 6) -> str:
     test = records(folder, {name: partial(count, run, *of) for name, of in tests.items()})
     fit = records(folder, {name: partial(count, run, *of) for name, of in fitted.items()})
     rows, curves = [], {}
-    for network in next(iter(test.values()), {}):
-        for event in EVENTS:
+    for network, events in next(iter(test.values()), {}).items():
+        for event in events:
             refit = fit_calibration(samples_of([record[network][event] for record in fit.values()]))
-            own = run.model.networks[network].calibration
+            own = UNCHANGED if network == METHOD_C else run.model.networks[network].calibration
             each = [samples_of([record[network][event]]) for record in test.values()]
             together = samples_of([record[network][event] for record in test.values()])
             for name, calibration in (("package's", own), ("fitted here", refit)):
