@@ -65,8 +65,8 @@ system:
 .venvs/slicer/ready: pyproject.toml
 	$(PYTHON) -m venv .venvs/slicer
 	$(SLICER) -m pip install $(PIP_FLAGS) --upgrade pip
-	$(SLICER) -m pip install $(PIP_FLAGS) slicer-core pytest SimpleITK pydicom "$(PYSIDE)"
-	$(SLICER) -m pip install $(PIP_FLAGS) --no-deps --editable .
+	$(SLICER) -m pip install $(PIP_FLAGS) slicer-core pytest "$(PYSIDE)"
+	$(SLICER) -m pip install $(PIP_FLAGS) --editable ".[dicom,infer,mesh]" # what the panel asks its user for
 	touch $@
 
 clean:

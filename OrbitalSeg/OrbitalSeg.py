@@ -21,7 +21,7 @@ from OrbitalSegPanel.library import library_parent, make_importable
 
 make_importable()
 
-from OrbitalSegPanel.logic import SEGMENT, PanelLogic  # noqa: E402 - the library has to be found first
+from OrbitalSegPanel.logic import PanelLogic  # noqa: E402 - the library has to be found first
 from OrbitalSegPanel.process import Line, Outcome, Python  # noqa: E402
 
 POLL_MS = 50
@@ -43,6 +43,27 @@ class OrbitalSeg(ScriptedLoadableModule):
             "before it is used. See docs/tutorial.md."
         )
         parent.acknowledgementText = _("Apache License 2.0. After ISO/IEC 3532-1 and 3532-2, and Ekman et al. 2025.")
+        slicer.app.connect("startupCompleted()", register_practice_scan)
+
+
+def register_practice_scan():
+    """Offer the practice scan in the module Sample Data too: one click, and nothing is downloaded."""
+    import SampleData
+
+    SampleData.SampleDataLogic.registerCustomSampleDataSource(
+        category="OrbitalSeg",
+        sampleName="OrbitalSegPracticeScan",
+        uris="",
+        nodeNames=_("Practice scan of the orbits"),
+        thumbnailFileName=str(Path(__file__).parent / "Resources/Icons/PracticeScan.png"),
+        customDownloader=make_practice_scan,
+    )
+
+
+def make_practice_scan(_source=None):
+    """Show the panel, which makes the practice scan in the background and can cancel it."""
+    slicer.util.selectModule("OrbitalSeg")
+    slicer.modules.orbitalseg.widgetRepresentation().self().ui.phantomButton.click()
 
 
 class OrbitalSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -56,7 +77,7 @@ class OrbitalSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def setup(self):
         from OrbitalSegPanel.sections import SECTIONS
-        from OrbitalSegPanel.sections.section import Panel
+        from OrbitalSegPanel.sections.section import Panel, fit
 
         ScriptedLoadableModuleWidget.setup(self)
         form = slicer.util.loadUI(self.resourcePath("UI/OrbitalSeg.ui"))
@@ -65,7 +86,7 @@ class OrbitalSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.logic = self.logic or OrbitalSegLogic()
         self.logic.listener = self
         panel = Panel(self.ui, self.logic, ask=slicer.util.confirmYesNoDisplay, say=self.say, refresh=self.refresh)
-        self.panel = panel
+        self.panel, self.fit = panel, fit
         self.sections = [make(panel) for make in SECTIONS]
         form.setMRMLScene(slicer.mrmlScene)
         self.logic.save_state = next(s.save_state for s in self.sections if hasattr(s, "save_state"))
@@ -110,10 +131,9 @@ class OrbitalSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def say(self, text):
         """Show a sentence, or nothing."""
-        label = self.ui.messageLabel
-        label.setText(text)
-        label.setVisible(bool(text))
-        label.setMinimumHeight(max(0, label.heightForWidth(label.width)))  # a form would cut long texts off
+        self.ui.messageLabel.setText(text)
+        self.ui.messageLabel.setVisible(bool(text))
+        self.fit(self.ui.messageLabel, self.ui.segmentSection)
 
     # What the logic tells its listener
 
@@ -129,9 +149,7 @@ class OrbitalSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.refresh()
 
     def finished(self, name: str, outcome: Outcome, said: str) -> None:
-        judged = self.logic.judgement() if name == SEGMENT else []
-        sentences = [said, *judged] if outcome.succeeded else [outcome.text]
-        self.say("\n".join([*sentences, *self.logic.warnings]))
+        self.say("\n".join([said if outcome.succeeded else outcome.text, *self.logic.warnings]))
         for section in self.sections:
             section.finished(name, outcome)
 

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ AUTOMATIC_FILE = "automatic.seg.nrrd"
 PREVIEW_FILE = "preview.png"
 
 REVIEW_SHARES = {"review": 2.0, "modelling": 6.0, "writing": 2.0, "preview": 2.0}
+DICOM_SHARES = {"reading": 3.0, "writing": 3.0}
 
 NO_EFFECT = frozenset(("environment",))
 """Differences by which alone a result is still the same."""
@@ -69,6 +70,32 @@ def review(job: Job, steps: Steps, record: Record) -> Outcome:
         "missing": record.entries["missing"],
         "volumes_ml": {name: one["edited_ml"] for name, one in counted.items()},
     }
+
+
+def as_dicom(job: Job, steps: Steps, record: Record) -> Outcome:
+    """Some segments of a result, as a person left them, as one DICOM segmentation in the scan's study."""
+    assert job.input is not None
+    assert job.record is not None
+    result = _Result(job.record, _entries(job.record))
+    wanted = replace(job, dicom=("segmentation",))
+    headers = pipeline.source_headers(wanted, job.ct)
+    with pipeline.result_folder(job) as folder:
+        record.go_on(result.entries)
+        with record.step("reading", {"segment": job.segment}):
+            automatic = result.automatic()
+            left = edited_masks(automatic, job.input)
+            masks = {name: mask for name, mask in left.items() if name in job.segment.split("+")}
+            if not any(pipeline.volume_ml(mask) for mask in masks.values()):
+                raise InputError("not-a-segmentation", f"The result holds nothing called {job.segment}.")
+            counted = {name: count(automatic[name], left[name]) for name in automatic}
+            record.entries["edits"] = {"automatic": result.described, "segments": counted}
+            steps.step("reading")(1.0)
+        with record.step("writing") as measured:
+            measured["volumes_ml"] = {name: pipeline.volume_ml(mask) for name, mask in masks.items()}
+            pipeline.write_dicom(masks, [], headers, wanted, record, folder)
+            steps.step("writing")(1.0)
+        files = pipeline.finish(record, folder)
+    return files, {"volumes_ml": measured["volumes_ml"], "edits": record.entries["edits"]}
 
 
 def _write_edited(

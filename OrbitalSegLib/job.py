@@ -47,10 +47,10 @@ MOST_CASES = 1000
 
 TASKS = (
     *("info", "segment", "surface", "phantom", "methods", "evaluate", "evaluate-cases", "observers"),
-    *("review", "verify", "experiment"),
+    *("review", "verify", "dicom", "experiment"),
 )
 NEED_NO_INPUT = ("phantom", "methods", "experiment")
-NEED_OUTPUT = ("segment", "surface", "phantom", "evaluate-cases", "review", "experiment")
+NEED_OUTPUT = ("segment", "surface", "phantom", "evaluate-cases", "review", "dicom", "experiment")
 SURFACES = ("cortical", "thin", "inferred")
 
 
@@ -156,8 +156,8 @@ def _require(job: Job) -> None:
         raise JobError("invalid-job", f"A job `{job.task}` needs an `output`.")
     if job.task == "evaluate" and job.truth is None:
         raise JobError("invalid-job", "A job `evaluate` needs a `truth`.")
-    if job.task == "verify" and job.record is None:
-        raise JobError("invalid-job", "A job `verify` needs a `record`.")
+    if job.task in ("verify", "dicom") and job.record is None:
+        raise JobError("invalid-job", f"A job `{job.task}` needs a `record`.")
     if job.task == "observers" and len(job.observers) < 2:
         raise JobError("invalid-job", "A job `observers` needs two `observers` or more.")
     if "surface" in job.dicom and "stl" not in job.formats:

@@ -156,7 +156,7 @@ def find_bone(job: Job, steps: Steps, record: Record) -> Bone:
         asked |= found.parameters
         measured |= {**found.measured, "bone_with_margin_ml": volume_ml(found.bone)}
     record.entries["region"] |= {"tile_size": found.tile_size}
-    own = found.classes(_repair(found, region, job, steps, record))
+    own = found.classes(repair(found, region, job, steps, record))
     masks = {name: region.cut(mask, scan.image) for name, mask in found.on_scan(own).items()}
     if volume_ml(masks["bone"]) == 0:
         raise InputError(
@@ -181,7 +181,7 @@ def surface(job: Job, steps: Steps, record: Record) -> Outcome:
         record.add_input("segmentation", mask)
         ct = None if job.ct is None else reading.read(job.ct, job.series).image
         with record.step("modelling", asdict(job.modelling)) as measured:
-            field, allowed = field_of_edited(mask, ct), limit_bytes(job.memory_gb)
+            field, allowed = _field_of(job, mask, ct), limit_bytes(job.memory_gb)
             made = model_of(field, job.modelling, allowed, steps.step("modelling"))
             found = measured[name] = made.measured
         with record.step("writing"):
@@ -189,6 +189,24 @@ def surface(job: Job, steps: Steps, record: Record) -> Outcome:
             steps.step("writing")(1.0)
         files = finish(record, folder)
     return files, {"volume_ml": volume_ml(mask), "surface": found}
+
+
+def _field_of(job: Job, mask: sitk.Image, ct: sitk.Image | None) -> BoneField:
+    """What a surface is made of: what the run knew where the job names its result, else the mask and its CT."""
+    from OrbitalSegLib import remodel  # which stands on top of this module
+
+    field = None
+    if ct is not None and job.record is not None:
+        field = remodel.field_of(job.record, ct, safe_name(job.segment))
+    field = field or field_of_edited(mask, ct)
+    return _part(field, job.region) if isinstance(job.region, Region) and job.region.box_mm else field
+
+
+def _part(bone: BoneField, region: Region) -> BoneField:
+    """What of a field lies in a region. Raises `InputError` `region-outside`."""
+    mask = sitk.Multiply(bone.mask, region.within(bone.mask))
+    fraction = None if bone.fraction is None else agreeing(bone.fraction, mask)
+    return replace(bone, mask=mask, fraction=fraction)
 
 
 def phantom(job: Job, steps: Steps, record: Record) -> Outcome:
@@ -409,7 +427,8 @@ def _place_of(orbits: Orbits, wanted: Orbit, record: Record) -> Place:
     return Place(region or Region(), openings_mm, tuple(looked_for))
 
 
-def _repair(found: Segmented, region: Region, job: Job, steps: Steps, record: Record) -> sitk.Image:
+def repair(found: Segmented, region: Region, job: Job, steps: Steps, record: Record) -> sitk.Image:
+    """The bone that a method found, post-processed as the job says."""
     if job.postprocess is None:
         return found.bone
     with record.step("postprocessing", asdict(job.postprocess)) as measured:
@@ -469,14 +488,12 @@ def _sides(name: str, bone: BoneField, middle_mm: float | None) -> dict[str, Bon
     halves = {"left": (middle_mm, far), "right": (-far, middle_mm)}
     found = {}
     for side, (low, high) in halves.items():
-        box = Region((low, high, -far, far, -far, far))
         try:
-            mask = sitk.Multiply(bone.mask, box.within(bone.mask))
+            half = _part(bone, Region((low, high, -far, far, -far, far)))
         except InputError:  # the region holds nothing of this side
             continue
-        fraction = None if bone.fraction is None else agreeing(bone.fraction, mask)
-        if volume_ml(mask) > 0:
-            found[f"{name}-{side}"] = BoneField(mask, fraction, bone.source)
+        if volume_ml(half.mask) > 0:
+            found[f"{name}-{side}"] = half
     return found
 
 

@@ -35,7 +35,7 @@ COARSE = 1.5
 """So many times the working grid's spacing a voxel of the scan is longer than, where walls can be lost on it."""
 
 WALL_SHARE = 0.24
-"""Just less than the quarter that a wall of one working voxel takes of two voxels twice as long, midway between them."""
+"""Just less than the quarter that a wall of one working voxel takes of voxels twice as long, midway between two."""
 
 _SAME_PLACE = 1e-6
 """Places (in voxels) that differ by less are one place, so that rounding of an origin moves no value."""
@@ -176,14 +176,19 @@ def walls_through(mask: sitk.Image, grid: sitk.Image) -> sitk.Image:
     """Voxels of the scan, or a part of it, through which a wall of a working grid's mask runs that interpolation loses.
 
     1 where walls of one or two working voxels fill at least `WALL_SHARE` of a voxel, the part near its centre weighing
-    most. On a scan whose voxels are hardly larger than the working grid's there is none.
+    most. On a scan that is not `too_coarse` there is none.
     """
-    ratio = np.array(_oriented(grid).GetSpacing()) / mask.GetSpacing()
-    if ratio.max() <= COARSE:
+    if not too_coarse(grid, mask):
         return sitk.Cast(0 * grid, sitk.sitkUInt8)
     walls = sitk.GetImageFromArray(_walls(sitk.GetArrayFromImage(mask) > 0).view(np.uint8))
     walls.CopyInformation(mask)
-    return _on_scan(walls, grid, np.maximum(ratio, 1).tolist(), silent) >= WALL_SHARE
+    half_width = np.maximum(np.array(_oriented(grid).GetSpacing()) / mask.GetSpacing(), 1)
+    return _on_scan(walls, grid, half_width.tolist(), silent) >= WALL_SHARE
+
+
+def too_coarse(grid: sitk.Image, working: sitk.Image) -> bool:
+    """Whether a scan's voxels are so much longer than those of a working grid that walls can be lost between them."""
+    return max(grid.GetSpacing()) > COARSE * working.GetSpacing()[0]
 
 
 def _walls(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -139,6 +139,12 @@ def _verify(job: Any, emit: Emit) -> Any:
     return audit.verify(job, _steps(audit.verify_shares(job), emit), _record(emit))
 
 
+def _dicom(job: Any, emit: Emit) -> Any:
+    from OrbitalSegLib import audit
+
+    return audit.as_dicom(job, _steps(audit.DICOM_SHARES, emit), _record(emit))
+
+
 def _experiment(job: Any, emit: Emit) -> Any:
     from OrbitalSegLib import experiment
 
@@ -173,6 +179,7 @@ _TASKS: dict[str, Callable[[Any, Emit], Any]] = {
     "observers": _observers,
     "review": _review,
     "verify": _verify,
+    "dicom": _dicom,
     "experiment": _experiment,
 }
 

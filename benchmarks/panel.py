@@ -37,12 +37,11 @@ def main() -> None:
         started.qt.QApplication.processEvents()
     print(f"panel, from import to shown: {cost.wall:.2f} s, {cost.processor:.2f} s of the processor")
     for name, size_mm in REGIONS_MM.items():
-        costs, voxels = redraw_costs(started, size_mm)
-        wall = statistics.median(cost.wall for cost in costs)
-        processor = statistics.median(cost.processor for cost in costs)
+        costs, surfaces, voxels = redraw_costs(started, size_mm)
         print(
-            f"slider, {name}, {voxels / 1e6:.1f} million voxels: median {1000 * wall:.0f} ms, "
-            f"{1000 * processor:.0f} ms of the processor"
+            f"slider, {name}, {voxels / 1e6:.1f} million voxels: median {1000 * median(costs).wall:.0f} ms, "
+            f"{1000 * median(costs).processor:.0f} ms of the processor; the surfaces after it rests: "
+            f"{median(surfaces).wall:.2f} s, {median(surfaces).processor:.2f} s"
         )
 
 
@@ -54,6 +53,10 @@ class Cost:
     processor: float = 0.0
 
 
+def median(costs: list[Cost]) -> Cost:
+    return Cost(statistics.median(cost.wall for cost in costs), statistics.median(cost.processor for cost in costs))
+
+
 @contextmanager
 def measured() -> Iterator[Cost]:
     cost = Cost()
@@ -62,10 +65,10 @@ def measured() -> Iterator[Cost]:
     cost.wall, cost.processor = time.perf_counter() - wall, time.process_time() - processor
 
 
-def redraw_costs(started, size_mm) -> tuple[list[Cost], int]:
-    """Of each move of a slider, from the new limit to the drawn axial slice; and the voxels of the region."""
+def redraw_costs(started, size_mm) -> tuple[list[Cost], list[Cost], int]:
+    """Of each move of a slider, from the new limit to the drawn axial slice; of surfaces; and the region's voxels."""
     import render
-    from OrbitalSegPanel import segments, volumes
+    from OrbitalSegPanel import results, segments, volumes
     from OrbitalSegPanel.thresholds import Thresholds
 
     slicer, scene = started.slicer, emptied_scene(started)
@@ -74,19 +77,23 @@ def redraw_costs(started, size_mm) -> tuple[list[Cost], int]:
     half = np.array(size_mm) / 2
     box = tuple(np.stack([-half, half], axis=1).ravel().tolist())
     fields = [probability(scene, volumes, name, size_mm) for name in ("cortical", "thin")]
-    thresholds = Thresholds(fields, segmentation, volume, box, lambda _node: None)
+    shown = results.Run({}, dict.fromkeys(("bone", "inferred")), {}, box)  # what a result shows in 3D
+    thresholds = Thresholds(fields, segmentation, volume, shown, lambda _node: None)
     for composite in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
         composite.SetBackgroundVolumeID(volume.GetID())
     thresholds.move({"cortical": 0.5, "thin": 0.5})
     picture = Path(started.slicer.app.temporaryPath) / "redraw.png"
     views.draw_slice("Red", picture)
-    costs = []
+    costs, surfaces = [], []
     for limit in np.linspace(0.3, 0.7, MOVES):
         with measured() as cost:
             thresholds.move({"cortical": float(limit), "thin": 0.5})
             views.render("Red")
         costs.append(cost)
-    return costs, thresholds.voxels
+        with measured() as cost:
+            thresholds.make_surfaces()
+        surfaces.append(cost)
+    return costs, surfaces, thresholds.voxels
 
 
 def emptied_scene(started):

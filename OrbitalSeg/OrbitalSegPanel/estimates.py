@@ -1,5 +1,6 @@
 """What a run will need, before it starts."""
 
+import json
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,8 @@ import numpy as np
 import SimpleITK as sitk
 from slicer.i18n import tr as _
 
-from OrbitalSegLib.errors import OrbitalSegError
 from OrbitalSegLib.methods import Method
+from OrbitalSegLib.networks import package
 from OrbitalSegPanel import volumes
 from OrbitalSegPanel.settings import ROI
 
@@ -27,24 +28,30 @@ def sentence(method: Method, settings: Any, volume: Any) -> str:
     from OrbitalSegLib.networks.resources import limit_bytes
 
     try:
-        model = _model(settings["model"])
-    except OrbitalSegError as error:
-        return error.text
-    grid = _grid(volume, model.spacing_mm, settings)
-    channels = [network.channels for network in model.networks.values()]
-    needed, allowed = needed_bytes(grid, channels, volume.GetImageData().GetNumberOfPoints()), limit_bytes(None)
+        spacing_mm, channels = _described(settings["model"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return _("There is no model package in this folder: choose another one.")
+    used = [channels[name] for name in _networks_of(method) if name in channels] or list(channels.values())
+    grid = _grid(volume, spacing_mm, settings)
+    needed, allowed = needed_bytes(grid, used, volume.GetImageData().GetNumberOfPoints()), limit_bytes(None)
     text = _("Memory: about {needed:.1f} GB; {allowed:.1f} GB may be used.").format(
         needed=needed / 1e9, allowed=allowed / 1e9
     )
     return text if needed <= allowed else text + " " + _("Choose a smaller region.")
 
 
-@cache
-def _model(folder: str) -> Any:
-    """A package that is whole, read once: it takes a moment."""
-    from OrbitalSegLib.networks import package
+def _networks_of(method: Method) -> list[str]:
+    """The networks that a method runs: it has a limit of probability for each of them."""
+    limits = [item["name"] for item in method.describe() if item["name"].endswith("_above")]
+    return [name.removesuffix("_above") for name in limits if name != "inferred_above"]
 
-    return package.load(Path(folder) if folder else None)
+
+@cache
+def _described(folder: str) -> tuple[float, dict[str, list[int]]]:
+    """Spacing in mm, and each network's channels, as a package says of itself; the worker checks it, for a second."""
+    path = Path(folder) if folder else package.SHIPPED / package.DEFAULT
+    said = json.loads((path / package.DESCRIPTION).read_text(encoding="utf-8"))
+    return float(said["spacing_mm"]), {name: list(item["channels"]) for name, item in said["networks"].items()}
 
 
 def _grid(volume: Any, spacing_mm: float, settings: Any) -> Any:

@@ -1,16 +1,18 @@
 """Segments of the scene -> files that were read back before anyone is told that they exist."""
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import slicer
+from slicer.i18n import tr as _
 
 from OrbitalSegLib.export.segmentation import read_segmentation, write_label_map
 from OrbitalSegLib.export.surfaces import FORMATS
-from OrbitalSegPanel import jobs, segments
+from OrbitalSegPanel import jobs, segments, volumes
 
 EDITED = "edited.seg.nrrd"
 """The segmentation of the scene, as it is saved into a run's private folder."""
@@ -19,9 +21,18 @@ SURFACE_FORMATS = tuple(FORMATS)
 MAP = "-quality.vtp"
 """The end of the name of a surface's map of quality."""
 
+RECORD = "-record.json"
+"""The end of the name of a surface's record: how it was made, and what was measured of it."""
+
 VOXEL_FORMATS = ("nrrd", "nifti")
+DICOM = "dicom"
+DICOM_FILE = "segmentation.dcm"
+"""As the worker names it."""
+
 ENDINGS = {"nrrd": ".seg.nrrd", "nifti": ".nii.gz"}
-SIDES = ("both", "right", "left")
+SIDES = ("right", "left")
+FAR_MM = 10_000.0
+"""Beyond every patient."""
 
 
 @dataclass
@@ -43,49 +54,67 @@ class Plan:
     side: str
     middle_mm: float | None
     """x of the head's middle plane, LPS; where it is needed."""
-    smoothing: str
+    modelling: jobs.Job
+    """How surfaces are made."""
     folder: Path
 
-    def job(self, private: Path, segment: str, with_ct: bool) -> jobs.Job:
-        """Makes the surface of one segment; the CT, where there is one, tells where in a voxel bone ends."""
-        changes = {"segment": segment, "smoothing": self.smoothing, "formats": [self.form], "quality_map": True}
-        return jobs.surface(private, EDITED, changes | ({"ct": str(private / jobs.INPUT)} if with_ct else {}))
+    def job(self, private: Path, segment: str, with_ct: bool, source: Path | None) -> jobs.Job:
+        """Makes the surface of one segment.
+
+        The CT, where there is one, tells where in a voxel bone ends. Of a segment that nobody edited, `source` is the
+        result folder: its run knew more than the mask shows.
+        """
+        changes: jobs.Job = {"segment": segment, **self.modelling, "formats": [self.form], "quality_map": True}
+        if with_ct:
+            changes["ct"] = str(private / jobs.INPUT)
+        if source is not None:
+            changes["record"] = str(source)
+        if self.middle_mm is not None:
+            x_mm = [self.middle_mm, FAR_MM] if self.side == "left" else [-FAR_MM, self.middle_mm]
+            changes["region"] = [*x_mm, -FAR_MM, FAR_MM, -FAR_MM, FAR_MM]
+        return jobs.surface(private, EDITED, changes)
 
     def save(self, target: Any, private: Path) -> None:
         """The segmentation, or the half of it, for the worker."""
         save(target, private / EDITED, self.segments, self._is_kept)
 
-    def name(self, segment: str, ending: str) -> Path:
-        """Where a segment's file goes; left and right stand in it."""
-        return free_name(self.folder / f"{segment}-{self.side}{ending}")
+    def names(self, segment: str, *endings: str) -> list[Path]:
+        """Where the files of a segment go that belong together; left and right stand in their names."""
+        return free_names(self.folder, f"{segment}-{self.side}", endings)
 
     def take(self, made: Path, segment: str) -> list[Path]:
-        """Copy a surface that the worker made, with the map of its quality, and read the copies back.
+        """Copy a surface that the worker made, with the map of its quality and its record, and read the copies back.
 
-        Raises `OSError` or `ValueError`.
+        Raises `OSError` or `ValueError`; no copy is then left.
         """
-        path = self.name(segment, f".{self.form}")
-        taken = {made / f"{segment}.{self.form}": path, made / f"{segment}{MAP}": path.with_name(path.stem + MAP)}
-        for source, copy in taken.items():
-            _copy(source, copy)
-            if copy.read_bytes() != source.read_bytes():
-                copy.unlink()
-                raise ValueError("A file was not written whole: check the disk, and export again.")
-        return list(taken.values())
+        sources = [made / f"{segment}.{self.form}", made / f"{segment}{MAP}", made / "record.json"]
+        copies = self.names(segment, f".{self.form}", MAP, RECORD)
+        try:
+            for source, copy in zip(sources, copies, strict=True):
+                _copy_whole(source, copy)
+        except BaseException:
+            for copy in copies:
+                copy.unlink(missing_ok=True)
+            raise
+        return copies
+
+    def take_dicom(self, made: Path) -> list[Path]:
+        """Copy the DICOM segmentation that the worker made, and read it back. Raises `OSError` or `ValueError`."""
+        copies = self.names("segmentation", ".dcm")
+        _copy_whole(made / DICOM_FILE, copies[0])
+        return copies
 
     def write_voxels(self, target: Any, private: Path) -> list[Path]:
         """The voxels themselves; every file is read back. Raises `OSError`, `ValueError` or `OrbitalSegError`."""
         self.save(target, private)
         if self.form == "nrrd":
-            path = self.name("segmentation", ENDINGS["nrrd"])
-            _copy(private / EDITED, path)
-            written = [path]
+            written = self.names("segmentation", ENDINGS["nrrd"])
+            _copy(private / EDITED, written[0])
         else:
             written = []
             for segment in self.segments:
-                path = self.name(segment, ENDINGS["nifti"])
-                write_label_map(read_segmentation(private / EDITED, segment), path)
-                written.append(path)
+                written += self.names(segment, ENDINGS["nifti"])
+                write_label_map(read_segmentation(private / EDITED, segment), written[-1])
         for path in written:
             for segment in self.segments:
                 read_segmentation(path, segment)
@@ -98,29 +127,23 @@ class Plan:
         return x_mm >= self.middle_mm if self.side == "left" else x_mm < self.middle_mm
 
 
-def plan(settings: Any, record: dict[str, Any] | None, target: Any) -> Plan:
+def plan(settings: Any, record: dict[str, Any] | None, target: Any, volume: Any) -> Plan:
     """What the user has chosen. Raises `ValueError` for a choice that makes no sense."""
     if target is None:
-        raise ValueError("Segment a scan first: there is nothing to export.")
+        raise ValueError(_("Segment a scan first: there is nothing to export."))
     chosen = tuple(
         identity
         for identity in segments.OURS
         if identity in settings["exportSegments"] and segments.volume_ml(target, identity) > 0
     )
     if not chosen:
-        raise ValueError("Choose a segment that holds something.")
+        raise ValueError(_("Choose a segment that holds something."))
     folder = Path(settings["exportFolder"])
     if not settings["exportFolder"] or not folder.is_dir():
-        raise ValueError("Choose a folder that exists.")
-    side = settings["exportSide"]
-    return Plan(
-        chosen,
-        settings["exportFormat"],
-        side,
-        None if side == "both" else _middle(record, target),
-        settings["smoothing"],
-        folder,
-    )
+        raise ValueError(_("Choose a folder that exists."))
+    form = settings["exportFormat"]
+    side, middle_mm = ("both", None) if form == DICOM else _side(settings["exportSide"], record, volume)
+    return Plan(chosen, form, side, middle_mm, jobs.modelling(settings), folder)
 
 
 def save(target: Any, path: Path, wanted: Any = segments.OURS, is_kept: Any = None) -> None:
@@ -140,27 +163,64 @@ def save(target: Any, path: Path, wanted: Any = segments.OURS, is_kept: Any = No
         storage.SetFileName(str(path))
         storage.SetUseCompression(1)
         if not storage.WriteData(copy) or not path.is_file():
-            raise OSError("The segmentation could not be written: check the free space on the disk.")
+            raise OSError(_("The segmentation could not be written: check the free space on the disk."))
     finally:
         scene.RemoveNode(storage)
         scene.RemoveNode(copy)
 
 
-def free_name(path: Path) -> Path:
-    """The path, or the first one with a number that does not exist."""
-    stem, *endings = path.name.split(".")
-    names = (path.name, *(".".join([f"{stem}-{number}", *endings]) for number in range(2, 10_000)))
-    return next(found for name in names if not (found := path.with_name(name)).exists())
+def free_names(folder: Path, stem: str, endings: Sequence[str]) -> list[Path]:
+    """The stem, or the first one with a number, with each ending, so that none of them exists."""
+    for name in (stem, *(f"{stem}-{number}" for number in range(2, 10_000))):
+        paths = [folder / f"{name}{ending}" for ending in endings]
+        if not any(path.exists() for path in paths):
+            return paths
+    raise ValueError(_("The folder holds too many files of that name: choose another one."))
 
 
-def _middle(record: dict[str, Any] | None, target: Any) -> float:
-    """x of the plane between the orbits, LPS: the middle of the region, or of what is segmented."""
-    box = record["region"]["box_mm"] if record else "whole"
-    if box != "whole":
-        return (box[0] + box[1]) / 2
-    bounds = [0.0] * 6
-    target.GetRASBounds(bounds)
-    return -(bounds[0] + bounds[1]) / 2
+def _side(side: str, record: dict[str, Any] | None, volume: Any) -> tuple[str, float | None]:
+    """The side as files name it, and x of the plane between the orbits, LPS mm, where there is something to cut off.
+
+    Raises `ValueError` where left and right cannot be told apart, or the result is of the other side alone.
+    """
+    asked = record["region"]["asked"] if record else "box"
+    if asked in SIDES:
+        if side not in ("both", asked):
+            raise ValueError(_("The result holds the {side} orbit only.").format(side=asked))
+        return asked, None
+    if side == "both":
+        return side, None
+    if record and asked == "auto" and _both_found(record):
+        box = record["region"]["box_mm"]
+        return side, (box[0] + box[1]) / 2
+    return side, _between_the_orbits(volume)
+
+
+def _both_found(record: dict[str, Any]) -> bool:
+    """Whether the region was laid around two orbits: its middle is then between them."""
+    found = next((step["measured"] for step in record["steps"] if step["step"] == "locating"), {})
+    return bool(found) and all(found[side]["status"] == "found" for side in ("left", "right"))
+
+
+def _between_the_orbits(volume: Any) -> float:
+    """x between the orbits of a scan, in which they are looked for: this takes a second or two."""
+    from OrbitalSegLib.locate import locate
+
+    orbits = locate(volumes.placed(volume).image) if volume is not None else None
+    openings = [orbit.opening_mm for orbit in (orbits.left, orbits.right) if orbit.opening_mm] if orbits else []
+    if len(openings) < 2:
+        raise ValueError(
+            _("Left and right cannot be told apart: two orbits were not found in the scan. Export both sides.")
+        )
+    return (openings[0][0] + openings[1][0]) / 2
+
+
+def _copy_whole(source: Path, path: Path) -> None:
+    """Copy a file, and compare the copy byte by byte."""
+    _copy(source, path)
+    if path.read_bytes() != source.read_bytes():
+        path.unlink()
+        raise ValueError(_("A file was not written whole: check the disk, and export again."))
 
 
 def _copy(source: Path, path: Path) -> None:

@@ -7,7 +7,7 @@ from OrbitalSegLib import CONTRACT
 
 Job = dict[str, Any]
 
-INPUT, RESULT = "scan.nrrd", "result"
+INPUT, SERIES, RESULT = "scan.nrrd", "series", "result"
 """Names in a run's private folder."""
 
 
@@ -36,6 +36,15 @@ def segment(folder: Path, settings: Any, method: Any, region: Any, acquisition: 
     return job
 
 
+def modelling(settings: Any) -> Job:
+    """How surfaces are made, as the user has chosen."""
+    return {
+        "smoothing": settings["smoothing"],
+        "thicken_mm": settings["thickenMm"] or None,
+        "simplify_mm": settings["simplifyMm"] or None,
+    }
+
+
 def surface(folder: Path, edited: str, changes: Job) -> Job:
     """The surfaces of the segmentation that was saved as `edited` in the folder."""
     return {
@@ -44,6 +53,19 @@ def surface(folder: Path, edited: str, changes: Job) -> Job:
         "input": str(folder / edited),
         "output": str(folder / RESULT),
         **changes,
+    }
+
+
+def dicom(folder: Path, edited: str, source: Path, names: tuple[str, ...]) -> Job:
+    """Segments of the segmentation that was saved as `edited`, of the result in `source`, as DICOM."""
+    return {
+        "contract": CONTRACT,
+        "task": "dicom",
+        "input": str(folder / edited),
+        "ct": str(folder / SERIES),
+        "record": str(source),
+        "segment": "+".join(names),
+        "output": str(folder / RESULT),
     }
 
 
@@ -58,6 +80,6 @@ def review(folder: Path, source: Path, output: Path, settings: Any, reviews: lis
         "output": str(output),
         "purpose": settings["purpose"] or None,
         "operator": settings["operator"] or None,
-        "smoothing": settings["smoothing"],
+        **modelling(settings),
         "reviews": reviews,
     }

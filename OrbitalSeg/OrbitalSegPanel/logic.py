@@ -1,19 +1,22 @@
 """What the panel does with the scene and the worker, without a widget."""
 
+import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any, Protocol
 
 import slicer
+from slicer.i18n import tr as _
 
 from OrbitalSegLib.errors import OrbitalSegError
 from OrbitalSegLib.methods import DEFAULT_METHOD, METHODS, Method
-from OrbitalSegPanel import conditions, exporting, jobs, results, segments, volumes
+from OrbitalSegPanel import conditions, exporting, jobs, results, segments, views, volumes
 from OrbitalSegPanel.private import PrivateFolder
 from OrbitalSegPanel.process import Line, Outcome, Python
-from OrbitalSegPanel.review import Review
+from OrbitalSegPanel.review import Prints, Review
 from OrbitalSegPanel.runs import Runs
 from OrbitalSegPanel.settings import PROBABILITY, ROI, SEGMENTATION, VOLUME, Settings
 from OrbitalSegPanel.thresholds import Thresholds
@@ -55,6 +58,7 @@ class PanelLogic:
         self.record_folder = Path()
         self._kept: PrivateFolder | None = None
         self._thresholds: Thresholds | None = None
+        self._prints: tuple[Any, Prints] = (None, {})
 
     @property
     def settings(self) -> Settings:
@@ -74,16 +78,25 @@ class PanelLogic:
             return settings["region"]
         roi = settings.reference(ROI)
         if roi is None:
-            raise ValueError("Choose a box, or another region.")
+            raise ValueError(_("Choose a box, or another region."))
         return volumes.box_of(roi)
 
+    def scan(self) -> Any:
+        """The volume that the chosen segmentation is of: that of its run, whatever is chosen now, or the chosen one."""
+        result = results.node_of(self.settings)
+        return result.GetNodeReference(VOLUME) if result else self.settings.reference(VOLUME)
+
     def add_roi(self) -> Any:
-        """A box of the size of both orbits, in the middle of the volume."""
-        roi = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsROINode", "Orbit box")
+        """A box of the size of both orbits, around what the slice views show of the volume, or in its middle."""
+        roi = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsROINode", _("Orbit box"))
         roi.CreateDefaultDisplayNodes()
         bounds = [0.0] * 6
         self.settings.reference(VOLUME).GetRASBounds(bounds)
-        roi.SetCenterWorld(*[(bounds[2 * axis] + bounds[2 * axis + 1]) / 2 for axis in range(3)])
+        low, high = bounds[::2], bounds[1::2]
+        centre = views.centre()
+        if centre is None or not all(a <= c <= b for a, c, b in zip(low, centre, high, strict=True)):
+            centre = [(a + b) / 2 for a, b in zip(low, high, strict=True)]
+        roi.SetCenterWorld(*centre)
         roi.SetSizeWorld(120, 80, 70)
         self.settings.refer(ROI, roi)
         self.settings["region"] = "roi"
@@ -100,10 +113,11 @@ class PanelLogic:
                     with results.all_or_nothing():
                         volume = conditions.series_as_volume(private.path / jobs.RESULT / "series", "Practice scan")
                 except READABLE as error:
-                    outcome = Outcome(None, "unreadable", f"The practice scan could not be read: {error}")
+                    said = _("The practice scan could not be read: {error}").format(error=error)
+                    outcome = Outcome(None, "unreadable", said)
                 else:
                     self.settings.refer(VOLUME, volume)
-            self._finished(PHANTOM, outcome, "The practice scan is in the scene: a head by formula, no patient.")
+            self._finished(PHANTOM, outcome, _("The practice scan is in the scene: a head by formula, no patient."))
             return False
 
         self._start(PHANTOM, lambda folder: self.python.start(jobs.phantom(folder), folder), done)
@@ -123,7 +137,7 @@ class PanelLogic:
         settings, method = self.settings, self.method
         volume = settings.reference(VOLUME)
         if volume is None:
-            raise ValueError("Choose a CT first.")
+            raise ValueError(_("Choose a CT first."))
         region, target = self.region(), settings.reference(SEGMENTATION)
         before = _state_of(target)
         touchable = replace_edited or not self.edited()
@@ -142,33 +156,29 @@ class PanelLogic:
             into = target if alive and touchable and _state_of(target) == before else None
             try:
                 found = results.load(
-                    private.path / jobs.RESULT, name, into, lambda: self.save_state(into), self.settings
+                    private.path / jobs.RESULT, name, volume, into, lambda: self.save_state(into), self.settings
                 )
             except READABLE as error:
-                self._finished(SEGMENT, Outcome(None, "unreadable", f"The result could not be read: {error}"))
+                said = _("The result could not be read: {error}").format(error=error)
+                self._finished(SEGMENT, Outcome(None, "unreadable", said))
                 return False
             self.forget()
             self._kept = private
             self.settings["summary"] = outcome.result["summary"] if outcome.result else {}
-            said = "The segments are in the scene."
+            said = _("The segments are in the scene.")
             if target is not None and found is not target:
-                said += " The earlier segmentation was left alone; this result is a new one."
+                said += " " + _("The earlier segmentation was left alone; this result is a new one.")
             self._finished(SEGMENT, outcome, said)
             return True
 
         self._start(SEGMENT, prepare, done)
-
-    def judgement(self) -> list[str]:
-        """Whether the result in the scene can be trusted, and why, as the worker judged it [ISO/IEC 3532-2 12]."""
-        judged = self.settings["summary"].get("monitoring")
-        return [f"Verdict: {judged['verdict']}.", *judged["reasons"]] if judged else []
 
     def start_install(self, requirements: list[str]) -> None:
         """Install Python packages, from a folder of wheels where one is chosen."""
         wheels = self.settings["wheels"]
 
         def done(outcome: Outcome, _private: PrivateFolder) -> bool:
-            self._finished(INSTALL, outcome, "The packages are installed.")
+            self._finished(INSTALL, outcome, _("The packages are installed."))
             return False
 
         self._start(
@@ -182,24 +192,34 @@ class PanelLogic:
     def thresholds(self) -> Thresholds | None:
         """The kept probabilities of the result in the scene, ready to be thresholded; None where there are none."""
         settings = self.settings
-        nodes, target, volume = (
-            settings.references(PROBABILITY),
-            settings.reference(SEGMENTATION),
-            settings.reference(VOLUME),
-        )
-        record = results.record_of(settings)
-        if not nodes or target is None or volume is None or record is None:
+        nodes, target, volume = settings.references(PROBABILITY), settings.reference(SEGMENTATION), self.scan()
+        if not nodes or volume is None or results.node_of(settings) is None:
             self._thresholds = None
         elif self._thresholds is None or not self._thresholds.are_of(nodes, target):
-            self._thresholds = Thresholds(nodes, target, volume, results.region_of(record), self.save_state)
+            private = PrivateFolder(self.folder)
+            try:
+                run = results.read_run(self._source(private.path))
+            finally:
+                private.remove()
+            self._thresholds = Thresholds(nodes, target, volume, run, self.save_state)
         return self._thresholds
 
     def move_limits(self, limits: dict[str, float]) -> None:
-        """Show bone with other limits of probability: no network runs again."""
+        """Show bone with other limits of probability: no network runs again. Raises `ValueError` or `InputError`."""
         found = self.thresholds()
         if found is not None:
             found.move(limits)
             self.settings["limits"] = limits
+
+    def make_surfaces(self) -> None:
+        """Show in 3D what the limits made, once they stay as they are."""
+        if self._thresholds is not None:
+            self._thresholds.make_surfaces()
+
+    def run_limits(self) -> dict[str, float]:
+        """The limits that the result was made with."""
+        record = results.record_of(self.settings)
+        return results.limits_of(record) if record else {}
 
     # -- export -------------------------------------------------------------------------------------------------------
 
@@ -207,10 +227,12 @@ class PanelLogic:
         """Write the chosen segments into the chosen folder. Raises `ValueError` for a choice that makes no sense."""
         settings = self.settings
         target = settings.reference(SEGMENTATION)
-        plan = exporting.plan(settings, results.record_of(settings), target)
+        plan = exporting.plan(settings, results.record_of(settings), target, self.scan())
         self.exported = exporting.Exported(plan.folder)
         if plan.form in exporting.VOXEL_FORMATS:
             self._export_voxels(plan, target)
+        elif plan.form == exporting.DICOM:
+            self._export_dicom(plan, target)
         else:
             self._export_surfaces(plan, target, list(plan.segments))
 
@@ -222,16 +244,59 @@ class PanelLogic:
             private.remove()
         self._finished(EXPORT, Outcome({}), self._exported_sentence())
 
+    def _export_dicom(self, plan: exporting.Plan, target: Any) -> None:
+        """In the study of the scan, whose files Slicer's database knows."""
+        volume = self.scan()
+        files = [] if volume is None else volumes.header_files(volume)
+        if not files or volume.GetParentTransformNode() is not None:
+            raise ValueError(
+                _(
+                    "DICOM needs the scan as Slicer imported it from DICOM, without a transform: choose it under CT, "
+                    "or another format."
+                )
+            )
+        if results.node_of(self.settings) is None:
+            raise ValueError(_("Segment a scan first: DICOM says how its segments were made."))
+
+        def prepare(folder: Path) -> Any:
+            plan.save(target, folder)
+            source = self._source(folder)
+            series = folder / jobs.SERIES
+            series.mkdir()
+            for number, file in enumerate(files):
+                shutil.copyfile(file, series / f"{number:05d}.dcm")
+            return self.python.start(jobs.dicom(folder, exporting.EDITED, source, plan.segments), folder)
+
+        def done(outcome: Outcome, private: PrivateFolder) -> bool:
+            if outcome.succeeded:
+                try:
+                    self.exported.files = plan.take_dicom(private.path / jobs.RESULT)
+                except READABLE as error:
+                    outcome = Outcome(None, "cannot-write", str(error))
+            self._finished(EXPORT, outcome, self._exported_sentence())
+            return False
+
+        self._start(EXPORT, prepare, done)
+
+    def _source(self, folder: Path) -> Path:
+        """The result folder as the run left it: the one that was kept, or the scene's copy in a private folder."""
+        if self._kept is not None:
+            return self._kept.path / jobs.RESULT
+        results.restore(self.settings, folder / "automatic")
+        return folder / "automatic"
+
     def _export_surfaces(self, plan: exporting.Plan, target: Any, left: list[str]) -> None:
         """One segment after the other, each in a run of its own."""
         segment = left[0]
 
         def prepare(folder: Path) -> Any:
             plan.save(target, folder)
-            volume = self.settings.reference(VOLUME)
+            volume = self.scan()
             if volume is not None:
                 volumes.write(volumes.placed(volume).image, folder / jobs.INPUT)
-            return self.python.start(plan.job(folder, segment, volume is not None), folder)
+            known = segment not in segments.edited(target) and results.node_of(self.settings) is not None
+            source = self._source(folder) if known else None
+            return self.python.start(plan.job(folder, segment, volume is not None, source), folder)
 
         def done(outcome: Outcome, private: PrivateFolder) -> bool:
             if outcome.succeeded and outcome.result:
@@ -250,40 +315,42 @@ class PanelLogic:
         self._start(EXPORT, prepare, done)
 
     def _exported_sentence(self) -> str:
-        count = len(self.exported.files)
-        return f"{count} {'file' if count == 1 else 'files'} written and read back."
+        return _("Files written and read back: {count}.").format(count=len(self.exported.files))
 
     # -- review and record --------------------------------------------------------------------------------------------
 
     def review(self) -> Review | None:
         """The operator's pass as far as it has come; None where there is nothing to look at."""
         target = self.settings.reference(SEGMENTATION)
-        if target is None:
-            return None
-        return Review.from_json(self.settings["review"]) or _new_review(target)
+        prints = self._prints_of(target) if target is not None else {}
+        return Review.from_json(self.settings["review"], prints) if prints else None
+
+    def _prints_of(self, target: Any) -> Prints:
+        state = (target.GetID(), segments.moments(target))
+        if self._prints[0] != state:
+            self._prints = (state, segments.slice_prints(target))
+        return self._prints[1]
 
     def set_review(self, review: Review | None) -> None:
         self.settings["review"] = review.to_json() if review else {}
 
-    def slice_centre(self, number: int) -> list[float]:
-        """The middle of a slice of the scan grid, RAS."""
-        return segments.slice_centre(self.settings.reference(SEGMENTATION), number)
+    def slice_plane(self, number: int) -> Any:
+        """A slice of the scan grid: its middle, its normal and its rows' direction, RAS."""
+        return segments.slice_plane(self.settings.reference(SEGMENTATION), number)
 
     def start_record(self) -> None:
         """Write the reviewed result. Raises `ValueError` where there is none, or no folder for it."""
         settings = self.settings
-        target, volume = settings.reference(SEGMENTATION), settings.reference(VOLUME)
+        target, volume = settings.reference(SEGMENTATION), self.scan()
         parent = settings["recordFolder"]
         if target is None or results.record_of(settings) is None:
-            raise ValueError("Segment a scan first: there is no result to write a record of.")
+            raise ValueError(_("Segment a scan first: there is no result to write a record of."))
         if not parent or not Path(parent).is_dir():
-            raise ValueError("Choose a folder that exists for the record.")
-        output = exporting.free_name(Path(parent) / f"orbitalseg-record-{date.today().isoformat()}")
+            raise ValueError(_("Choose a folder that exists for the record."))
+        output = exporting.free_names(Path(parent), f"orbitalseg-record-{date.today().isoformat()}", [""])[0]
 
         def prepare(folder: Path) -> Any:
-            source = self._kept.path / jobs.RESULT if self._kept else folder / "automatic"
-            if self._kept is None:
-                results.restore(settings, source)
+            source = self._source(folder)
             exporting.save(target, folder / exporting.EDITED)
             if volume is not None:
                 volumes.write(volumes.placed(volume).image, folder / jobs.INPUT)
@@ -291,7 +358,7 @@ class PanelLogic:
             return self.python.start(job, folder)
 
         def done(outcome: Outcome, _private: PrivateFolder) -> bool:
-            self._finished(RECORD, outcome, "The record is written.")
+            self._finished(RECORD, outcome, _("The record is written."))
             return False
 
         self.record_folder = output
@@ -301,10 +368,10 @@ class PanelLogic:
         """The operator's check and the physician's review, as far as they were made."""
         settings, today = self.settings, date.today().isoformat()
         made = []
-        review = Review.from_json(settings["review"])
-        if review is not None and review.seen:
-            made.append(review.to_contract(settings["operator"], today))
-        if settings["physicianOutcome"]:
+        review, moved = self.review(), self._limits_sentence()
+        if review is not None and (review.seen or moved):
+            made.append(review.to_contract(settings["operator"], today, moved))
+        if settings["physicianOutcome"] and not self._is_outdated():
             made.append(
                 {
                     "kind": "physician",
@@ -315,15 +382,39 @@ class PanelLogic:
             )
         return made
 
+    def judge(self, outcome: str) -> None:
+        """The physician's outcome, of what the segmentation holds now; empty: there is none yet."""
+        self.settings["physicianOutcome"] = outcome
+        self.settings["physicianLook"] = self._look() if outcome else ""
+
+    def _look(self) -> str:
+        """A fingerprint of what all slices hold."""
+        target = self.settings.reference(SEGMENTATION)
+        prints = self._prints_of(target) if target is not None else {}
+        return hashlib.sha256(json.dumps(prints).encode()).hexdigest()
+
+    def _is_outdated(self) -> bool:
+        """Whether the segmentation has changed since the physician judged it: the judgement is then of another one."""
+        return bool(self.settings["physicianOutcome"]) and self.settings["physicianLook"] != self._look()
+
+    def _limits_sentence(self) -> str:
+        """What the record has to say of sliders that were moved: the voxels alone do not tell it from edits by hand."""
+        limits = self.settings["limits"]
+        if limits == self.run_limits():
+            return ""
+        said = ", ".join(f"{name} {value:g}" for name, value in limits.items())
+        return f"Limits of probability were moved after the run: {said}."
+
     def missing(self) -> list[str]:
-        """What the record still lacks, in words."""
-        settings, review = self.settings, Review.from_json(self.settings["review"])
+        """What the record still lacks of what a person can fill in, in words."""
+        settings, review = self.settings, self.review()
         lacks = {
-            "clinical purpose": not settings["purpose"],
-            "operator": not settings["operator"],
-            "slice-by-slice check": review is None or bool(review.unseen or review.marked),
-            "physician's review": not settings["physicianOutcome"],
-            "physician": not settings["physician"],
+            _("clinical purpose"): not settings["purpose"],
+            _("operator"): not settings["operator"],
+            _("slice-by-slice check"): review is None or bool(review.unseen or review.marked),
+            _("physician's review"): not settings["physicianOutcome"],
+            _("physician's review of what was changed since"): self._is_outdated(),
+            _("physician"): not settings["physician"],
         }
         return [name for name, lacking in lacks.items() if lacking]
 
@@ -371,8 +462,3 @@ def _state_of(target: Any) -> str:
         return ""
     identities = target.GetSegmentation().GetSegmentIDs()
     return json.dumps({identity: segments.fingerprint(target, identity) for identity in identities})
-
-
-def _new_review(target: Any) -> Review | None:
-    slices = segments.slices_used(target)
-    return Review(*slices) if slices else None

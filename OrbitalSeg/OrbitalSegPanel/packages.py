@@ -4,6 +4,8 @@ import importlib
 import importlib.util
 from dataclasses import dataclass
 
+from slicer.i18n import tr as _
+
 
 @dataclass(frozen=True)
 class Package:
@@ -15,26 +17,44 @@ class Package:
     purpose: str
 
 
-OPENVINO = Package("openvino>=2024.4", "openvino", 60, "runs the networks on any processor")
+OPENVINO = Package("openvino>=2024.4", "openvino", 60, _("runs the networks on any processor"))
+HIGHDICOM = Package("highdicom>=0.25", "highdicom", 10, _("writes DICOM segmentations"))
+MANIFOLD = Package("manifold3d>=3.1", "manifold3d", 2, _("makes surfaces of fewer triangles"))
 
 ENGINES = ("openvino", "torch")
 """Either of them runs networks."""
 
 
-def missing(needs_model: bool) -> list[Package]:
+def missing_for_method(needs_model: bool) -> list[Package]:
     """What has to be installed before a method can run; thresholds need nothing."""
+    return [] if not needs_model or any(map(_is_there, ENGINES)) else [OPENVINO]
+
+
+def missing_for_export(dicom: bool, simplify: bool) -> list[Package]:
+    """What has to be installed before an export; most of them need nothing."""
+    wanted = [(HIGHDICOM, dicom), (MANIFOLD, simplify and not dicom)]
+    return [package for package, is_wanted in wanted if is_wanted and not _is_there(package.module)]
+
+
+def _is_there(name: str) -> bool:
     importlib.invalidate_caches()  # another process may have installed it just now
-    if not needs_model or any(importlib.util.find_spec(name) for name in ENGINES):
-        return []
-    return [OPENVINO]
+    return importlib.util.find_spec(name) is not None
 
 
 def question(packages: list[Package], offline: bool) -> str:
     """What to ask before anything is installed."""
-    lines = [f"{item.module}: {item.purpose}, about {item.download_mb} MB" for item in packages]
-    source = "the chosen folder" if offline else "the internet (pypi.org)"
+    lines = [
+        _("{name}: {purpose}, about {size} MB").format(name=item.module, purpose=item.purpose, size=item.download_mb)
+        for item in packages
+    ]
+    source = _("the chosen folder") if offline else _("the internet (pypi.org)")
     return (
-        "This method needs a Python package that 3D Slicer does not ship:\n\n"
+        _("This needs a Python package that 3D Slicer does not ship:")
+        + "\n\n"
         + "\n".join(lines)
-        + f"\n\nIt is installed into this Slicer only, from {source}. Thresholds need no package. Install it now?"
+        + "\n\n"
+        + _(
+            "It is installed into this Slicer only, from {source}. Without network, choose a folder of packages in "
+            "section 3. Install it now?"
+        ).format(source=source)
     )

@@ -76,12 +76,13 @@ class Python:
         """Start the worker of docs/contracts.md, section 7, on a job; `folder` is private and the run's own."""
         job_file = folder / "job.json"
         job_file.write_text(json.dumps(job), encoding="utf-8")
-        return Worker(self, ["-m", "OrbitalSegLib.worker", str(job_file)], folder)
+        return Worker(self, ["-m", "OrbitalSegLib.worker", str(job_file)], folder, _paths_of(job))
 
     def install(self, packages: Sequence[str], wheels: Path | None, folder: Path) -> "Installation":
         """Start pip on packages, from a folder of wheels alone if one is given."""
         source = ["--no-index", "--find-links", str(wheels)] if wheels else []
-        return Installation(self, ["-m", "pip", "install", "--disable-pip-version-check", *source, *packages], folder)
+        arguments = ["-m", "pip", "install", "--disable-pip-version-check", *source, *packages]
+        return Installation(self, arguments, folder, {str(wheels): "<packages>"} if wheels else {})
 
 
 class _Stream:
@@ -115,9 +116,10 @@ class _Stream:
 class _Process:
     """A process that leads a group of its own, so that all it starts ends with it."""
 
-    def __init__(self, python: Python, arguments: Sequence[str], folder: Path) -> None:
+    def __init__(self, python: Python, arguments: Sequence[str], folder: Path, hidden: Mapping[str, str]) -> None:
         self.outcome: Outcome | None = None
-        self._hidden = {str(folder): "<run>", str(python.library_parent): "<module>", str(Path.home()): "<home>"}
+        general = {str(folder): "<run>", str(python.library_parent): "<module>", str(Path.home()): "<home>"}
+        self._hidden = general | dict(hidden)
         self._log: list[str] = []
         self._stop_at: float | None = None
         self._process = subprocess.Popen(
@@ -170,8 +172,9 @@ class _Process:
     def log(self) -> str:
         """See `Work`."""
         text = "\n".join(self._log)
-        for path, name in self._hidden.items():
-            text = text.replace(path, name)
+        for path in sorted(self._hidden, key=len, reverse=True):
+            for form in (path, json.dumps(path)[1:-1], repr(path)[1:-1]):
+                text = text.replace(form, self._hidden[path])
         return text + "\n"
 
     def _keep(self, lines: list[str]) -> None:
@@ -187,9 +190,9 @@ class _Process:
 class Worker(_Process):
     """One job of the library."""
 
-    def __init__(self, python: Python, arguments: Sequence[str], folder: Path) -> None:
+    def __init__(self, python: Python, arguments: Sequence[str], folder: Path, hidden: Mapping[str, str]) -> None:
         self._last: Line = {}
-        super().__init__(python, arguments, folder)
+        super().__init__(python, arguments, folder, hidden)
 
     def _heard(self, text: str) -> Line | None:
         self._keep([text])
@@ -230,6 +233,12 @@ class Installation(_Process):
             "not-installed",
             "The packages could not be installed: check the network, or choose a folder of packages; the log says why.",
         )
+
+
+def _paths_of(job: Line) -> dict[str, str]:
+    """What of a job a log must not show: folders bear names of patients."""
+    paths = {key: value for key, value in job.items() if isinstance(value, str) and Path(value).is_absolute()}
+    return {value: f"<{key}>" for key, value in paths.items()}
 
 
 def _crash_sentence(code: int) -> str:

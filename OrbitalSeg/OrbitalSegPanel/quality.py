@@ -9,6 +9,8 @@ from vtkmodules.vtkFiltersCore import vtkAssignAttribute
 
 from OrbitalSegPanel.exporting import MAP
 
+ROW_HEIGHT = 22
+
 THICKNESS = "thickness_mm"
 """What a map is coloured by."""
 
@@ -16,11 +18,31 @@ THICK_MM = 2.0
 """From here on every wall has the same colour; a printer's limit lies well below."""
 
 
+NO_QUALITY = ("seconds", "memory_estimated_gb")
+"""What the worker measures of itself."""
+
+UNITS = ("mm", "mm2", "ml")
+
+HEADLINES = {
+    "open edges": _("Open edges (0: closed)"),
+    "parts": _("Parts"),
+    "tunnels": _("Tunnels"),
+    "volume, ml": _("Volume, ml"),
+    "quality deviation, mm p95": _("Smoothing moved 95 % by less than, mm"),
+    "quality deviation, mm maximum": _("Smoothing moved at most, mm"),
+    "quality walls p05, mm": _("95 % of the walls are thicker than, mm"),
+    "quality walls area under printer minimum, mm2": _("Walls too thin for a common printer, mm²"),
+    "triangles": _("Triangles"),
+}
+"""What a person wants to see first, by the figure's own name."""
+
+
 def rows(measured: dict[str, dict[str, Any]]) -> list[tuple[str, list[str]]]:
-    """One row for each figure, with a value for each segment."""
+    """One row for each figure, with a value for each segment; those of most weight come first."""
     flat = {segment: dict(_flat(values)) for segment, values in measured.items()}
-    names = list(dict.fromkeys(name for values in flat.values() for name in values))
-    return [(name, [flat[segment].get(name, "") for segment in measured]) for name in names]
+    found = dict.fromkeys(name for values in flat.values() for name in values)
+    names = [name for name in HEADLINES if name in found] + [name for name in found if name not in HEADLINES]
+    return [(HEADLINES.get(name, name), [flat[segment].get(name, "") for segment in measured]) for name in names]
 
 
 def fill_table(table: Any, figures: list[tuple[str, list[str]]], segments: list[str]) -> None:
@@ -31,21 +53,32 @@ def fill_table(table: Any, figures: list[tuple[str, list[str]]], segments: list[
     for row, (name, values) in enumerate(figures):
         for column, text in enumerate((name, *values)):
             table.setItem(row, column, qt.QTableWidgetItem(text))
+    table.verticalHeader().setDefaultSectionSize(ROW_HEIGHT)
+    table.setHorizontalScrollBarPolicy(qt.Qt.ScrollBarAlwaysOff)
+    table.horizontalHeader().setStretchLastSection(False)
     table.resizeColumnsToContents()
-    table.horizontalHeader().setStretchLastSection(True)
-    table.setMinimumHeight(min(260, 30 * (len(figures) + 1)))
+    table.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.Stretch)
+    table.setMinimumHeight(ROW_HEIGHT * (min(len(figures), len(HEADLINES)) + 2))
 
 
 def _flat(values: dict[str, Any], before: str = "") -> list[tuple[str, str]]:
     """Names in words and values in text; figures of figures get both names."""
     found = []
     for key, value in values.items():
-        name = f"{before} {key.replace('_', ' ')}".strip()
+        name = f"{before} {_words(key)}".strip()
+        if key in NO_QUALITY:
+            continue
         if isinstance(value, dict):
             found += _flat(value, name)
         elif not isinstance(value, list):
             found.append((name, _text(value)))
     return found
+
+
+def _words(key: str) -> str:
+    """A key in words, its unit after a comma."""
+    words = key.split("_")
+    return " ".join(words[:-1]) + f", {words[-1]}" if len(words) > 1 and words[-1] in UNITS else " ".join(words)
 
 
 def _text(value: Any) -> str:

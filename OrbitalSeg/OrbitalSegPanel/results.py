@@ -6,6 +6,7 @@ import json
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,41 @@ import numpy as np
 import SimpleITK as sitk
 import slicer
 
+from OrbitalSegLib.export.segmentation import read_segmentation, segment_ids
 from OrbitalSegPanel import segments, volumes
-from OrbitalSegPanel.settings import PROBABILITY, RESULT, SEGMENTATION, Settings
+from OrbitalSegPanel.settings import PROBABILITY, RESULT, SEGMENTATION, VOLUME, Settings
 
 SEGMENTATION_FILE, RECORD_FILE = "segmentation.seg.nrrd", "record.json"
 SURFACES = ("bone", "inferred")
 """Surfaces that the worker makes with a segmentation."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run made, as its result folder holds it."""
+
+    masks: dict[str, sitk.Image]
+    """By segment, on the scan grid or a part of it."""
+    surfaces: dict[str, Any]
+    """By segment, RAS; those that are shown in 3D."""
+    limits: dict[str, float]
+    """Of probability, by network; empty for thresholds."""
+    box_mm: tuple[float, ...] | None
+    """The region, LPS; None for the whole scan."""
+
+
+def read_run(folder: Path) -> Run:
+    """What a result folder holds. Raises `OSError`, `ValueError` or `InputError`."""
+    record = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
+    path = folder / SEGMENTATION_FILE
+    names = [name for name in segments.OURS if name in segment_ids(path)]
+    surfaces = {name: read_surface(folder / f"{name}.stl") for name in SURFACES}
+    return Run(
+        {name: read_segmentation(path, name) for name in names},
+        {name: surface for name, surface in surfaces.items() if surface is not None},
+        limits_of(record),
+        region_of(record),
+    )
 
 
 @contextmanager
@@ -36,8 +66,8 @@ def all_or_nothing() -> Iterator[None]:
         raise
 
 
-def load(folder: Path, name: str, target: Any, save_state: Callable[[], None], settings: Settings) -> Any:
-    """Put a result into the scene; returns its segmentation: `target`, or a new one where that is None.
+def load(folder: Path, name: str, volume: Any, target: Any, save_state: Callable[[], None], settings: Settings) -> Any:
+    """Put the result of a volume into the scene; returns its segmentation: `target`, or a new one where that is None.
 
     Raises `OSError`, `ValueError` or `RuntimeError` for a result that cannot be read; the scene is then as before.
     """
@@ -61,6 +91,9 @@ def load(folder: Path, name: str, target: Any, save_state: Callable[[], None], s
             slicer.mrmlScene.RemoveNode(old)
     settings.refer(SEGMENTATION, found)
     settings.refer(RESULT, kept)
+    kept.SetNodeReferenceID(SEGMENTATION, found.GetID())
+    if volume is not None and volume.GetScene() is not None:
+        kept.SetNodeReferenceID(VOLUME, volume.GetID())
     settings.refer_all(PROBABILITY, probabilities)
     settings["limits"] = limits_of(record)
     settings["review"] = {}
@@ -77,10 +110,18 @@ def limits_of(record: dict[str, Any]) -> dict[str, float]:
     }
 
 
+def node_of(settings: Settings) -> Any:
+    """What the last run left in the scene, if the chosen segmentation is what it made; else None."""
+    node, chosen = settings.reference(RESULT), settings.reference(SEGMENTATION)
+    if node is None or chosen is None or not node.GetText():
+        return None
+    return node if node.GetNodeReference(SEGMENTATION) is chosen else None
+
+
 def record_of(settings: Settings) -> dict[str, Any] | None:
     """The record of the result in the scene."""
-    node = settings.reference(RESULT)
-    return json.loads(node.GetText())["record"] if node and node.GetText() else None
+    node = node_of(settings)
+    return json.loads(node.GetText())["record"] if node else None
 
 
 def region_of(record: dict[str, Any]) -> tuple[float, ...] | None:
@@ -91,8 +132,8 @@ def region_of(record: dict[str, Any]) -> tuple[float, ...] | None:
 
 def restore(settings: Settings, folder: Path) -> bool:
     """Write the result that a saved scene kept as a result folder again; False if there is none."""
-    node = settings.reference(RESULT)
-    if node is None or not node.GetText():
+    node = node_of(settings)
+    if node is None:
         return False
     folder.mkdir(parents=True)
     with zipfile.ZipFile(io.BytesIO(base64.b64decode(json.loads(node.GetText())["files"]))) as files:

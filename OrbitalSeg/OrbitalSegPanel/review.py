@@ -1,69 +1,81 @@
-"""The operator's check, slice by slice [3532-1]: which slices were seen, which were marked for correction."""
+"""The operator's check, slice by slice [3532-1]: which slices were seen as they are, and which were marked."""
 
 from dataclasses import dataclass, field
 from typing import Any
+
+Prints = dict[int, str]
+"""By slice that holds something: a fingerprint of what it holds."""
 
 
 @dataclass
 class Review:
     """A pass through the slices that hold something, counted from 0 along the scan grid's third axis."""
 
-    first: int
-    last: int
-    seen: set[int] = field(default_factory=set)
+    now: Prints
+    """What the slices hold now."""
+    looks: Prints = field(default_factory=dict)
+    """What the slices held that somebody looked at, when they did."""
     marked: set[int] = field(default_factory=set)
     current: int | None = None
 
+    def __post_init__(self) -> None:
+        """What is shown is seen as it is now: whoever corrects a slice looks at it."""
+        if self.current in self.now:
+            self.looks[self.current] = self.now[self.current]
+
     @classmethod
-    def from_json(cls, values: dict[str, Any]) -> "Review | None":
-        if not values:
-            return None
-        review = cls(values["first"], values["last"], set(values["seen"]), set(values["marked"]))
-        review.current = values["current"]
-        return review
+    def from_json(cls, values: dict[str, Any], now: Prints) -> "Review":
+        looks = {int(number): look for number, look in values.get("looks", {}).items()}
+        return cls(now, looks, set(values.get("marked", ())), values.get("current"))
 
     def to_json(self) -> dict[str, Any]:
-        return {
-            "first": self.first,
-            "last": self.last,
-            "seen": sorted(self.seen),
-            "marked": sorted(self.marked),
-            "current": self.current,
-        }
+        return {"looks": self.looks, "marked": sorted(self.marked), "current": self.current}
 
     @property
     def count(self) -> int:
-        return self.last - self.first + 1
+        return len(self.now)
+
+    @property
+    def seen(self) -> list[int]:
+        """Slices that hold what they held when somebody looked."""
+        return [number for number, print_ in self.now.items() if self.looks.get(number) == print_]
+
+    @property
+    def changed(self) -> list[int]:
+        """Slices that were seen, and changed since."""
+        return [number for number, print_ in self.now.items() if self.looks.get(number, print_) != print_]
 
     @property
     def unseen(self) -> list[int]:
-        return [number for number in range(self.first, self.last + 1) if number not in self.seen]
+        return sorted(self.now.keys() - set(self.seen))
+
+    @property
+    def left(self) -> list[int]:
+        """Where there is still something to do: what was not seen, then what is marked."""
+        return self.unseen or sorted(self.marked - {self.current})
 
     @property
     def share_seen(self) -> float:
         return len(self.seen) / self.count
 
     def next(self) -> int | None:
-        """Go to the next slice that was not seen, from the current one on and then from the first; it counts as seen.
+        """Go to the next slice that was not seen, then to those that are marked, from the current one on; it is seen.
 
-        None, and no move, when every slice was seen.
+        None, and no move, when there is nothing left to do.
         """
-        unseen = self.unseen
-        if not unseen:
+        left = self.left
+        if not left:
             return None
-        here = self.first if self.current is None else self.current
-        self.current = next((number for number in unseen if number >= here), unseen[0])
-        self.seen.add(self.current)
+        here = -1 if self.current is None else self.current
+        self.current = next((number for number in left if number > here), left[0])
+        if self.current in self.now:
+            self.looks[self.current] = self.now[self.current]
         return self.current
 
     def mark(self) -> None:
         """Mark the current slice for correction, or take its mark away."""
         if self.current is not None:
             self.marked ^= {self.current}
-
-    def unsee(self) -> None:
-        """The segmentation has changed: what was marked has to be seen again."""
-        self.seen -= self.marked
 
     def to_contract(self, by: str, date: str, comment: str = "") -> dict[str, Any]:
         """As docs/contracts.md, section 7 wants it."""

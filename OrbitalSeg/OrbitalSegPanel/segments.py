@@ -142,6 +142,19 @@ def set_surface(node: Any, identity: str, surface: Any) -> None:
     segment.AddRepresentation(SURFACE, surface)
 
 
+def make_surface(node: Any, identity: str) -> None:
+    """Make the surface of a segment's voxels, unsmoothed; it takes seconds on a large region.
+
+    `vtkSegmentation` would make those of all segments.
+    """
+    alone = slicer.vtkSegmentation()
+    alone.SetSourceRepresentationName(BINARY)
+    copy_geometry(node.GetSegmentation(), alone)
+    alone.CopySegmentFromSegmentation(node.GetSegmentation(), identity)
+    if alone.CreateRepresentation(SURFACE):
+        set_surface(node, identity, alone.GetSegment(identity).GetRepresentation(SURFACE))
+
+
 def show(node: Any) -> None:
     """Colours, and what is filled or only outlined, in slices and in 3D."""
     node.CreateDefaultDisplayNodes()
@@ -164,23 +177,39 @@ def show(node: Any) -> None:
         display.SetPreferredDisplayRepresentationName3D(SURFACE)
 
 
-def slices_used(node: Any) -> tuple[int, int] | None:
-    """First and last slice, along the scan grid's third axis, on which our segments hold something."""
+def slice_prints(node: Any) -> dict[int, str]:
+    """By slice, along the scan grid's third axis, on which our segments hold something: a hash of what they hold.
+
+    It is the same whatever box Slicer keeps the voxels in.
+    """
     to_index = np.linalg.inv(scan_grid(node)[0])
-    ends = []
+    held: dict[int, Any] = {}
     for identity in OURS:
         array, first = _cropped(node, identity)
         if array.size:
-            low = round(float((to_index @ (*first, 1))[2]))
-            ends += [low, low + array.shape[0] - 1]
-    return (min(ends), max(ends)) if ends else None
+            x, y, low = np.rint(to_index @ (*first, 1))[:3].astype(int).tolist()
+            for number in np.flatnonzero(array.any(axis=(1, 2))).tolist():
+                rows, columns = (np.flatnonzero(array[number].any(axis=axis)) for axis in (1, 0))
+                part = array[number, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+                digest = held.setdefault(low + number, hashlib.sha256())
+                digest.update(repr((identity, x + columns[0].item(), y + rows[0].item(), part.shape)).encode())
+                digest.update(np.packbits(part).tobytes())
+    return {number: held[number].hexdigest()[:16] for number in sorted(held)}
 
 
-def slice_centre(node: Any, number: int) -> list[float]:
-    """The middle of a slice of the scan grid, RAS."""
+def moments(node: Any) -> tuple[tuple[str, int], ...]:
+    """When the voxels of each segment of ours changed last."""
+    found = {identity: node.GetSegmentation().GetSegment(identity) for identity in OURS}
+    maps = {identity: segment.GetRepresentation(BINARY) for identity, segment in found.items() if segment}
+    return tuple((identity, labels.GetMTime()) for identity, labels in maps.items() if labels)
+
+
+def slice_plane(node: Any, number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A slice of the scan grid: its middle, its normal and its rows' direction, RAS."""
     to_ras, size = scan_grid(node)
-    place = to_ras @ ((size[0] - 1) / 2, (size[1] - 1) / 2, number, 1)
-    return place[:3].tolist()
+    middle = to_ras @ ((size[0] - 1) / 2, (size[1] - 1) / 2, number, 1)
+    axes = to_ras[:3, :3] / np.linalg.norm(to_ras[:3, :3], axis=0)
+    return middle[:3], axes[:, 2], axes[:, 0]
 
 
 def set_scan_grid(node: Any, grid: dict[str, Any]) -> None:

@@ -15,12 +15,15 @@ DEFAULTS: dict[str, Any] = {
     "exportFormat": "stl",
     "exportSide": "both",
     "smoothing": "faithful",
+    "thickenMm": 0.0,  # off
+    "simplifyMm": 0.0,  # off
     "exportFolder": "",
     "recordFolder": "",
     "purpose": "",
     "operator": "",
     "physician": "",
     "physicianOutcome": "",
+    "physicianLook": "",  # what the segmentation held when the physician judged it
     "review": {},
     "summary": {},  # of the result in the scene
 }

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from OrbitalSegLib.methods.consensus import with_walls
 from OrbitalSegLib.methods.method import Masks, split_by_value
-from OrbitalSegLib.preprocessing import from_working
+from OrbitalSegLib.preprocessing import from_working, too_coarse
 from OrbitalSegLib.region import Region
 
 FULL = 255
@@ -27,14 +27,20 @@ class KeptProbabilities:
         self.grid = region.inner_part(ct)
         """The scan cut to the region."""
         self._inside = None if region.box_mm is None else region.within(self.grid)
-        self._probabilities = probabilities
+        working = next(iter(probabilities.values()))
+        self._working = working if too_coarse(self.grid, working) else None
+        self._own = {} if self._working is None else {name: _array(field) for name, field in probabilities.items()}
         self._fields = {name: _array(from_working(field, self.grid)) for name, field in probabilities.items()}
 
     def masks(self, limits: dict[str, float]) -> Masks:
         """`bone`, `cortical` and `thin` with these limits of probability, by network."""
-        own = reduce(sitk.Or, (field > limits[name] * FULL for name, field in self._probabilities.items()))
         found = {name: self._mask(field > limits[name] * FULL) for name, field in self._fields.items()}
-        found = with_walls({"bone": reduce(sitk.Or, found.values()), **found}, own)
+        found = {"bone": reduce(sitk.Or, found.values()), **found}
+        if self._working is not None:
+            above = [self._own[name] > limits[name] * FULL for name in self._own]
+            own = sitk.GetImageFromArray(np.logical_or.reduce(above).view(np.uint8))
+            own.CopyInformation(self._working)
+            found = with_walls(found, own)
         if self._inside is not None:
             found = {name: mask & self._inside for name, mask in found.items()}
         return found if "thin" in found else {"bone": found["bone"], **split_by_value(self.grid, found["bone"])}

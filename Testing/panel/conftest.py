@@ -15,12 +15,19 @@ if MISSING and not os.environ.get("ORBITALSEG_NO_SKIP"):
     pytest.skip(f"not installed in this environment: {', '.join(MISSING)}", allow_module_level=True)
 
 
+import host as module_of_host  # noqa: E402 - in the folder named above
+
+FOLDER = "private é ü"
+"""Where the private folders go: users' names hold such letters."""
+
+HOST = module_of_host.start()
+"""Before any test module is read: the panel's code imports what only the host has."""
+
+
 @pytest.fixture(scope="session")
 def host():
     """The host; its scene is cleared for every test that asks for a panel."""
-    import host
-
-    return host.start()
+    return HOST
 
 
 @pytest.fixture(autouse=True)
@@ -46,7 +53,7 @@ def logic(host, python, tmp_path):
     from OrbitalSeg import OrbitalSegLogic
 
     host.scene.Clear(False)
-    made = OrbitalSegLogic(python, tmp_path / "private")
+    made = OrbitalSegLogic(python, tmp_path / FOLDER)
     yield made
     made.drop()
 

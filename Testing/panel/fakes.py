@@ -100,7 +100,7 @@ def mask_array(grown: int = 0) -> np.ndarray:
     return array
 
 
-def write_result(folder: Path, networks: bool = True, grown: int = 0) -> None:
+def write_result(folder: Path, networks: bool = True, grown: int = 0, asked: str = "auto") -> None:
     """A result folder with the files that the panel reads."""
     folder.mkdir(parents=True)
     bone = mask_array(grown)
@@ -120,7 +120,14 @@ def write_result(folder: Path, networks: bool = True, grown: int = 0) -> None:
     limits = {"cortical_above": 0.5, "thin_above": 0.5, "inferred_above": 0.2} if networks else {"lower_hu": 300.0}
     record = {
         "input": {"grid": grid_of(masks["bone"])},
-        "region": {"asked": "auto", "box_mm": list(BOX_MM), "margin_mm": 10.0},
-        "steps": [{"step": "segmenting", "parameters": limits, "measured": {}, "seconds": 1.0}],
+        "region": {"asked": asked, "box_mm": list(BOX_MM), "margin_mm": 10.0},
+        "steps": [
+            {
+                "step": "locating",
+                "parameters": {},
+                "measured": {side: {"status": "found"} for side in ("left", "right")},
+            },
+            {"step": "segmenting", "parameters": limits, "measured": {}, "seconds": 1.0},
+        ],
     }
     (folder / "record.json").write_text(json.dumps(record), encoding="utf-8")

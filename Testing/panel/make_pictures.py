@@ -11,6 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+ICON = Path(__file__).resolve().parents[2] / "OrbitalSeg/Resources/Icons/PracticeScan.png"
 PANEL_WIDTH = 430
 PATIENCE_SECONDS = 1200
 
@@ -33,7 +34,6 @@ def main(series: Path, folder: Path) -> None:
 
     volume = conditions.series_as_volume(series, "Practice scan")
     ui.volumeSelector.setCurrentNode(volume)
-    ui.methodBox.setCurrentIndex(ui.methodBox.findData("hysteresis"))
     open_only(ui, "scanSection", "regionSection")
     save_panel(started, folder / f"tutorial-scan{scale}.png")
     open_only(ui, "methodSection", "segmentSection")
@@ -46,6 +46,9 @@ def main(series: Path, folder: Path) -> None:
         for name in ("Red", "Green", "Yellow"):
             views.draw_slice(name, folder / f"tutorial-{render.ORIENTATIONS[name].lower()}.png")
         views.draw_3d(folder / "tutorial-3d.png")
+        save_icon(folder / "tutorial-3d.png")
+    open_only(ui, "thresholdSection")
+    save_panel(started, folder / f"tutorial-threshold{scale}.png")
     ui.maskButton.click()
     ui.thinBrushButton.click()
     open_only(ui, "correctSection")
@@ -73,6 +76,17 @@ SECTIONS = (
     *("scanSection", "regionSection", "methodSection", "segmentSection"),
     *("thresholdSection", "correctSection", "exportSection", "reviewSection"),
 )
+
+
+def save_icon(picture: Path) -> None:
+    """The practice scan's thumbnail for the module Sample Data."""
+    from PySide6.QtCore import QRect, QSize, Qt
+    from PySide6.QtGui import QImage
+
+    whole = QImage(str(picture))
+    part = whole.copy(QRect((whole.width() - whole.height()) // 2, 0, whole.height(), whole.height()))
+    small = part.scaled(QSize(192, 192), Qt.KeepAspectRatio, Qt.SmoothTransformation)
+    small.convertToFormat(QImage.Format_Indexed8).save(str(ICON))
 
 
 def open_only(ui, *names: str) -> None:

@@ -34,8 +34,10 @@ def python():
 
 
 @pytest.fixture
-def ready(host, panel, phantom):
+def ready(host, panel, phantom, tmp_path, monkeypatch):
     """The panel with the phantom, a small box of which is to be segmented."""
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))  # the worker's: what it leaves there is seen
     node = host.scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "phantom")
     volumes.put_image(node, phantom)
     panel.ui.volumeSelector.setCurrentNode(node)
@@ -118,6 +120,30 @@ def test_an_interrupted_run_leaves_no_process_and_no_file(host, ready, state, na
     if name != "closing the scene":
         assert nodes == before[0]
     assert ready.logic.runs.running is None
+
+
+def test_a_run_goes_on_whatever_is_deleted_or_shown_meanwhile(host, ready, state):
+    """Another module is shown, the earlier result and the volume are deleted: the result comes all the same."""
+    ui, scene = ready.ui, host.scene
+    ui.segmentButton.click()
+    wait(host, ready)
+    earlier, volume = ui.segmentationSelector.currentNode(), ui.volumeSelector.currentNode()
+    assert earlier is not None
+    files = state()[1]
+    ui.segmentButton.click()
+    host.process_until(lambda: ui.progressBar.value > 0, PATIENCE_SECONDS)
+    ready.exit()
+    scene.RemoveNode(earlier)
+    scene.RemoveNode(volume)
+    wait(host, ready)
+    ready.enter()
+    found = ui.segmentationSelector.currentNode()
+    assert found is not None
+    assert segments.volume_ml(found, "bone") > 0
+    assert "The segments are in the scene." in ui.messageLabel.text
+    assert len(state()[1]) == len(files)  # one result is kept, not two
+    ready.cleanup()
+    assert state()[1] == []
 
 
 def test_a_disk_that_takes_nothing_is_said_and_leaves_the_scene(ready, state, monkeypatch):

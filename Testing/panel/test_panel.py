@@ -1,12 +1,15 @@
 """Every control of the panel, and every state: with a worker that only pretends."""
 
 import json
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
 from vtkmodules.util.numpy_support import numpy_to_vtk
 
+from conftest import FOLDER
 from fakes import BOX_MM, image_of, mask_array, write_result
 from OrbitalSegLib import CONTRACT
 from OrbitalSegLib.job import job_from
@@ -72,8 +75,6 @@ def test_the_table_stands_there_as_soon_as_a_scan_is_chosen(ready):
 
 
 def test_what_the_scanner_said_is_read_from_slicers_database(ready, host, tmp_path, monkeypatch):
-    from types import SimpleNamespace
-
     from phantom_series import write_series
 
     files = write_series(tmp_path / "series")
@@ -103,6 +104,26 @@ def test_the_practice_scan_is_one_click_away(panel, python):
     assert node.GetImageData().GetDimensions()[0] == SIZE
     table = panel.ui.conditionsTable
     assert "100 kV" in [table.item(row, 2).text() for row in range(table.rowCount)]
+
+
+def test_sample_data_offers_the_practice_scan_without_a_download(panel, python, host, monkeypatch):
+    import OrbitalSeg
+    from host import scripted
+
+    class Parent:
+        """What Slicer keeps of a module."""
+
+    OrbitalSeg.OrbitalSeg(Parent())
+    scripted.STARTED[-1]()
+    (source,) = scripted.SampleDataLogic.sources["OrbitalSeg"]
+    assert Path(source.thumbnailFileName).is_file()
+    shown = []
+    monkeypatch.setattr(host.slicer.util, "selectModule", shown.append, raising=False)
+    widget = SimpleNamespace(self=lambda: panel)
+    monkeypatch.setattr(host.slicer.modules.orbitalseg, "widgetRepresentation", lambda: widget, raising=False)
+    source.customDownloader(source)
+    assert shown == ["OrbitalSeg"]
+    assert python.jobs[-1]["task"] == "phantom"
 
 
 def test_a_practice_scan_that_cannot_be_read_leaves_the_scene(panel, python, host):
@@ -164,6 +185,15 @@ def test_the_parameters_are_those_of_the_method(ready, name):
     assert Settings(ready.logic.settings.node)["parameters"].get(name, {}) == {}
 
 
+def test_the_memory_of_a_run_is_said_before_it_starts(ready, tmp_path):
+    assert ready.ui.memoryLabel.text == "A threshold needs little memory."
+    choose(ready.ui.methodBox, "multigrey")
+    assert ready.ui.memoryLabel.text.startswith("Memory: about ")
+    (tmp_path / "model.json").write_text("{")
+    ready.ui.modelEdit.currentPath = str(tmp_path)
+    assert "no model package" in ready.ui.memoryLabel.text
+
+
 def test_only_what_differs_from_the_default_is_sent(ready, python, host):
     spin = ready.ui.parametersBox.findChild(host.qt.QDoubleSpinBox, "parameter_lower_hu")
     spin.setValue(250)
@@ -195,7 +225,7 @@ def test_cancel_ends_the_run_and_leaves_the_scene(ready, python, host, tmp_path)
     assert "cancelled" in ready.ui.messageLabel.text
     assert ready.ui.segmentButton.enabled
     assert node_names(host.scene) == before
-    assert list((tmp_path / "private").iterdir()) == []
+    assert list((tmp_path / FOLDER).iterdir()) == []
 
 
 def test_a_failure_is_told_in_the_workers_words_with_a_log_to_save(ready, python, tmp_path):
@@ -209,14 +239,20 @@ def test_a_failure_is_told_in_the_workers_words_with_a_log_to_save(ready, python
     assert (tmp_path / "log.txt").read_text() == "what it said\n"
 
 
-def test_warnings_are_kept_in_sight(ready, python):
+def test_warnings_and_the_verdict_are_kept_in_sight(ready, python, host):
     ready.ui.segmentButton.click()
     python.work.lines = [{"event": "warning", "code": "thin-walls", "text": "Thin walls: not feasible."}]
     write_result(python.result)
     python.succeed(monitoring={"verdict": "check", "reasons": ["Slices are thick."]})
     ready.logic.poll()
     assert "Thin walls: not feasible." in ready.ui.messageLabel.text
-    assert "Verdict: check.\nSlices are thick." in ready.ui.messageLabel.text
+    assert "Verdict: check." in ready.ui.verdictLabel.text
+    assert "Slices are thick." in ready.ui.verdictLabel.text
+    ready.panel.say("Something else.")
+    ready.refresh()
+    assert not ready.ui.verdictLabel.isHidden()
+    host.scene.RemoveNode(ready.ui.segmentationSelector.currentNode())
+    assert ready.ui.verdictLabel.isHidden()
 
 
 def test_a_result_becomes_segments(segment):
@@ -234,11 +270,12 @@ def test_a_result_becomes_segments(segment):
     assert node.GetStorageNode() is None or not node.GetStorageNode().GetFileName()
 
 
-def test_a_result_that_cannot_be_read_leaves_the_scene_as_it_was(ready, python, host):
+@pytest.mark.parametrize("name", ["record.json", "segmentation.seg.nrrd", "probability-thin.nrrd"])
+def test_a_result_that_cannot_be_read_leaves_the_scene_as_it_was(ready, python, host, name):
     before = node_names(host.scene)
     ready.ui.segmentButton.click()
     write_result(python.result)
-    (python.result / "record.json").write_text("{")
+    (python.result / name).write_text("{")
     python.succeed()
     ready.logic.poll()
     assert "could not be read" in ready.ui.messageLabel.text
@@ -291,6 +328,35 @@ def test_an_edited_segment_stays_when_the_answer_is_no(segment):
     assert (voxels(node, "bone"), voxels(other, "bone")) == (edited, mask_array(1).sum())
 
 
+def test_what_a_run_knew_counts_only_for_its_own_segmentation_and_scan(segment, ready, python, host, tmp_path):
+    first = segment()
+    edit(first)
+    second = segment(answer=False, grown=1)
+    ui = ready.ui
+    ui.exportFolderEdit.currentPath = str(tmp_path)
+    assert ui.slidersBox.enabled
+    other = host.scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "another CT")
+    volumes.put_image(other, image_of(np.zeros((4, 4, 4), np.int16)))
+    ui.volumeSelector.setCurrentNode(other)
+    assert ui.slidersBox.enabled  # the result knows its scan
+    ui.exportButton.click()
+    assert sitk.ReadImage(python.jobs[-1]["ct"]).GetSize() == (24, 20, 12)
+    python.fail()
+    ready.logic.poll()
+    ui.segmentationSelector.setCurrentNode(first)
+    assert not ui.slidersBox.enabled
+    assert not ui.recordButton.enabled
+    before = segments.fingerprint(first, "bone")
+    ready.logic.move_limits({"cortical": 0.1, "thin": 0.1})
+    assert segments.fingerprint(first, "bone") == before
+    ui.exportButton.click()
+    assert "record" not in python.jobs[-1]
+    python.fail()
+    ready.logic.poll()
+    ui.segmentationSelector.setCurrentNode(second)
+    assert ui.slidersBox.enabled
+
+
 def test_an_edit_during_the_run_is_not_overwritten_either(segment, ready, python):
     node = segment()
     ready.ui.segmentButton.click()
@@ -329,6 +395,49 @@ def test_sliders_show_other_bone_without_another_run(segment, ready, python, hos
     assert ready.logic.settings["limits"] == {"cortical": 0.3, "thin": 0.5}
     ready.ui.editorWidget.undo()
     assert voxels(node, "bone") == before
+
+
+def test_the_runs_own_limits_bring_its_own_result_back(segment, ready):
+    node = segment()
+    before = {name: segments.fingerprint(node, name) for name in segments.OURS}
+    surface = node.GetSegmentation().GetSegment("bone").GetRepresentation
+    triangles = surface(segments.SURFACE).GetNumberOfCells()
+    ready.logic.move_limits({"cortical": 0.3, "thin": 0.5})
+    assert segments.fingerprint(node, "bone") != before["bone"]
+    assert surface(segments.SURFACE) is None  # nothing stale is shown in 3D
+    ready.logic.make_surfaces()
+    assert surface(segments.SURFACE).GetNumberOfCells() > 0
+    assert "Limits of probability were moved after the run: cortical 0.3, thin 0.5." in [
+        review["comment"] for review in ready.logic.reviews()
+    ]
+    ready.ui.resetLimitsButton.click()
+    assert {name: segments.fingerprint(node, name) for name in segments.OURS} == before
+    assert surface(segments.SURFACE).GetNumberOfCells() == triangles
+    assert segments.edited(node) == []
+    assert ready.logic.reviews() == []
+
+
+def test_inferred_wall_that_a_slider_makes_seen_is_inferred_no_more(segment, ready):
+    node = segment()
+    wall = voxels(node, "inferred")
+    assert wall > 0
+    ready.logic.move_limits({"cortical": 0.0, "thin": 0.0})
+    everything = inside_the_box().sum()
+    assert voxels(node, "bone") < everything  # no probability at all is above no limit
+    array = {name: whole(node, name) for name in ("bone", "inferred")}
+    assert not (array["bone"] & array["inferred"]).any()
+    assert voxels(node, "inferred") <= wall
+
+
+def whole(node, identity: str) -> np.ndarray:
+    """A segment on the grid of the pretended scan (z, y, x)."""
+    labels = segments.label_map(node, identity)
+    array, extent = segments.array_of(labels), labels.GetExtent()
+    place = np.linalg.inv(segments.scan_grid(node)[0]) @ segments.array_of_matrix(labels) @ (*extent[::2], 1)
+    x, y, z = np.rint(place[:3]).astype(int)
+    found = np.zeros_like(mask_array(), bool)
+    found[z : z + array.shape[0], y : y + array.shape[1], x : x + array.shape[2]] = array
+    return found
 
 
 def inside_the_box() -> np.ndarray:
@@ -386,6 +495,47 @@ def test_voxels_are_exported_by_side_and_nothing_is_overwritten(segment, ready, 
     assert min(left.TransformIndexToPhysicalPoint(index.tolist())[0] for index in indices) >= 0  # LPS: x to the left
 
 
+@pytest.fixture
+def export_nrrd(ready, tmp_path):
+    """Exports voxels of a side; returns the names of all files, and what was said."""
+
+    def press(side: str):
+        ready.ui.exportFolderEdit.currentPath = str(tmp_path)
+        choose(ready.ui.formatBox, "nrrd")
+        choose(ready.ui.sideBox, side)
+        ready.ui.exportButton.click()
+        return sorted(path.name for path in tmp_path.glob("*.nrrd")), ready.ui.exportLabel.text
+
+    return press
+
+
+def test_a_result_of_one_orbit_is_named_after_it_and_never_cut_in_two(segment, export_nrrd):
+    segment(asked="right")
+    assert export_nrrd("both")[0] == ["segmentation-right.seg.nrrd"]
+    assert export_nrrd("right")[0] == ["segmentation-right-2.seg.nrrd", "segmentation-right.seg.nrrd"]
+    names, said = export_nrrd("left")
+    assert len(names) == 2
+    assert "holds the right orbit only" in said
+
+
+@pytest.mark.parametrize("found", [True, False])
+def test_a_box_is_cut_between_the_orbits_of_the_scan_or_not_at_all(segment, export_nrrd, monkeypatch, tmp_path, found):
+    from OrbitalSegLib import locate
+    from OrbitalSegLib.export.segmentation import read_segmentation
+
+    places = ((8.0, 0.0, 0.0), (-4.0, 0.0, 0.0)) if found else ((8.0, 0.0, 0.0), None)
+    left, right = (SimpleNamespace(opening_mm=place) for place in places)
+    monkeypatch.setattr(locate, "locate", lambda _ct: SimpleNamespace(left=left, right=right))
+    segment(asked="box")
+    names, said = export_nrrd("left")
+    assert names == (["segmentation-left.seg.nrrd"] if found else [])
+    assert ("cannot be told apart" in said) != found
+    if found:
+        mask = read_segmentation(tmp_path / names[0], "bone")
+        indices = np.argwhere(sitk.GetArrayFromImage(mask))[:, ::-1]
+        assert min(mask.TransformIndexToPhysicalPoint(index.tolist())[0] for index in indices) == 2.0
+
+
 def test_a_surface_is_exported_and_its_quality_shown(segment, ready, python, tmp_path):
     segment()
     ready.ui.exportFolderEdit.currentPath = str(tmp_path)
@@ -398,12 +548,13 @@ def test_a_surface_is_exported_and_its_quality_shown(segment, ready, python, tmp
     python.result.mkdir()
     (python.result / "bone.stl").write_bytes(b"x" * 100)
     (python.result / "bone-quality.vtp").write_bytes(b"y")
+    (python.result / "record.json").write_text("{}")
     python.succeed(surface={"triangles": 12, "closed": True, "deviation_mm": {"p95": 0.21}})
     ready.logic.poll()
     assert (tmp_path / "bone-both.stl").read_bytes() == b"x" * 100
     table = ready.ui.qualityTable
     rows = {table.item(row, 0).text(): table.item(row, 1).text() for row in range(table.rowCount)}
-    assert rows == {"triangles": "12", "closed": "yes", "deviation mm p95": "0.21"}
+    assert rows == {"Triangles": "12", "closed": "yes", "deviation, mm p95": "0.21"}
     assert ready.ui.filesList.item(0).text() == "bone-both.stl"
 
 
@@ -469,6 +620,74 @@ def test_the_review_walks_every_slice_and_remembers(segment, ready):
     assert ui.reviewBar.value == 0
 
 
+def test_a_slice_that_changed_after_it_was_seen_has_to_be_seen_again(segment, ready):
+    node = segment()
+    ui = ready.ui
+    for _ in range(6):
+        ui.nextSliceButton.click()
+    edit(node)  # the first slice, while the last one is shown
+    ready.refresh()
+    assert ui.reviewBar.value == 5
+    assert "1 changed" in ui.reviewLabel.text
+    assert "slice-by-slice check" in ui.missingLabel.text
+    ui.nextSliceButton.click()
+    assert "slice 3 is shown" in ui.reviewLabel.text
+    assert ui.reviewBar.value == 6
+
+
+def test_a_marked_slice_can_be_reached_again_and_its_mark_taken_away(segment, ready):
+    segment()
+    ui = ready.ui
+    ui.nextSliceButton.click()
+    ui.nextSliceButton.click()
+    ui.markSliceButton.click()
+    for _ in range(4):
+        ui.nextSliceButton.click()
+    assert "6 of 6 slices seen, slice 8 is shown, 1 marked" in ui.reviewLabel.text
+    ui.nextSliceButton.click()
+    assert "slice 4 is shown" in ui.reviewLabel.text
+    assert ui.markSliceButton.checked
+    ui.markSliceButton.click()
+    assert not ui.nextSliceButton.enabled
+    assert "slice-by-slice check" not in ui.missingLabel.text
+
+
+def test_the_slice_in_review_is_shown_in_its_own_plane(segment, ready, host):
+    segment()
+    red = host.scene.AddNewNodeByClass("vtkMRMLSliceNode", "Red")
+    red.SetLayoutName("Red")
+    red.SetOrientation("Coronal")  # as if the scan were oblique to the view
+    ready.ui.nextSliceButton.click()
+    shown = red.GetSliceToRAS()
+    assert [abs(round(shown.GetElement(row, 2), 6)) for row in range(3)] == [0, 0, 1]
+    assert shown.GetElement(2, 3) == pytest.approx(100.0 + 3 * 1.5)
+    ready.ui.nextSliceButton.click()
+    assert shown.GetElement(2, 3) == pytest.approx(100.0 + 4 * 1.5)
+
+
+def test_a_physicians_word_holds_only_for_what_was_judged(segment, ready):
+    node = segment()
+    ready.ui.physicianEdit.setText("Surgeon")
+    ready.ui.physicianEdit.textEdited.emit("Surgeon")
+    choose(ready.ui.outcomeBox, "accepted")
+    assert [review["kind"] for review in ready.logic.reviews()] == ["physician"]
+    edit(node)
+    ready.refresh()
+    assert "changed since" in ready.ui.missingLabel.text
+    assert ready.logic.reviews() == []
+    choose(ready.ui.outcomeBox, "rejected")
+    assert [review["outcome"] for review in ready.logic.reviews()] == ["rejected"]
+
+
+def test_what_the_written_record_lacks_is_said(segment, ready, python, tmp_path):
+    segment()
+    ready.ui.recordFolderEdit.currentPath = str(tmp_path)
+    ready.ui.recordButton.click()
+    python.succeed(missing=[{"id": "kernel", "term": "Reconstruction kernel", "part": "x", "why": "not stated"}])
+    ready.logic.poll()
+    assert "Missing in it: Reconstruction kernel (not stated)." in ready.ui.recordLabel.text
+
+
 def test_the_record_is_asked_for_with_what_was_filled_in(segment, ready, python, tmp_path):
     segment()
     ui = ready.ui
@@ -478,7 +697,7 @@ def test_the_record_is_asked_for_with_what_was_filled_in(segment, ready, python,
     for _ in range(6):
         ui.nextSliceButton.click()
     choose(ui.outcomeBox, "accepted")
-    assert ui.missingLabel.text == "The record is complete."
+    assert ui.missingLabel.text == "All that can be filled in here is there."
     ui.recordFolderEdit.currentPath = str(tmp_path)
     ui.recordButton.click()
     job = python.jobs[-1]
@@ -514,12 +733,134 @@ def test_packages_are_asked_for_only_when_a_method_needs_them(ready, python, mon
     assert ready.logic.runs.running == "install"
 
 
+def test_how_surfaces_are_made_is_passed_on(segment, ready, python, tmp_path):
+    segment()
+    ready.ui.exportFolderEdit.currentPath = ready.ui.recordFolderEdit.currentPath = str(tmp_path)
+    choose(ready.ui.formatBox, "3mf")
+    choose(ready.ui.smoothingBox, "none")
+    ready.ui.thickenSpin.setValue(0.8)
+    ready.ui.simplifySpin.setValue(0.05)
+    ready.ui.exportButton.click()
+    wanted = {"smoothing": "none", "thicken_mm": 0.8, "simplify_mm": 0.05}
+    assert python.jobs[-1].items() >= wanted.items()
+    job_from(python.jobs[-1])
+    python.fail()
+    ready.logic.poll()
+    ready.ui.recordButton.click()
+    assert python.jobs[-1].items() >= wanted.items()
+    job_from(python.jobs[-1])
+
+
+def test_a_surface_is_made_of_what_the_run_knew_until_somebody_edits(segment, ready, python, tmp_path):
+    node = segment()
+    ready.ui.exportFolderEdit.currentPath = str(tmp_path)
+    choose(ready.ui.sideBox, "left")
+    ready.ui.exportButton.click()
+    job = python.jobs[-1]
+    assert (Path(job["record"]) / "record.json").is_file()
+    assert job["region"][0] == pytest.approx((BOX_MM[0] + BOX_MM[1]) / 2)
+    job_from(job)
+    python.fail()
+    ready.logic.poll()
+    edit(node)
+    ready.ui.exportButton.click()
+    assert "record" not in python.jobs[-1]
+
+
+def test_files_of_one_export_stay_together_and_overwrite_none(segment, ready, python, tmp_path):
+    segment()
+    ready.ui.exportFolderEdit.currentPath = str(tmp_path)
+    for form in ("stl", "obj"):
+        choose(ready.ui.formatBox, form)
+        ready.ui.exportButton.click()
+        python.result.mkdir()
+        for name in (f"bone.{form}", "bone-quality.vtp", "record.json"):
+            (python.result / name).write_text(form)
+        python.succeed()
+        ready.logic.poll()
+    assert {path.name: path.read_text() for path in tmp_path.iterdir() if path.is_file()} == {
+        "bone-both.stl": "stl",
+        "bone-both-quality.vtp": "stl",
+        "bone-both-record.json": "stl",
+        "bone-both-2.obj": "obj",
+        "bone-both-2-quality.vtp": "obj",
+        "bone-both-2-record.json": "obj",
+    }
+
+
+def test_an_export_that_fails_half_way_leaves_no_file(segment, ready, python, tmp_path):
+    segment()
+    ready.ui.exportFolderEdit.currentPath = str(tmp_path)
+    ready.ui.exportButton.click()
+    python.result.mkdir()
+    (python.result / "bone.stl").write_text("x")
+    python.succeed()
+    ready.logic.poll()
+    assert [path for path in tmp_path.iterdir() if path.is_file()] == []
+    assert "No such file" in ready.ui.exportLabel.text
+
+
+def test_dicom_needs_a_scan_from_dicom_and_says_so(segment, ready, python, tmp_path):
+    segment()
+    jobs = len(python.jobs)
+    ready.ui.exportFolderEdit.currentPath = str(tmp_path)
+    choose(ready.ui.formatBox, "dicom")
+    assert not ready.ui.sideBox.enabled
+    assert not ready.ui.smoothingBox.enabled
+    ready.ui.exportButton.click()
+    assert "imported it from DICOM" in ready.ui.exportLabel.text
+    assert len(python.jobs) == jobs
+
+
+@pytest.mark.parametrize(("form", "module"), [("dicom", "highdicom"), ("stl", "manifold3d")])
+def test_packages_of_an_export_are_asked_for_when_it_needs_them(
+    segment, ready, python, tmp_path, monkeypatch, form, module
+):
+    segment()
+    monkeypatch.setattr(packages.importlib.util, "find_spec", lambda _name: None)
+    questions = []
+    ready.panel.ask = lambda text: bool(questions.append(text))
+    ready.ui.exportFolderEdit.currentPath = str(tmp_path)
+    jobs = len(python.jobs)
+    ready.ui.exportButton.click()
+    assert questions == []  # a plain surface needs none
+    python.fail()
+    ready.logic.poll()
+    ready.ui.simplifySpin.setValue(0.1)
+    choose(ready.ui.formatBox, form)
+    ready.ui.exportButton.click()
+    assert module in questions[0]
+    assert len(python.jobs) == jobs + 1
+    ready.panel.ask = lambda _text: True
+    ready.ui.exportButton.click()
+    assert python.installed[-1][0][0].startswith(module)
+    python.fail("No network.", "not-installed")
+    ready.logic.poll()
+    assert ready.ui.exportLabel.text == "No network."
+
+
+def test_a_box_lies_where_the_views_meet(ready, host, volume):
+    for name, orientation in (("Red", "Axial"), ("Green", "Coronal"), ("Yellow", "Sagittal")):
+        node = host.scene.AddNewNodeByClass("vtkMRMLSliceNode", name)
+        node.SetLayoutName(name)
+        node.SetOrientation(orientation)
+        node.JumpSliceByOffsetting(4, -3, 110)
+    ready.ui.roiButton.click()
+    assert ready.ui.roiSelector.currentNode().GetCenterWorld() == pytest.approx((4, -3, 110))
+    host.slicer.util.getNode("Red").JumpSliceByOffsetting(0, 0, 900)  # outside the scan
+    ready.ui.roiButton.click()
+    bounds = [0.0] * 6
+    volume.GetRASBounds(bounds)
+    middle = [(low + high) / 2 for low, high in zip(bounds[::2], bounds[1::2], strict=True)]
+    assert ready.ui.roiSelector.currentNode().GetCenterWorld() == pytest.approx(middle)
+
+
 def test_a_scene_that_is_closed_during_a_run_ends_it(ready, python, host, tmp_path):
     ready.ui.segmentButton.click()
     host.scene.Clear(False)
     assert python.work.killed
     assert ready.logic.runs.running is None
-    assert list((tmp_path / "private").iterdir()) == []
+    assert list((tmp_path / FOLDER).iterdir()) == []
     assert not ready.ui.segmentButton.enabled
     ready.logic.poll()
 
@@ -561,8 +902,8 @@ def test_reloading_the_module_ends_the_run_and_leaves_no_file(ready, python, hos
     ready.ui.segmentButton.click()
     ready.cleanup()
     assert python.work.killed
-    assert list((tmp_path / "private").iterdir()) == []
-    again = host.panel(type(ready.logic)(python, tmp_path / "private"))
+    assert list((tmp_path / FOLDER).iterdir()) == []
+    again = host.panel(type(ready.logic)(python, tmp_path / FOLDER))
     assert again.ui.volumeSelector.currentNode() is ready.ui.volumeSelector.currentNode()
     again.cleanup()
 

@@ -88,6 +88,19 @@ def test_the_log_names_no_folder_of_the_user(run, tmp_path):
     assert "<run>" in work.log()
 
 
+def test_the_log_names_no_folder_of_the_job(tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    program = "import sys; print('cannot write', sys.argv[1], file=sys.stderr); print([sys.argv[1]], file=sys.stderr)"
+    patient = "/data/Müller, Jane\\x"
+    work = Python([sys.executable, "-c", program, patient], tmp_path).start({"task": "x", "output": patient}, folder)
+    while work.outcome is None:
+        work.poll()
+        time.sleep(0.01)
+    assert "Jane" not in work.log()
+    assert work.log().count("<output>") == 2
+
+
 def test_a_flood_of_lines_arrives_whole(run):
     work, lines = run("for i in range(20000): print(json.dumps({'event': 'progress', 'n': i}))\n" + say(RESULT))
     assert work.outcome.succeeded
@@ -149,7 +162,7 @@ def test_packages_come_from_the_chosen_folder_alone(tmp_path):
         work.poll()
         time.sleep(0.01)
     assert work.outcome.succeeded
-    assert all(part in work.log() for part in ("--no-index", "--find-links", "wheels", "openvino"))
+    assert all(part in work.log() for part in ("--no-index", "--find-links", "<packages>", "openvino"))
 
 
 def test_packages_that_cannot_be_installed_are_said_so(tmp_path):

@@ -7,8 +7,8 @@ import qt
 from slicer.i18n import tr as _
 
 from OrbitalSegLib.modelling.surface import SMOOTHINGS
-from OrbitalSegPanel import exporting, quality
-from OrbitalSegPanel.logic import EXPORT
+from OrbitalSegPanel import exporting, packages, quality
+from OrbitalSegPanel.logic import EXPORT, INSTALL
 from OrbitalSegPanel.process import Outcome
 from OrbitalSegPanel.sections.section import Panel, Section, choose, fill, quiet
 from OrbitalSegPanel.settings import SEGMENTATION
@@ -20,6 +20,7 @@ FORMATS = {
     "ply": "PLY",
     "nrrd": "NRRD, the voxels",
     "nifti": "NIfTI, the voxels",
+    "dicom": "DICOM, for the archive",
 }
 
 
@@ -35,7 +36,7 @@ class ExportSection(Section):
             "thin": ui.exportThin,
             "inferred": ui.exportInferred,
         }
-        fill(ui.formatBox, [(_(FORMATS[n]), n) for n in (*exporting.SURFACE_FORMATS, *exporting.VOXEL_FORMATS)])
+        fill(ui.formatBox, [(_(FORMATS[n]), n) for n in FORMATS])
         fill(ui.sideBox, [(_("Both orbits"), "both"), (_("Right"), "right"), (_("Left"), "left")])
         fill(ui.smoothingBox, [(_(name.capitalize()), name) for name in SMOOTHINGS])
         for name, check in self._checks.items():
@@ -46,6 +47,9 @@ class ExportSection(Section):
             (ui.smoothingBox, "smoothing"),
         ):
             box.connect("currentIndexChanged(int)", partial(self._chosen, box, setting))
+        self._spins = {"thickenMm": ui.thickenSpin, "simplifyMm": ui.simplifySpin}
+        for setting, spin in self._spins.items():
+            spin.connect("valueChanged(double)", partial(self._length_chosen, setting))
         ui.exportFolderEdit.connect("currentPathChanged(QString)", self._folder_chosen)
         ui.exportButton.connect("clicked(bool)", self._export)
         ui.openFolderButton.connect("clicked(bool)", self._open_folder)
@@ -64,16 +68,23 @@ class ExportSection(Section):
         choose(ui.smoothingBox, self.settings["smoothing"])
         with quiet(ui.exportFolderEdit):
             ui.exportFolderEdit.currentPath = self.settings["exportFolder"]
-        surface = self.settings["exportFormat"] not in exporting.VOXEL_FORMATS
+        surface = self.settings["exportFormat"] in exporting.SURFACE_FORMATS
+        for setting, spin in self._spins.items():
+            with quiet(spin):
+                spin.setValue(self.settings[setting])
+            spin.setEnabled(surface)
         ui.smoothingBox.setEnabled(surface)
+        ui.sideBox.setEnabled(self.settings["exportFormat"] != exporting.DICOM)
         idle = self.logic.runs.running is None
         ui.exportButton.setEnabled(idle and self.settings.reference(SEGMENTATION) is not None)
         has_surface = idle and any(file.name.endswith(exporting.MAP) for file in self.logic.exported.files)
         ui.qualityButton.setEnabled(has_surface)
 
-    def finished(self, name: str, _outcome: Outcome) -> None:
+    def finished(self, name: str, outcome: Outcome) -> None:
         if name == EXPORT:
             self._show_exported()
+        if name in (EXPORT, INSTALL) and not outcome.succeeded:
+            self.ui.exportLabel.setText(outcome.text)
 
     def _segment_chosen(self, name: str, on: bool) -> None:
         chosen = self.settings["exportSegments"]
@@ -85,10 +96,20 @@ class ExportSection(Section):
         self.settings[setting] = box.itemData(index)
         self.panel.refresh()
 
+    def _length_chosen(self, setting: str, value: float) -> None:
+        self.settings[setting] = round(value, 3)
+        self.panel.refresh()
+
     def _folder_chosen(self, path: str) -> None:
         self.settings["exportFolder"] = path
 
     def _export(self) -> None:
+        form, simplify_mm = self.settings["exportFormat"], self.settings["simplifyMm"]
+        surface = form in exporting.SURFACE_FORMATS
+        missing = packages.missing_for_export(form == exporting.DICOM, surface and simplify_mm > 0)
+        self.with_packages(missing, self._start)
+
+    def _start(self) -> None:
         self.panel.say("")
         if not self.try_to(self.logic.start_export):
             self.ui.exportLabel.setText(self.ui.messageLabel.text)

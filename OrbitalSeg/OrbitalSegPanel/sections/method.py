@@ -8,6 +8,7 @@ from slicer.i18n import tr as _
 
 from OrbitalSegLib.methods import METHODS
 from OrbitalSegPanel import estimates, packages
+from OrbitalSegPanel.exporting import DICOM
 from OrbitalSegPanel.sections.section import Panel, Section, choose, empty_layout, fill, quiet
 from OrbitalSegPanel.settings import VOLUME
 
@@ -45,9 +46,10 @@ class MethodSection(Section):
         ui.methodLabel.setText(method.source)
         for widget in (ui.modelEdit, ui.modelEditLabel, ui.deviceBox, ui.deviceBoxLabel):
             widget.setVisible(method.needs_model)
-        missing = packages.missing(method.needs_model)
+        missing = packages.missing_for_method(method.needs_model)
+        also = packages.missing_for_export(self.settings["exportFormat"] == DICOM, self.settings["simplifyMm"] > 0)
         for widget in (ui.wheelsEdit, ui.wheelsEditLabel):
-            widget.setVisible(bool(missing))
+            widget.setVisible(bool(missing or also))
         ui.packagesLabel.setVisible(bool(missing))
         names = ", ".join(f"{item.module} ({item.download_mb} MB)" for item in missing)
         ui.packagesLabel.setText(_("Segment will ask to install: {names}").format(names=names))
@@ -80,8 +82,8 @@ class MethodSection(Section):
             spin.setSingleStep(step)
             spin.setRange(item["minimum"] - (step if item["default"] is None else 0), item["maximum"])
             spin.setSuffix("" if item["unit"] == "probability" else f" {item['unit']}")
-            own = _("the model's own") if item["default"] is None else f"{item['default']:g} {item['unit']}"
-            if item["default"] is None:
+            own = _own(item)
+            if item["default"] is None or _is_option(item):
                 spin.setSpecialValueText(own)
             spin.setToolTip(
                 f"{item['title']}, {item['unit']}: {item['minimum']:g} to {item['maximum']:g}. {_('Default')}: {own}."
@@ -110,3 +112,15 @@ class MethodSection(Section):
         if value >= item["minimum"] and value != item["default"]:
             own[item["name"]] = round(value, 4)
         self.settings["parameters"] = chosen | {method.name: own}
+
+
+def _is_option(item: dict[str, Any]) -> bool:
+    """Whether a parameter stands for a step that is left out by default, at 0."""
+    return item["default"] == item["minimum"] == 0
+
+
+def _own(item: dict[str, Any]) -> str:
+    """The default of a parameter in words."""
+    if item["default"] is None:
+        return _("the model's own")
+    return _("off") if _is_option(item) else f"{item['default']:g} {item['unit']}"

@@ -4,12 +4,12 @@ from functools import partial
 
 from slicer.i18n import tr as _
 
-from OrbitalSegPanel import views
+from OrbitalSegPanel import results, views
 from OrbitalSegPanel.logic import RECORD
 from OrbitalSegPanel.process import Outcome
 from OrbitalSegPanel.review import Review
 from OrbitalSegPanel.sections.section import Panel, Section, choose, fill, quiet
-from OrbitalSegPanel.settings import RESULT, SEGMENTATION
+from OrbitalSegPanel.settings import SEGMENTATION
 
 
 class ReviewSection(Section):
@@ -40,7 +40,7 @@ class ReviewSection(Section):
         has_result = settings.reference(SEGMENTATION) is not None
         review = self.logic.review() if has_result else None
         idle = self.logic.runs.running is None
-        ui.nextSliceButton.setEnabled(review is not None and bool(review.unseen))
+        ui.nextSliceButton.setEnabled(review is not None and bool(review.left))
         ui.markSliceButton.setEnabled(review is not None and review.current is not None)
         ui.restartReviewButton.setEnabled(review is not None and bool(review.seen))
         with quiet(ui.markSliceButton):
@@ -55,13 +55,18 @@ class ReviewSection(Section):
         choose(ui.outcomeBox, settings["physicianOutcome"])
         with quiet(ui.recordFolderEdit):
             ui.recordFolderEdit.currentPath = settings["recordFolder"]
-        ui.recordButton.setEnabled(idle and has_result and settings.reference(RESULT) is not None)
+        ui.recordButton.setEnabled(idle and results.node_of(settings) is not None)
         self._show_missing()
 
     def finished(self, name: str, outcome: Outcome) -> None:
         if name == RECORD:
-            said = _("Written: {name}").format(name=self.logic.record_folder.name)
-            self.ui.recordLabel.setText(said if outcome.succeeded else outcome.text)
+            self.ui.recordLabel.setText(self._written(outcome) if outcome.succeeded else outcome.text)
+
+    def _written(self, outcome: Outcome) -> str:
+        """Where the record is, and what it says that it lacks: the scan may lack something too."""
+        said = _("Written: {name}").format(name=self.logic.record_folder.name)
+        lacks = [f"{entry['term']} ({entry['why']})" for entry in outcome.result["summary"].get("missing", ())]
+        return said + (". " + _("Missing in it: {names}.").format(names=", ".join(lacks)) if lacks else "")
 
     def _next(self) -> None:
         review = self.logic.review()
@@ -81,11 +86,11 @@ class ReviewSection(Section):
 
     def _show(self, review: Review) -> None:
         self.logic.set_review(review)
-        views.jump_to_slice(self.logic.slice_centre(review.current))
+        views.show_slice(*self.logic.slice_plane(review.current))
         self.panel.refresh()
 
     def _outcome_chosen(self, index: int) -> None:
-        self.settings["physicianOutcome"] = self.ui.outcomeBox.itemData(index)
+        self.logic.judge(self.ui.outcomeBox.itemData(index))
         self._show_missing()
 
     def _typed(self, setting: str, text: str) -> None:
@@ -97,7 +102,7 @@ class ReviewSection(Section):
         self.ui.missingLabel.setText(
             _("Still missing in the record: {names}.").format(names=", ".join(missing))
             if missing
-            else _("The record is complete.")
+            else _("All that can be filled in here is there.")
         )
 
     def _write(self) -> None:
@@ -112,6 +117,8 @@ def _sentence(review: Review | None) -> str:
     parts = [_("{seen} of {count} slices seen").format(seen=len(review.seen), count=review.count)]
     if review.current is not None:
         parts.append(_("slice {number} is shown").format(number=review.current))
+    if review.changed:
+        parts.append(_("{count} changed since they were seen").format(count=len(review.changed)))
     if review.marked:
         parts.append(_("{count} marked for correction").format(count=len(review.marked)))
     return ", ".join(parts) + "."

@@ -11,7 +11,7 @@ from OrbitalSegPanel.settings import VOLUME
 
 SIGNS = {"met": "✓", "not met": "✗", "not stated": "?"}
 GREEN, AMBER, RED, GREY = "#2e8b57", "#c77700", "#c0392b", "#7f8c8d"
-SIGN_WIDTH, FOUND_WIDTH, ROW_HEIGHT = 24, 90, 22
+SIGN_WIDTH, CONDITION_WIDTH, FOUND_WIDTH, ROW_HEIGHT = 24, 112, 116, 22
 VERDICT_COLOURS = {"feasible": GREEN, "borderline": AMBER, "not feasible": RED}
 
 
@@ -28,7 +28,8 @@ class ScanSection(Section):
         table.verticalHeader().setVisible(False)
         table.setHorizontalScrollBarPolicy(qt.Qt.ScrollBarAlwaysOff)
         table.setTabKeyNavigation(False)  # the Tab key leaves the table
-        table.verticalHeader().setDefaultSectionSize(ROW_HEIGHT)
+        table.verticalHeader().setMinimumSectionSize(ROW_HEIGHT)
+        table.verticalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)  # long conditions wrap
         table.horizontalHeader().setMinimumSectionSize(SIGN_WIDTH)
         table.setMinimumHeight(11 * ROW_HEIGHT)
         self.ui.volumeSelector.connect("currentNodeChanged(vtkMRMLNode*)", self._volume_chosen)
@@ -82,10 +83,10 @@ class ScanSection(Section):
                 if column == 0:
                     item.setForeground(qt.QBrush(qt.QColor(_light(row))))
                 table.setItem(number, column, item)
-        table.resizeColumnsToContents()
         table.setColumnWidth(0, SIGN_WIDTH)
-        table.setColumnWidth(2, FOUND_WIDTH)  # what is longer stands in the tooltip
-        table.horizontalHeader().setStretchLastSection(True)
+        table.setColumnWidth(1, CONDITION_WIDTH)
+        table.setColumnWidth(2, FOUND_WIDTH)
+        table.horizontalHeader().setSectionResizeMode(3, qt.QHeaderView.Stretch)
 
 
 def _light(row) -> str:

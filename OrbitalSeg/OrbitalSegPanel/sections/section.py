@@ -5,8 +5,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from OrbitalSegLib.errors import OrbitalSegError
+from OrbitalSegPanel import packages
 from OrbitalSegPanel.logic import PanelLogic
+from OrbitalSegPanel.packages import Package
 from OrbitalSegPanel.process import Line, Outcome
+
+SECTION_MARGIN = 12
+"""Pixels beside the widgets of a section, or more."""
 
 
 @dataclass
@@ -22,6 +28,8 @@ class Panel:
     """Shows a sentence below the progress bar."""
     refresh: Callable[[], None]
     """Lets every section look at the state again."""
+    after_install: Callable[[], None] | None = None
+    """What waits for packages."""
 
     @property
     def settings(self) -> Any:
@@ -53,11 +61,19 @@ class Section:
     def exit(self) -> None:
         """Another module is shown."""
 
+    def with_packages(self, missing: list[Package], act: Callable[[], None]) -> None:
+        """Act; where packages are missing, only after the user has agreed and they are installed."""
+        if not missing:
+            act()
+        elif self.panel.ask(packages.question(missing, bool(self.settings["wheels"]))):
+            self.panel.after_install = act
+            self.try_to(lambda: self.logic.start_install([item.requirement for item in missing]))
+
     def try_to(self, act: Callable[[], Any]) -> bool:
         """Act, and say in words why it cannot be done; returns whether it could."""
         try:
             act()
-        except (ValueError, OSError) as error:
+        except (ValueError, OSError, OrbitalSegError) as error:
             self.panel.say(str(error))
             return False
         self.panel.refresh()
@@ -73,6 +89,15 @@ def quiet(*widgets: Any) -> Iterator[None]:
     finally:
         for widget, was in zip(widgets, before, strict=True):
             widget.blockSignals(was)
+
+
+def fit(label: Any, section: Any) -> None:
+    """Give a label that wraps the height that its text needs, which a form would cut off.
+
+    Its section is as wide as the panel, though it may be collapsed.
+    """
+    height = label.heightForWidth(section.width - 2 * SECTION_MARGIN) if label.text else 0
+    label.setMinimumHeight(max(0, height))
 
 
 def empty_layout(box: Any) -> Any:

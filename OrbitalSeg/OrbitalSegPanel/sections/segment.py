@@ -1,5 +1,6 @@
 """4. Segment: start, progress, cancel, and what came of it."""
 
+import html
 from pathlib import Path
 
 import qt
@@ -8,8 +9,11 @@ from slicer.i18n import tr as _
 from OrbitalSegPanel import packages, results, views
 from OrbitalSegPanel.logic import INSTALL, PHANTOM, SEGMENT
 from OrbitalSegPanel.process import Line, Outcome
-from OrbitalSegPanel.sections.section import Panel, Section, quiet
+from OrbitalSegPanel.sections.scan import AMBER, GREEN, GREY, RED
+from OrbitalSegPanel.sections.section import Panel, Section, fit, quiet
 from OrbitalSegPanel.settings import SEGMENTATION, VOLUME
+
+VERDICT_COLOURS = {"trust": GREEN, "check": AMBER, "do not use": RED}
 
 ORBIT_FIELD_MM = 140.0
 """What the slice views show around the orbits after a run."""
@@ -25,7 +29,6 @@ class SegmentSection(Section):
         self.ui.saveLogButton.connect("clicked(bool)", self._save_log)
         self.ui.segmentationSelector.connect("currentNodeChanged(vtkMRMLNode*)", self._target_chosen)
         self.ui.progressBar.setRange(0, 100)
-        self._then_segment = False
 
     def refresh(self) -> None:
         running = self.logic.runs.running
@@ -38,6 +41,19 @@ class SegmentSection(Section):
         self.ui.progressBar.setVisible(running is not None)
         self.ui.stepLabel.setVisible(running is not None)
         self.ui.saveLogButton.setEnabled(bool(self.logic.runs.last_log) and running is None)
+        self._show_verdict()
+
+    def _show_verdict(self) -> None:
+        """For as long as the result is there: it is the last thing to be overlooked."""
+        judged = self.settings["summary"].get("monitoring") if results.node_of(self.settings) else None
+        label = self.ui.verdictLabel
+        label.setVisible(judged is not None)
+        if judged is not None:
+            colour = VERDICT_COLOURS.get(judged["verdict"], GREY)
+            title = html.escape(_("Verdict: {verdict}.").format(verdict=judged["verdict"]))
+            reasons = "".join(f"<br>{html.escape(reason)}" for reason in judged["reasons"])
+            label.setText(f'<b style="color:{colour}">{title}</b>{reasons}')
+            fit(label, self.ui.segmentSection)
 
     def heard(self, line: Line) -> None:
         if line["event"] == "progress":
@@ -47,12 +63,11 @@ class SegmentSection(Section):
     def finished(self, name: str, outcome: Outcome) -> None:
         self.ui.progressBar.setValue(0)
         self.ui.stepLabel.setText("")
+        waiting, self.panel.after_install = self.panel.after_install, None
         if not outcome.succeeded:
-            self._then_segment = False
             return
-        if name == INSTALL and self._then_segment:
-            self._then_segment = False
-            self._start()
+        if name == INSTALL and waiting:
+            waiting()
         if name == SEGMENT:
             self._show_orbit()
         if name == PHANTOM:
@@ -61,12 +76,7 @@ class SegmentSection(Section):
             views.show_volume(volume)
 
     def _segment(self) -> None:
-        missing = packages.missing(self.logic.method.needs_model)
-        if not missing:
-            self._start()
-        elif self.panel.ask(packages.question(missing, bool(self.settings["wheels"]))):
-            self._then_segment = True
-            self.try_to(lambda: self.logic.start_install([item.requirement for item in missing]))
+        self.with_packages(packages.missing_for_method(self.logic.method.needs_model), self._start)
 
     def _start(self) -> None:
         edited = self.logic.edited()

@@ -7,10 +7,14 @@ import ctk
 import qt
 from slicer.i18n import tr as _
 
+from OrbitalSegLib.errors import OrbitalSegError
 from OrbitalSegPanel import results
 from OrbitalSegPanel.process import Outcome
 from OrbitalSegPanel.sections.section import Panel, Section, empty_layout, quiet
-from OrbitalSegPanel.settings import PROBABILITY, SEGMENTATION, VOLUME
+from OrbitalSegPanel.settings import PROBABILITY
+
+REST_MS = 800
+"""How long the sliders rest before surfaces are made for 3D: that takes up to some seconds, in which nothing moves."""
 
 TITLES = {"cortical": "Cortical bone above", "thin": "Thin bone above", "single": "Bone above"}
 
@@ -25,6 +29,10 @@ class ThresholdSection(Section):
         self._timer.setSingleShot(True)
         self._timer.setInterval(0)  # all moves that wait become one
         self._timer.connect("timeout()", self._move)
+        self._rest = qt.QTimer()
+        self._rest.setSingleShot(True)
+        self._rest.setInterval(REST_MS)
+        self._rest.connect("timeout()", self.logic.make_surfaces)
         self.ui.resetLimitsButton.connect("clicked(bool)", self._reset)
 
     def refresh(self) -> None:
@@ -32,8 +40,8 @@ class ThresholdSection(Section):
         ready = (
             bool(limits)
             and bool(self.settings.references(PROBABILITY))
-            and self.settings.reference(SEGMENTATION) is not None
-            and self.settings.reference(VOLUME) is not None
+            and results.node_of(self.settings) is not None
+            and self.logic.scan() is not None
             and self.logic.runs.running is None
         )
         if set(limits) != set(self._sliders):
@@ -44,7 +52,10 @@ class ThresholdSection(Section):
         self.ui.slidersBox.setEnabled(ready)
         self.ui.resetLimitsButton.setEnabled(ready)
         self.ui.thresholdLabel.setText(
-            _("Limits of probability; lower finds more. What post-processing did is not repeated.")
+            _(
+                "Limits of probability; lower finds more. With other limits than the run's, post-processing is not "
+                "repeated and no wall is inferred anew: look for specks, and run again for a clean result."
+            )
             if ready
             else _("For a result of networks: it keeps its probabilities. Thresholds have none.")
         )
@@ -72,11 +83,20 @@ class ThresholdSection(Section):
         self._timer.start()
 
     def _move(self) -> None:
-        if self.logic.runs.running is None:
-            self.logic.move_limits({name: round(float(slider.value), 4) for name, slider in self._sliders.items()})
+        self._show({name: round(float(slider.value), 4) for name, slider in self._sliders.items()})
 
     def _reset(self) -> None:
-        record = results.record_of(self.settings)
-        if record is not None:
-            self.logic.move_limits(results.limits_of(record))
+        if self._show(self.logic.run_limits()):
             self.panel.refresh()
+
+    def _show(self, limits: dict[str, float]) -> bool:
+        """Bone with these limits, at once; its surface when the sliders rest."""
+        if self.logic.runs.running is not None:
+            return False
+        try:
+            self.logic.move_limits(limits)
+        except (ValueError, OSError, OrbitalSegError) as error:
+            self.panel.say(str(error))
+            return False
+        self._rest.start()
+        return True

@@ -2,9 +2,13 @@
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import ClassVar
 
 import qt
 import slicer
+
+STARTED = []
+"""What waits until Slicer has started."""
 
 
 class ScriptedLoadableModule:
@@ -75,6 +79,40 @@ def translate(_context, text):
     return text
 
 
+class SampleDataLogic:
+    """Where modules offer data; as strict about its arguments as the real one."""
+
+    sources: ClassVar[dict[str, list]] = {}
+
+    @staticmethod
+    def registerCustomSampleDataSource(  # noqa: N802
+        category="Custom",
+        sampleName=None,  # noqa: N803
+        uris=None,
+        fileNames=None,  # noqa: N803
+        nodeNames=None,  # noqa: N803
+        customDownloader=None,  # noqa: N803
+        thumbnailFileName=None,  # noqa: N803
+        loadFileType="VolumeFile",  # noqa: N803
+        loadFiles=None,  # noqa: N803
+        loadFileProperties=None,  # noqa: N803
+        checksums=None,
+    ):
+        """One place each, or lists of one length."""
+        lists = [uris, fileNames, nodeNames, loadFiles, loadFileType, checksums]
+        if isinstance(uris, str):
+            lists = [[value] for value in lists]
+        if len({len(values) for values in lists}) != 1:
+            raise ValueError("All fields of sample data source must have the same length")
+        source = SimpleNamespace(
+            sampleName=sampleName,
+            thumbnailFileName=thumbnailFileName,
+            customDownloader=customDownloader,
+            loadFileProperties=loadFileProperties,
+        )
+        SampleDataLogic.sources.setdefault(category, []).append(source)
+
+
 def application(logic, folder: Path) -> SimpleNamespace:
     """What the panel asks of `slicer.app`."""
     return SimpleNamespace(
@@ -84,4 +122,5 @@ def application(logic, folder: Path) -> SimpleNamespace:
         processEvents=lambda: qt.QApplication.processEvents(),
         setOverrideCursor=lambda _cursor: None,
         restoreOverrideCursor=lambda: None,
+        connect=lambda _signal, slot: STARTED.append(slot),
     )

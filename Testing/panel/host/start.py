@@ -138,3 +138,6 @@ def _add_stand_ins(slicer: ModuleType, qt: ModuleType, logic: Any, folder: Path)
         setattr(module, f"ScriptedLoadableModule{name}", getattr(scripted, f"ScriptedLoadableModule{name}"))
     sys.modules["slicer.i18n"], sys.modules["slicer.ScriptedLoadableModule"] = i18n, module
     slicer.i18n, slicer.ScriptedLoadableModule = i18n, module
+    samples = ModuleType("SampleData")
+    samples.SampleDataLogic = scripted.SampleDataLogic
+    sys.modules["SampleData"] = samples
