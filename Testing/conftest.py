@@ -34,3 +34,12 @@ def pymeshlab_python() -> str:
     if not python:
         pytest.skip("optional judge: name a Python that has pymeshlab in ORBITALSEG_PYMESHLAB_PYTHON")
     return python
+
+
+@pytest.fixture
+def prusa_slicer() -> Path:
+    """PrusaSlicer's program, an optional judge of what can be printed: too large to be asked of everybody who tests."""
+    found = shutil.which("prusa-slicer")
+    if not found:
+        pytest.skip("optional judge: apt-get install prusa-slicer")
+    return Path(found)

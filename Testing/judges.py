@@ -50,6 +50,12 @@ def admesh_repairs(admesh: Path, stl_file: Path) -> dict[str, int]:
     return {name: found[name] for name in ("Number of facets", *REPAIRS)}
 
 
+def prusa_slicer_info(prusa_slicer: Path, file: Path) -> dict[str, str]:
+    """What PrusaSlicer tells of a model: `manifold` is `yes` where it had nothing to repair."""
+    done = subprocess.run([prusa_slicer, "--info", file], capture_output=True, text=True, check=True)
+    return dict(re.findall(r"^(\w+) = +(\S+)$", done.stdout, re.M))
+
+
 def pymeshlab_self_intersections(python: str, stl_file: Path) -> int:
     """Pairs of the faces that pymeshlab suspects which do cross by exact arithmetic.
 

@@ -9,7 +9,7 @@ from OrbitalSegLib import __version__
 from OrbitalSegLib.errors import InputError, OutputError
 from OrbitalSegLib.files import output_error
 from OrbitalSegLib.modelling import mesh
-from OrbitalSegLib.modelling.intersections import Floats, Integers
+from OrbitalSegLib.modelling.intersections import Floats, Integers, cross, dot
 
 HEADER_BYTES = 80
 
@@ -69,9 +69,9 @@ def _header(title: str) -> bytes:
 
 def _normals(corners: Floats) -> Floats:
     """Unit normals of triangles (n, 3, 3)."""
-    exact = corners.astype(np.float64)
-    normals = np.cross(exact[:, 1] - exact[:, 0], exact[:, 2] - exact[:, 0])
-    return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), np.finfo(float).tiny)
+    a, b, c = (np.ascontiguousarray(corner.T, np.float64) for corner in corners.transpose(1, 0, 2))
+    normals = cross(b - a, c - a)
+    return (normals / np.maximum(np.sqrt(dot(normals, normals)), np.finfo(float).tiny)).T
 
 
 def _read_facets(path: Path) -> np.ndarray | None:

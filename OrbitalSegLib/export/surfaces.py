@@ -95,5 +95,7 @@ def _same(points: Floats, triangles: Integers, read_points: Floats, read_triangl
 
 
 def _bounds(points: Floats, triangles: Integers) -> Floats:
-    used = points[np.unique(triangles)]
-    return np.concatenate([used.min(axis=0), used.max(axis=0)])
+    used = np.zeros(len(points), bool)
+    used[triangles.ravel()] = True
+    there = [axis[used] for axis in points.T]
+    return np.array([axis.min() for axis in there] + [axis.max() for axis in there])

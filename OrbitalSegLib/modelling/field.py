@@ -19,6 +19,8 @@ class BoneField:
     """How much of each voxel is bone: 32-bit float, 0 to 1, one half where half of it is. None: all or nothing."""
     source: str = "mask"
     """Where the fraction comes from, for the record: `probability`, `CT`, `CT and mask`, `fraction` or `mask`."""
+    edited: bool = False
+    """Whether a person may have changed the mask: then what is open in it is meant to be."""
 
 
 def agreeing(fraction: sitk.Image, mask: sitk.Image) -> sitk.Image:
@@ -47,7 +49,7 @@ def field_of_edited(mask: sitk.Image, ct: sitk.Image | None) -> BoneField:
     limit_hu = _edge_hu(_array(here), bone)
     by_ct = _array(fraction_of_ct(here, limit_hu))
     agrees = (by_ct >= 0.5) == bone
-    return BoneField(mask, _image(np.where(agrees, by_ct, bone).astype(np.float32), mask), "CT and mask")
+    return BoneField(mask, _image(np.where(agrees, by_ct, bone).astype(np.float32), mask), "CT and mask", edited=True)
 
 
 def _edge_hu(hu: NDArray[np.float32], bone: NDArray[np.bool_]) -> float:

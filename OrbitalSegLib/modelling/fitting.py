@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from OrbitalSegLib.modelling import mesh
-from OrbitalSegLib.modelling.intersections import Flags, Floats, Integers, corners_of, cross
+from OrbitalSegLib.modelling.intersections import Flags, Floats, Integers, at_any_corner, corners_of, cross
+from OrbitalSegLib.modelling.mesh import Neighbours
 from OrbitalSegLib.progress import Progress, silent
 
 OUTWARD_WIDTHS, INWARD_WIDTHS = 1.25, 3.0
@@ -25,6 +26,9 @@ STEPS_PER_WIDTH = 4
 
 SOLID = 0.95
 """A fraction from which on bone is solid."""
+
+FAINT = 0.2
+"""Where a sheet holds no more than this, its rim is not seen."""
 
 TURN = 0.2
 """A rise or fall by less than this part of the peak is noise."""
@@ -42,48 +46,73 @@ THINNEST_MM = 0.05
 NORMAL_ROUNDS = 6
 """How often normals are averaged with their neighbours'."""
 
+RIM_RINGS = 3
+"""So near a sheet, what is neither sheet nor solid is its rim."""
+
 AT_ONCE = 1 << 15
 """Vertices whose lines are sampled at once: what fits the processor's cache."""
 
 
 @dataclass(frozen=True)
 class Fit:
-    """Where vertices belong: `points` (n, 3); `thickness_mm` (n) of sheets, infinite where bone is thick."""
+    """Where vertices belong: `points` (n, 3); `thickness_mm` (n) of sheets and of what their rims bound, infinite where
+    bone is thick."""
 
     points: Floats
     thickness_mm: Floats
 
 
-def fit(points: Floats, triangles: Integers, fraction: Floats, spacing_mm: Floats, progress: Progress = silent) -> Fit:
+def fit(
+    points: Floats,
+    triangles: Integers,
+    fraction: Floats,
+    spacing_mm: Floats,
+    progress: Progress = silent,
+    neighbours: Neighbours | None = None,
+) -> Fit:
     """Move the vertices of a scaffold, each along its normal, to where they hold the bone fraction.
 
-    `points` (n, 3) are x, y, z in mm from the centre of the first voxel of `fraction` (z, y, x).
+    `points` (n, 3) are x, y, z in mm from the centre of the first voxel of `fraction` (z, y, x). `neighbours` of the
+    triangles are worked out if they are not given.
     """
-    normals = smooth_normals(points, triangles)
+    normals = smooth_normals(points, triangles, neighbours)
     sampler = _Sampler(fraction, spacing_mm)
     chunks = [slice(at, at + AT_ONCE) for at in range(0, len(points), AT_ONCE)]
-    shift, thickness = np.empty(len(points)), np.empty(len(points))
+    shift, edge_shift, thickness = (np.empty(len(points)) for _ in range(3))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         found = pool.map(lambda chunk: _shifts(points[chunk].T, -normals[chunk].T, sampler), chunks)
-        for done, (chunk, (some, thin)) in enumerate(zip(chunks, found, strict=True), start=1):
-            shift[chunk], thickness[chunk] = some, thin
+        for done, (chunk, (some, edge, thin)) in enumerate(zip(chunks, found, strict=True), start=1):
+            shift[chunk], edge_shift[chunk], thickness[chunk] = some, edge, thin
             progress(done / len(chunks))
-    shift = mesh.filled(shift, triangles)
-    return Fit(points - normals * shift[:, None], thickness)
+    rim = _beside(np.isfinite(thickness), triangles) & np.isfinite(edge_shift)
+    shift = mesh.filled(np.where(rim, edge_shift, shift), triangles)
+    at_rim = mesh.filled(np.where(np.isfinite(thickness), thickness, np.nan), triangles[at_any_corner(rim, triangles)])
+    return Fit(points - normals * shift[:, None], np.where(rim & (at_rim > 0), at_rim, thickness))
 
 
-def smooth_normals(points: Floats, triangles: Integers, rounds: int = NORMAL_ROUNDS) -> Floats:
-    """Outward unit normals of vertices (n, 3), each averaged with its neighbours'."""
+def _beside(flags: Flags, triangles: Integers) -> Flags:
+    """Vertices that are flagged, or `RIM_RINGS` triangles or fewer from one that is."""
+    for _ in range(RIM_RINGS):
+        wider = flags.copy()
+        wider[triangles[at_any_corner(flags, triangles)]] = True
+        flags = wider
+    return flags
+
+
+def smooth_normals(points: Floats, triangles: Integers, neighbours: Neighbours | None = None) -> Floats:
+    """Outward unit normals of vertices (n, 3) of a closed mesh, each averaged with its neighbours'.
+
+    `neighbours` of the triangles are worked out if they are not given. Every triangle at a vertex counts by the normals
+    of its three corners, so that each neighbour, which two of them share, counts twice.
+    """
+    neighbours = neighbours or Neighbours(triangles, len(points))
     a, b, c = corners_of(points, triangles)
-    normals = _unit(_at_vertices(cross(b - a, c - a), triangles, len(points)))
-    for _ in range(rounds):
-        normals = _unit(_at_vertices(normals[:, triangles].sum(axis=2), triangles, len(points)))
+    facing = cross(b - a, c - a)
+    corners = triangles.T.astype(np.int64)
+    normals = _unit(np.stack([sum(np.bincount(corner, axis, len(points)) for corner in corners) for axis in facing]))
+    for _ in range(NORMAL_ROUNDS):
+        normals = _unit(neighbours.count * normals + 2 * neighbours.sum(normals))
     return normals.T
-
-
-def _at_vertices(of_triangles: Floats, triangles: Integers, count: int) -> Floats:
-    """Vectors of triangles (3, m), summed at their vertices (3, n)."""
-    return np.stack([sum(np.bincount(corner, axis, count) for corner in triangles.T) for axis in of_triangles])
 
 
 def _unit(vectors: Floats) -> Floats:
@@ -103,10 +132,10 @@ class _Sampler:
     def __call__(self, places_mm: Floats) -> Floats:
         """The values at places (3, ...) in mm."""
         base: Integers = np.zeros(places_mm.shape[1:], np.int64)
-        parts = []
+        parts: list[Floats] = []
         for axis, place in enumerate(places_mm):
             index = np.clip((place / self.spacing_mm[axis] + 1).astype(np.float32), 0, self._last[axis] + 0.999)
-            lower = index.astype(np.int32)
+            lower = np.floor(index)
             parts.append(index - lower)
             base += lower.astype(np.int64) * self._strides[axis]
         x, y, z = parts
@@ -119,22 +148,23 @@ class _Sampler:
         return near + z * (far - near)
 
 
-def _shifts(points: Floats, inward: Floats, sampler: _Sampler) -> tuple[Floats, Floats]:
-    """How far each vertex (3, n) has to go inward in mm, not a number where its line does not tell; and thickness."""
+def _shifts(points: Floats, inward: Floats, sampler: _Sampler) -> tuple[Floats, Floats, Floats]:
+    """How far each vertex (3, n) has to go inward in mm, not a number where its line does not tell; the same where it
+    lies on the rim of a sheet; and thickness."""
     width = np.sqrt(((inward * sampler.spacing_mm[:, None]) ** 2).sum(axis=0))
     directed = width > LEAST_WIDTH * sampler.spacing_mm.min()
     width = np.where(directed, width, 1.0)
     steps = np.arange(-OUTWARD_WIDTHS, INWARD_WIDTHS + 1e-9, 1 / STEPS_PER_WIDTH)
-    lines = np.stack([sampler(points + inward * (step * width)) for step in steps]).astype(np.float64)
+    lines = np.stack([sampler(points + inward * (step * width)) for step in steps])
     step_mm = width / STEPS_PER_WIDTH
-    place, thickness = _of_lines(lines, round(OUTWARD_WIDTHS * STEPS_PER_WIDTH), THINNEST_MM / step_mm)
-    shift = place * step_mm - OUTWARD_WIDTHS * width
-    tells = directed & (np.abs(shift) <= FURTHEST_WIDTHS * width)
-    return np.where(tells, shift, np.nan), np.where(directed, thickness * step_mm, np.inf)
+    place, edge, thickness = _of_lines(lines, round(OUTWARD_WIDTHS * STEPS_PER_WIDTH), THINNEST_MM / step_mm)
+    shifts = [at * step_mm - OUTWARD_WIDTHS * width for at in (place, edge)]
+    shift, edge_shift = (np.where(directed & (np.abs(x) <= FURTHEST_WIDTHS * width), x, np.nan) for x in shifts)
+    return shift, edge_shift, np.where(directed, thickness * step_mm, np.inf)
 
 
-def _of_lines(lines: Floats, start: int, thinnest: Floats) -> tuple[Floats, Floats]:
-    """The surface's place and the sheet's thickness, in steps, on lines (steps, n) that go inward.
+def _of_lines(lines: Floats, start: int, thinnest: Floats) -> tuple[Floats, Floats, Floats]:
+    """The surface's place, its place on a sheet's rim, and the sheet's thickness, in steps, on lines (steps, n) inward.
 
     A vertex lies at the step `start`. The bone that it bounds is what lies between the lowest fraction outside and,
     for a sheet, the lowest beyond its peak.
@@ -153,7 +183,8 @@ def _of_lines(lines: Floats, start: int, thinnest: Floats) -> tuple[Floats, Floa
     solid_at = np.argmax(beyond & (lines >= SOLID), axis=0)
     place = np.where(peak >= SOLID, solid_at - _at(packed, solid_at), _first_reaching(lines, beyond, 0.5))
     place = np.where(sheet, _first_reaching(packed, beyond, total / 2) - thickness / 2, place)
-    return place, np.where(sheet, thickness, np.inf)
+    rim = _first_reaching(lines, beyond, peak / 2)
+    return place, np.where(sheet | (peak < FAINT) | (peak >= SOLID), np.nan, rim), np.where(sheet, thickness, np.inf)
 
 
 def _at(lines: Floats, index: Integers) -> Floats:

@@ -31,6 +31,9 @@ FACING = 1e-3
 CHUNK_PAIRS = 1 << 16
 """Pairs of boxes or triangles that are looked at at once: what fits the processor's cache."""
 
+CELLS = 64
+"""Of the grid on which triangles are near each other, along its longest side."""
+
 EIGHT_TRUE = np.uint64(0x0101010101010101)
 """Eight flags, all set, seen as one number."""
 
@@ -57,7 +60,7 @@ def self_intersections(
     `wrong_vertices` are `Topology.wrong_vertices` of the triangles. `among` (m) limits the search to pairs of which at
     least one triangle is flagged.
     """
-    wanted = np.arange(len(triangles)) if among is None else np.flatnonzero(_near(points, triangles, among))
+    wanted = np.arange(len(triangles)) if among is None else np.flatnonzero(near(points, triangles, among))
     degenerate = degenerate_triangles(points, triangles[wanted])
     # Without a degenerate triangle the star of its vertices has a slit, and proves nothing.
     wrong_vertices = np.union1d(wrong_vertices, triangles[wanted[degenerate]])
@@ -83,34 +86,37 @@ def self_intersections(
     return np.unique(pairs, axis=0)
 
 
-def _near(points: Floats, triangles: Integers, chosen: Flags) -> Flags:
-    """Flag the triangles near chosen ones: all whose boxes meet a chosen one's on a grid of 64 cells a side."""
-    near = np.zeros(len(triangles), bool)
+def near(points: Floats, triangles: Integers, chosen: Flags) -> Flags:
+    """Flag the triangles near chosen ones: all whose boxes meet a chosen one's, and some more.
+
+    Boxes that meet have first corners that lie no further apart than the widest box, twice: on a grid of cells, so many
+    cells round a chosen triangle's are looked at.
+    """
     if not chosen.any():
-        return near
-    lowest = points.min(axis=0).astype(np.float64)
-    cell = (float(np.ptp(points, axis=0).max()) or 1.0) / 64
-    a, b, c = (((corner.T - lowest) / cell).T.astype(np.int64) for corner in corners_of(points, triangles))
-    lower, upper = np.minimum(np.minimum(a, b), c), np.maximum(np.maximum(a, b), c) + 1
-    # Every box adds 1 to its cells: signs at its corners, summed along each axis, do that.
-    covered = np.zeros((66, 66, 66), np.int64)
-    for sign, corner in _box_corners(lower[:, chosen], upper[:, chosen]):
-        np.add.at(covered, corner, sign)
-    summed = np.zeros((67, 67, 67), np.int64)
-    summed[1:, 1:, 1:] = _summed(np.asarray(_summed(covered) > 0, np.int64))
-    count = sum(-sign * summed[corner] for sign, corner in _box_corners(lower, upper))
-    return np.asarray(count > 0)
+        return np.zeros(len(triangles), bool)
+    lowest = np.array([axis.min() for axis in points.T])
+    cell = (float(max(np.ptp(axis) for axis in points.T)) or 1.0) / CELLS
+    widest = max(
+        float((np.maximum(np.maximum(a, b), c) - np.minimum(np.minimum(a, b), c)).max())
+        for a, b, c in (corners_of(points, some) for some in _chunks(triangles))
+    )
+    x, y, z = np.minimum((points - lowest) / cell, CELLS).astype(np.int32).T
+    covered = np.zeros((CELLS + 1,) * 3, bool)
+    first = triangles[chosen, 0]
+    covered[x[first], y[first], z[first]] = True
+    for axis in range(3):
+        covered = spread(covered, axis, int(2 * widest / cell) + 1)
+    return np.asarray(covered[x, y, z][triangles[:, 0]])
 
 
-def _box_corners(lower: Integers, upper: Integers) -> Iterator[tuple[int, tuple[Integers, ...]]]:
-    """The eight corners of boxes (3, n), each with its sign in a sum over the box: + where an even number is upper."""
-    for chosen in np.ndindex(2, 2, 2):
-        corner = tuple((lower, upper)[which][axis] for axis, which in enumerate(chosen))
-        yield (-1) ** sum(chosen), corner
-
-
-def _summed(volume: Integers) -> Integers:
-    return volume.cumsum(axis=0).cumsum(axis=1).cumsum(axis=2)
+def spread(flags: Flags, axis: int, reach: int) -> Flags:
+    """Flags set up to `reach` further along an axis, both ways."""
+    flags = np.moveaxis(flags, axis, 0)
+    wider = flags.copy()
+    for step in range(1, min(reach, len(flags) - 1) + 1):
+        wider[step:] |= flags[:-step]
+        wider[:-step] |= flags[step:]
+    return np.moveaxis(wider, 0, axis)
 
 
 def degenerate_triangles(points: Floats, triangles: Integers) -> Flags:
@@ -121,6 +127,12 @@ def degenerate_triangles(points: Floats, triangles: Integers) -> Flags:
         longest_squared = np.maximum(np.maximum(_squared(b - a), _squared(c - b)), _squared(a - c))
         flags.append(_squared(cross(b - a, c - a)) <= (FLAT * longest_squared) ** 2)
     return np.concatenate(flags)
+
+
+def at_any_corner(flags: Flags, triangles: Integers) -> Flags:
+    """Which triangles have a flagged vertex. By columns: NumPy is slow with rows of three."""
+    first, second, third = triangles.T
+    return flags.take(first) | flags.take(second) | flags.take(third)
 
 
 def corners_of(points: Floats, triangles: Integers) -> tuple[Floats, Floats, Floats]:

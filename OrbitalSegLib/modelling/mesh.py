@@ -11,6 +11,7 @@ from OrbitalSegLib.modelling.intersections import (
     Flags,
     Floats,
     Integers,
+    at_any_corner,
     corners_of,
     cross,
     degenerate_triangles,
@@ -147,6 +148,27 @@ def _directed_edges(triangles: Integers, vertices: int) -> Integers:
     return np.sort(numbers, axis=None)
 
 
+class Neighbours:
+    """The vertices that share an edge with each of `count` vertices of a closed mesh."""
+
+    def __init__(self, triangles: Integers, count: int) -> None:
+        starts, ends = triangles.ravel(), np.roll(triangles, -1, axis=1).ravel()
+        bits = np.int64(32)
+        both = np.sort(starts.astype(np.int64) << bits | ends)
+        self._ends = both & np.int64(0xFFFFFFFF)
+        self.count = np.bincount(starts, minlength=count)
+        self._used = np.flatnonzero(self.count)
+        self._first = (np.cumsum(self.count) - self.count)[self._used]
+
+    def sum(self, values: Floats) -> Floats:
+        """Of values (k, n), those of each vertex's neighbours, summed."""
+        found = np.zeros(values.shape)
+        if len(self._used):
+            for row, of in zip(found, values, strict=True):
+                row[self._used] = np.add.reduceat(of.take(self._ends), self._first)
+        return found
+
+
 def _duplicates(triangles: Integers) -> int:
     """How many triangles have the same three vertices as an earlier one, in whatever order."""
     vertices = np.sort(triangles, axis=1).T
@@ -215,13 +237,10 @@ def filled(values: Floats, triangles: Integers) -> Floats:
         missing = np.isnan(values)
         if not missing.any():
             return values
-        some = triangles[missing[triangles].any(axis=1)]
-        known = ~missing[some]
-        total = np.zeros(len(values))
-        count = np.zeros(len(values))
-        sums = np.where(known, values[some], 0).sum(axis=1)
-        for corner in some.T:
-            total += np.bincount(corner, sums, len(values))
-            count += np.bincount(corner, known.sum(axis=1), len(values))
+        some = triangles[at_any_corner(missing, triangles)]
+        known = [~missing.take(corner) for corner in some.T]
+        sums = sum(np.where(there, values.take(corner), 0) for there, corner in zip(known, some.T, strict=True))
+        counts = sum(there.astype(np.float64) for there in known)
+        total, count = (sum(np.bincount(corner, of, len(values)) for corner in some.T) for of in (sums, counts))
         values = np.where(missing & (count > 0), total / np.maximum(count, 1), values)
     return np.nan_to_num(values)

@@ -9,11 +9,12 @@ from vtkmodules.vtkCommonDataModel import vtkPolyData
 
 from OrbitalSegLib.modelling import mesh
 from OrbitalSegLib.modelling.field import BoneField
-from OrbitalSegLib.modelling.gaps import gaps
+from OrbitalSegLib.modelling.gaps import LISTED, gaps
 from OrbitalSegLib.modelling.intersections import Floats, Integers
 from OrbitalSegLib.modelling.quality import quality
 from OrbitalSegLib.modelling.repair import damaged
 from OrbitalSegLib.modelling.simplification import simplified
+from OrbitalSegLib.modelling.slits import joined
 from OrbitalSegLib.modelling.surface import UNLIMITED, Smoothing, SurfaceParameters, surface_of
 from OrbitalSegLib.modelling.thickening import thickened
 from OrbitalSegLib.progress import Progress, silent
@@ -71,6 +72,7 @@ def model_of(
 
     The result is checked as a whole once more before it is given away.
     """
+    bone, slits = joined(bone)
     made = surface_of(
         bone, SurfaceParameters(parameters.smoothing), allowed_bytes, lambda fraction: progress(0.5 * fraction)
     )
@@ -93,6 +95,8 @@ def model_of(
         points, triangles, before, parameters.printer_minimum_mm, lambda fraction: progress(0.7 + 0.3 * fraction)
     )
     measured["quality"] = found.report
+    area_mm2 = round(sum(slit["area_mm2"] for slit in slits), 2)
+    measured["slits_joined"] = {"pieces": len(slits), "area_mm2": area_mm2, "largest": slits[:LISTED]}
     measured["gaps_proposed"] = gaps(bone)
     arrays = {"deviation_mm": found.deviation_mm, "thickness_mm": found.thickness_mm, "thickened_mm": thickened_mm}
     return Model(points, triangles, arrays, measured)

@@ -6,14 +6,20 @@ from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.modelling.intersections import Flags, Floats
 from OrbitalSegLib.modelling.isosurface import SLAB_VOXELS, Refinement
 
-TRIANGLES_PER_FACE = 2.6
-"""Triangles for each face between a voxel of the mask and another, at the mask's own resolution (an estimate)."""
+TRIANGLES_PER_FACE = 2.2
+"""Triangles for each face between a voxel of the mask and another, at the mask's own resolution. Every such face gives
+one vertex, and a closed surface has two triangles for each vertex, four more for each tunnel and four fewer for each
+part: 2.0 on skulls, 1.3 to 2.5 on noise (measured)."""
 
-BYTES_PER_TRIANGLE = 650
-"""Of points, triangles, their copies in VTK, and what the search for self-intersections holds, at the worst moment."""
+BYTES_PER_TRIANGLE = 450
+"""Of points, triangles, their copies in VTK, and what the search for self-intersections holds, at the worst moment of a
+whole model, its report included: 300 to 440 (measured; docs/surface.md)."""
 
-BYTES_PER_VOXEL = 24
-"""Of the region's own grid: mask, fraction, both padded, and what lies between."""
+BYTES_PER_VOXEL = 12
+"""Of the region's own grid, with a bone fraction: mask, fraction, both padded, and what lies between (measured)."""
+
+BYTES_PER_SLAB_VOXEL = 16
+"""Of the refined grid, of which one slab is in memory."""
 
 
 def refinement_for(mask: Flags, spacing_mm: Floats, working_mm: float, allowed_bytes: int) -> tuple[Refinement, int]:
@@ -43,7 +49,7 @@ def needed_bytes(voxels: int, faces: tuple[int, int, int], refinement: Refinemen
     """Memory for a surface: of the grid, of one slab of the refined grid, and of the triangles."""
     x, y, z = refinement
     triangles = TRIANGLES_PER_FACE * (faces[0] * y * z + faces[1] * x * z + faces[2] * x * y)
-    return int(voxels * BYTES_PER_VOXEL + SLAB_VOXELS * 16 + triangles * BYTES_PER_TRIANGLE)
+    return int(voxels * BYTES_PER_VOXEL + SLAB_VOXELS * BYTES_PER_SLAB_VOXEL + triangles * BYTES_PER_TRIANGLE)
 
 
 def _faces(mask: Flags) -> tuple[int, int, int]:

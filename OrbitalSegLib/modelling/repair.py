@@ -6,7 +6,15 @@ import numpy as np
 
 from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.modelling import mesh
-from OrbitalSegLib.modelling.intersections import Flags, Floats, Integers, degenerate_triangles, self_intersections
+from OrbitalSegLib.modelling.intersections import (
+    Flags,
+    Floats,
+    Integers,
+    at_any_corner,
+    degenerate_triangles,
+    near,
+    self_intersections,
+)
 from OrbitalSegLib.modelling.mesh import Topology
 from OrbitalSegLib.progress import Progress, silent
 
@@ -37,7 +45,7 @@ def settled(places: list[Floats], triangles: Integers, topology: Topology, progr
         if not bad.any():
             return Settled(points, int((place < len(places) - 1).sum()))
         if round_ >= ROUNDS_BEFORE_GROWING:
-            bad[triangles[bad[triangles].any(axis=1)]] = True
+            bad[triangles[at_any_corner(bad, triangles)]] = True
         movable = bad & (place > 0)
         if not movable.any():
             raise damaged(points[bad])
@@ -45,7 +53,7 @@ def settled(places: list[Floats], triangles: Integers, topology: Topology, progr
         for number, candidate in enumerate(places):
             here = movable & (place == number)
             points[here] = candidate[here]
-        among = np.asarray(movable[triangles].any(axis=1))
+        among = at_any_corner(movable, triangles)
     raise damaged(points)
 
 
@@ -62,7 +70,15 @@ def damaged(points: Floats) -> InputError:
 def _colliding(
     points: Floats, triangles: Integers, topology: Topology, among: Flags | None, progress: Progress
 ) -> Flags:
-    bad = mesh.coincident_vertices(points)
+    """Flag the vertices that collide; where only some triangles moved (`among`), only near them."""
+    bad = np.zeros(len(points), bool)
+    if among is None:
+        bad |= mesh.coincident_vertices(points)
+    else:
+        there = near(points, triangles, among)
+        triangles, among = triangles[there], among[there]
+        vertices = np.unique(triangles)
+        bad[vertices] = mesh.coincident_vertices(points[vertices])
     bad[triangles[degenerate_triangles(points, triangles)]] = True
     pairs = self_intersections(points, triangles, topology.wrong_vertices, among=among, progress=progress)
     bad[triangles[pairs]] = True

@@ -8,7 +8,13 @@ from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.modelling import mesh
 from OrbitalSegLib.modelling.distances import signed_distances_mm
 from OrbitalSegLib.modelling.fitting import smooth_normals
-from OrbitalSegLib.modelling.intersections import Floats, Integers, degenerate_triangles, self_intersections
+from OrbitalSegLib.modelling.intersections import (
+    Floats,
+    Integers,
+    at_any_corner,
+    degenerate_triangles,
+    self_intersections,
+)
 from OrbitalSegLib.modelling.mesh import Topology
 from OrbitalSegLib.progress import Progress, silent
 
@@ -71,7 +77,7 @@ def _untangled(points: Floats, triangles: Integers, step_mm: float) -> Floats:
         bad = np.zeros(len(points), bool)
         bad[triangles[pairs]] = True
         points = np.where(bad[:, None], points + step_mm * normals, points).astype(np.float32)
-        among = np.asarray(bad[triangles].any(axis=1))
+        among = at_any_corner(bad, triangles)
     return points
 
 

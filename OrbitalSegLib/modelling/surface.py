@@ -16,7 +16,7 @@ from OrbitalSegLib.modelling.field import BoneField
 from OrbitalSegLib.modelling.fitting import fit
 from OrbitalSegLib.modelling.intersections import Flags, Floats, Integers
 from OrbitalSegLib.modelling.isosurface import scaffold
-from OrbitalSegLib.modelling.mesh import Topology
+from OrbitalSegLib.modelling.mesh import Neighbours, Topology
 from OrbitalSegLib.modelling.refinement import refinement_for
 from OrbitalSegLib.modelling.repair import damaged, settled
 from OrbitalSegLib.modelling.smoothing import Sinc, smoothed
@@ -206,11 +206,11 @@ def _fitted(stairs: Floats, triangles: Integers, grid: _Grid, progress: Progress
     """Points in voxels that hold the bone fraction, and the thickness of sheets in mm."""
     if grid.fraction is None:
         return stairs, np.full(len(stairs), np.inf)
-    points = stairs
+    points, neighbours = stairs, Neighbours(triangles, len(stairs))
     for round_ in range(FITS):
         points = smoothed(points, triangles, EVEN, np.array([EVEN.limit_voxels]))
         part = span(progress, round_ / FITS, (round_ + 1) / FITS)
-        found = fit(points * grid.spacing_mm, triangles, grid.fraction, grid.spacing_mm, part)
+        found = fit(points * grid.spacing_mm, triangles, grid.fraction, grid.spacing_mm, part, neighbours)
         points = found.points / grid.spacing_mm
     return points, found.thickness_mm
 

@@ -5,6 +5,7 @@ import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -72,3 +73,21 @@ def wide_terminal(monkeypatch):
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
+
+
+@pytest.fixture(scope="session")
+def deepmind() -> ModuleType:
+    """DeepMind's surface-distance, with the names of NumPy and SciPy that it was written for."""
+    import numpy as np
+    from scipy import ndimage
+    from surface_distance import metrics
+
+    class OldNumpy:
+        Inf = np.inf
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(np, name)
+
+    metrics.np = OldNumpy()
+    metrics.ndimage = SimpleNamespace(filters=ndimage, morphology=ndimage)
+    return metrics

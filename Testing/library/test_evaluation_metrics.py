@@ -3,7 +3,6 @@
 import itertools
 import warnings
 from functools import cache
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -55,22 +54,6 @@ def monai_metrics():
         from monai import metrics
 
         return metrics
-
-
-@pytest.fixture(scope="module")
-def deepmind():
-    """DeepMind's surface-distance, with the names of NumPy and SciPy that it was written for."""
-    from surface_distance import metrics
-
-    class OldNumpy:
-        Inf = np.inf
-
-        def __getattr__(self, name):
-            return getattr(np, name)
-
-    metrics.np = OldNumpy()
-    metrics.ndimage = SimpleNamespace(filters=ndimage, morphology=ndimage)
-    return metrics
 
 
 @pytest.fixture(scope="module")

@@ -5,16 +5,31 @@ import errno
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from judges import prusa_slicer_info
 
 from OrbitalSegLib.errors import OutputError
 from OrbitalSegLib.export import surfaces
-from OrbitalSegLib.export.stl import read_stl
+from OrbitalSegLib.export.stl import read_stl, write_stl
 from OrbitalSegLib.export.surfaces import FORMATS, write_map, write_surface
 from OrbitalSegLib.files import RESERVED
 from OrbitalSegLib.modelling import mesh
 from OrbitalSegLib.modelling.surface import surface_of_mask
 
-NAMES = ["bone", "thin wall/left", "..", "", "x" * 300, "Wände ✓", "a\0b\n\x01", "..\\..\\up", "con", "LPT1"]
+NAMES = [
+    "bone",
+    "thin wall/left",
+    "..",
+    "",
+    "x" * 300,
+    "Wände ✓",
+    "a\0b\n\x01",
+    "..\\..\\up",
+    "con",
+    "LPT1",
+    'a:b?c*"<>|',
+    "end. ",
+    "-",
+]
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +84,20 @@ def test_lib3mf_finds_nothing_wrong_with_a_3mf(ball, tmp_path):
     assert found.IsManifoldAndOriented()
     assert found.GetTriangleCount() == ball.GetNumberOfCells()
     assert model.GetUnit() == lib3mf.ModelUnit.MilliMeter
+
+
+@pytest.mark.parametrize("format_name", ["stl", "3mf"])
+def test_prusa_slicer_has_nothing_to_repair(ball, prusa_slicer, tmp_path, format_name):
+    info = prusa_slicer_info(prusa_slicer, write_surface(ball, tmp_path, "bone", format_name))
+    assert info["manifold"] == "yes"
+    assert int(info["number_of_facets"]) == ball.GetNumberOfCells()
+    assert float(info["volume"]) / 1000 == pytest.approx(mesh.check(ball).volume_ml, rel=1e-4)
+
+
+def test_prusa_slicer_would_tell_a_hole(ball, prusa_slicer, tmp_path):
+    points, triangles = mesh.arrays_of(ball)
+    write_stl(mesh.surface_of(points, triangles[5:]), tmp_path / "open.stl")
+    assert prusa_slicer_info(prusa_slicer, tmp_path / "open.stl")["manifold"] == "no"
 
 
 @pytest.mark.parametrize("format_name", FORMATS)

@@ -79,6 +79,22 @@ def test_a_wall_is_as_thick_as_its_bone_and_has_no_tunnel(thickness_mm, spacing_
     assert np.percentile(np.abs(np.abs(height) - thickness_mm / 2), 95) < max(0.05, 0.3 * spacing_mm[2])
 
 
+@pytest.mark.parametrize(
+    ("thickness_mm", "spacing_mm", "normal"),
+    [(0.3, (0.4, 0.4, 0.6), np.array([0.0, 0.0, 1.0])), (0.5, (0.5, 0.5, 1.0), tilted(20))],
+    ids=["half a voxel", "half a voxel, tilted"],
+)
+def test_the_rim_of_a_wall_lies_where_its_bone_ends(thickness_mm, spacing_mm, normal):
+    image, middle = wall_fraction(thickness_mm, spacing_mm, normal)
+    made = surface_of(BoneField(image >= SUPPORT, image, "fraction"))
+    relative = made.points - middle
+    one = np.cross(normal, (0, 1, 0)) / np.linalg.norm(np.cross(normal, (0, 1, 0)))
+    u, v = relative @ one, relative @ np.cross(normal, one)
+    sector = ((np.arctan2(v, u) + np.pi) / (2 * np.pi) * 36).astype(int) % 36
+    furthest = [np.hypot(u, v)[sector == number].max() for number in range(36)]
+    assert np.median(furthest) == pytest.approx(6, abs=0.15)
+
+
 def test_a_body_s_surface_lies_where_half_of_a_voxel_is_bone():
     z, y, x = np.indices((24, 24, 24)) - 11.5
     radius = np.sqrt(x**2 + y**2 + z**2)

@@ -7,7 +7,7 @@ from exact import exact_pair_intersects
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from OrbitalSegLib.modelling.intersections import self_intersections
+from OrbitalSegLib.modelling.intersections import near, self_intersections
 from OrbitalSegLib.modelling.mesh import Topology
 
 TETRAHEDRON = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]], float)
@@ -90,6 +90,26 @@ def test_among_gives_the_pairs_with_a_flagged_triangle(seed):
     expected = {pair for pair in everything if among[list(pair)].any()}
     assert 0 < len(expected) < len(everything)
     assert pairs_of(points, triangles, among) == expected
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_every_triangle_whose_box_meets_a_chosen_one_is_near(seed):
+    rng = np.random.default_rng(seed)
+    points, triangles = together(icosphere(3, 100), (rng.uniform(-100, 100, (9, 3)), np.arange(9).reshape(3, 3)))
+    chosen = rng.random(len(triangles)) < 0.01
+    corners = points[triangles]
+    low, high = corners.min(axis=1), corners.max(axis=1)
+    boxes = zip(low[chosen], high[chosen], strict=True)
+    meets = [(low <= upper).all(axis=1) & (high >= lower).all(axis=1) for lower, upper in boxes]
+    found = near(points, triangles, chosen)
+    assert found[np.any(meets, axis=0)].all()
+
+
+def test_few_triangles_of_a_fine_mesh_are_near_one():
+    points, triangles = icosphere(6, 100)
+    chosen = np.zeros(len(triangles), bool)
+    chosen[0] = True
+    assert 0 < near(points, triangles, chosen).sum() < len(triangles) / 50
 
 
 def test_among_nothing_gives_nothing():

@@ -137,3 +137,14 @@ def test_a_surface_of_other_polygons_is_refused():
     plane.Update()
     with pytest.raises(ValueError, match="not triangles"):
         mesh.arrays_of(plane.GetOutput())
+
+
+def test_neighbours_are_those_that_share_an_edge():
+    sphere = trimesh.creation.icosphere(2)
+    triangles, values = np.array(sphere.faces), np.random.default_rng(0).random((2, len(sphere.vertices) + 1))
+    found = mesh.Neighbours(triangles, values.shape[1])
+    assert found.count[-1] == 0  # a vertex of no triangle
+    for vertex, neighbours in enumerate(sphere.vertex_neighbors):
+        assert found.count[vertex] == len(neighbours)
+        np.testing.assert_allclose(found.sum(values)[:, vertex], values[:, neighbours].sum(axis=1))
+    np.testing.assert_array_equal(found.sum(values)[:, -1], 0)

@@ -9,7 +9,8 @@ from OrbitalSegLib.modelling.distances import signed_distances_mm
 from OrbitalSegLib.modelling.field import BoneField
 from OrbitalSegLib.modelling.gaps import gaps
 from OrbitalSegLib.modelling.model import ModelParameters, model_of
-from OrbitalSegLib.modelling.quality import shells
+from OrbitalSegLib.modelling.quality import quality, shells
+from OrbitalSegLib.modelling.slits import joined
 from OrbitalSegLib.modelling.surface import SurfaceParameters, surface_of, surface_of_mask
 from OrbitalSegLib.modelling.thickening import thickened
 from OrbitalSegLib.modelling.thickness import walls
@@ -59,7 +60,38 @@ def test_a_plate_is_as_thick_as_its_voxels(voxels):
     made = surface_of(BoneField(plate(voxels)), SurfaceParameters("none"))
     found = walls(made.points, made.triangles)
     flat = np.abs(found.thickness_mm - 0.4 * voxels) < 1e-5
-    assert found.area_mm2[flat].sum() == pytest.approx(2 * 9 * 9, rel=0.1)
+    # The edges are bevelled by half a voxel.
+    assert found.area_mm2[flat].sum() == pytest.approx(2 * 8.5 * 8.5, rel=0.05)
+
+
+def test_the_report_s_deviation_is_that_of_a_search_through_every_triangle():
+    inside = np.linalg.norm(np.indices((5, 5, 5)) - 2, axis=0) < 1.9
+    made = surface_of(BoneField(image_of(inside, (0.5, 0.7, 1.1))), SurfaceParameters("smooth"))
+    found = quality(made.points, made.triangles, (made.unsmoothed, made.triangles), 0.8).report["deviation_mm"]
+    expected = [nearest_by_force(point, made.unsmoothed, made.triangles) for point in made.points.astype(float)]
+    assert max(expected) > 0.1
+    for name, percent in (("median", 50), ("p95", 95), ("p99", 99), ("maximum", 100)):
+        assert found[name] == pytest.approx(np.percentile(expected, percent), abs=1e-4), name
+    furthest = made.points[np.argmax(expected)]
+    np.testing.assert_allclose(found["maximum_at_mm"], furthest, atol=0.051)
+
+
+def test_the_deviation_of_two_bodies_is_that_of_deepminds_surface_distance(deepmind):
+    z, y, x = np.indices((30, 34, 38)) - np.array([14.5, 16.5, 18.5])[:, None, None, None]
+    bodies = [(x / 14) ** 2 + (y / 12) ** 2 + (z / 10) ** 2 < 1, (x / 15) ** 2 + (y / 12.5) ** 2 + (z / 8) ** 2 < 1]
+    theirs = deepmind.compute_surface_distances(*bodies, (0.5, 0.4, 0.4))
+    one, other = (surface_of(BoneField(image_of(body, (0.4, 0.4, 0.5)))) for body in bodies)
+    there, back = (
+        quality(a.points, a.triangles, (b.points, b.triangles), 0.8).report["deviation_mm"]
+        for a, b in ((one, other), (other, one))
+    )
+    half_a_voxel_mm = 0.25
+    assert max(there["p95"], back["p95"]) == pytest.approx(
+        deepmind.compute_robust_hausdorff(theirs, 95), abs=half_a_voxel_mm
+    )
+    assert max(there["maximum"], back["maximum"]) == pytest.approx(
+        deepmind.compute_robust_hausdorff(theirs, 100), abs=half_a_voxel_mm
+    )
 
 
 def test_the_thickness_of_a_shell_does_not_depend_on_how_it_leans():
@@ -131,3 +163,55 @@ def test_a_model_is_sound_and_reported(parameters):
     assert report["tunnels"] == {"before": 0, "after": 0}
     assert report["volume_ml"]["after"] == pytest.approx(mesh.check(made.surface).volume_ml)
     assert all(len(values) == len(made.points) for values in made.of_vertices.values())
+
+
+def wall_between_two_layers(holes_voxels=2):
+    """A wall that passes from one layer of voxels to the next; on the way both hold 0.4 of a voxel."""
+    fraction = np.zeros((9, 12, 24), np.float32)
+    fraction[4, :, :12] = fraction[5, :, 12:] = 0.8
+    fraction[4:6, :, 12 - holes_voxels // 2 : 12 + (holes_voxels + 1) // 2] = 0.4
+    return image_of(fraction, (0.5, 0.5, 0.5), np.float32)
+
+
+@pytest.mark.parametrize(("wide", "pieces"), [(1, 1), (2, 1), (3, 1), (4, 0)])
+def test_a_slit_of_up_to_three_voxels_between_two_layers_is_joined(wide, pieces):
+    image = wall_between_two_layers(wide)
+    field, listed = joined(BoneField(image > 0.5, image))
+    assert len(listed) == pieces
+    labels = sitk.RelabelComponent(sitk.ConnectedComponent(field.mask != 0, True))
+    assert sitk.GetArrayFromImage(labels).max() == 2 - pieces
+    if pieces:
+        assert listed[0]["mean_fraction"] == pytest.approx(0.4)
+        assert listed[0]["area_mm2"] == pytest.approx(2 * wide * 12 * 0.25)
+        made = surface_of(field).measured
+        assert (made["parts"], made["tunnels"]) == (1, 0)
+
+
+@pytest.mark.parametrize(("wide", "pieces"), [(1, 1), (2, 0)])
+def test_a_slit_wider_than_1_6_mm_is_left_open(wide, pieces):
+    image = wall_between_two_layers(wide)
+    image.SetSpacing((1.0, 1.0, 1.0))
+    assert len(joined(BoneField(image > 0.5, image))[1]) == pieces
+
+
+def test_what_holds_less_than_half_a_voxel_across_is_not_joined():
+    image = wall_between_two_layers()
+    fainter = sitk.Cast(sitk.ShiftScale(image, 0, 0.6), sitk.sitkFloat32)
+    mask = image > 0.5
+    assert joined(BoneField(mask, fainter))[1] == []
+
+
+def test_nothing_is_joined_where_a_person_may_have_edited_or_there_is_no_fraction():
+    image = wall_between_two_layers()
+    for field in (BoneField(image > 0.5, image, edited=True), BoneField(image > 0.5)):
+        assert joined(field) == (field, [])
+
+
+def test_a_model_lists_the_slits_that_were_joined():
+    image = wall_between_two_layers()
+    made = model_of(BoneField(image > 0.5, image), ModelParameters())
+    found = made.measured["slits_joined"]
+    assert found["pieces"] == 1
+    assert found["area_mm2"] == pytest.approx(2 * 2 * 12 * 0.25)
+    assert [piece["mean_fraction"] for piece in found["largest"]] == [pytest.approx(0.4)]
+    assert made.measured["parts"] == 1

@@ -9,10 +9,11 @@ from types import ModuleType
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from judges import REPAIRS, admesh_repairs, closed_and_outward
+from judges import REPAIRS, admesh_repairs, closed_and_outward, prusa_slicer_info
 
 from OrbitalSegLib import reading, worker
 from OrbitalSegLib.export.stl import read_stl
+from OrbitalSegLib.export.surfaces import write_surface
 from OrbitalSegLib.methods import METHODS
 from OrbitalSegLib.methods.method import Task
 from OrbitalSegLib.modelling import mesh
@@ -186,11 +187,20 @@ def test_a_folder_as_found_on_a_cd_is_understood(real_scans):
     assert [item["number"] for item in listed if item["problem"] is None] == ["202"]
 
 
-def test_the_skulls_surface_can_be_printed(plain_result, require_tool):
-    stl_file = plain_result("philips-skull-phantom/straight") / "bone.stl"
+@pytest.mark.parametrize("name", ["philips-skull-phantom/straight", "philips-skull-phantom/tilted"])
+def test_a_surface_is_sound_and_others_find_nothing_to_repair(name, plain_result, require_tool):
+    stl_file = plain_result(name) / "bone.stl"
     report = mesh.check(read_stl(stl_file))
     assert report.sound, report
     loaded = closed_and_outward(stl_file)
     assert loaded.volume / 1000 == pytest.approx(report.volume_ml, rel=1e-5)
     found = admesh_repairs(require_tool("admesh"), stl_file)
     assert found == {"Number of facets": report.triangles} | dict.fromkeys(REPAIRS, 0)
+
+
+@pytest.mark.parametrize("format_name", ["stl", "3mf"])
+def test_prusa_slicer_has_nothing_to_repair_on_the_plastic_skull(format_name, plain_result, prusa_slicer, tmp_path):
+    surface = read_stl(plain_result("philips-skull-phantom/straight") / "bone.stl")
+    info = prusa_slicer_info(prusa_slicer, write_surface(surface, tmp_path, "bone", format_name))
+    assert info["manifold"] == "yes"
+    assert int(info["number_of_facets"]) == surface.GetNumberOfCells()

@@ -1,0 +1,73 @@
+"""A surface made again from what a result kept is the run's own."""
+
+import json
+
+import pytest
+import SimpleITK as sitk
+
+from OrbitalSegLib import CONTRACT, worker
+from OrbitalSegLib.export.stl import read_stl
+from OrbitalSegLib.phantom import Anatomy, Scanner, scan
+
+BOX_MM = [-12.0, 12.0, 4.0, 24.0, -8.0, 8.0]
+
+
+@pytest.fixture(scope="module")
+def ct(tmp_path_factory):
+    taken = scan(Anatomy(), Scanner(48, 1.0, 1.0, 1.0, 28.0, (0.0, 15.0, 0.0)))
+    image = sitk.GetImageFromArray(taken.voxels)
+    image.SetOrigin(taken.grid.origins[0].tolist())
+    path = tmp_path_factory.mktemp("ct") / "ct.nrrd"
+    sitk.WriteImage(image, str(path))
+    return path
+
+
+def run(output, **job) -> dict:
+    """The summary of a job."""
+    lines = []
+    worker.run({"contract": CONTRACT, "output": str(output), **job}, lines.append)
+    assert lines[-1]["event"] == "result", lines[-1]
+    return lines[-1]["summary"]
+
+
+@pytest.fixture(scope="module", params=["multigrey", "hysteresis"])
+def result(request, ct, tmp_path_factory, tiny_package):
+    folder = tmp_path_factory.mktemp(request.param) / "result"
+    model = {"model": str(tiny_package.folder)} if request.param == "multigrey" else {}
+    run(folder, task="segment", input=str(ct), method=request.param, region=BOX_MM, **model)
+    return folder
+
+
+@pytest.fixture
+def surface(result, tmp_path):
+    """Makes the surface of the result's bone; returns what was measured, and the folder."""
+
+    def make(**job):
+        made = run(tmp_path / "out", task="surface", input=str(result / "segmentation.seg.nrrd"), **job)
+        return made["surface"], tmp_path / "out"
+
+    return make
+
+
+def test_the_surface_is_the_runs_own_to_the_byte(surface, result, ct):
+    measured, folder = surface(ct=str(ct), record=str(result))
+    assert (folder / "bone.stl").read_bytes() == (result / "bone.stl").read_bytes()
+    steps = json.loads((result / "record.json").read_text(encoding="utf-8"))["steps"]
+    modelling = next(step for step in steps if step["step"] == "modelling")
+    assert measured["source"] == modelling["measured"]["bone"]["source"] in ("probability", "CT")
+
+
+def test_where_another_scan_gives_other_voxels_the_mask_counts(surface, result, ct, tmp_path):
+    """Those of networks come from their probabilities, whatever the scan."""
+    other = sitk.ReadImage(str(ct))
+    sitk.WriteImage(sitk.ShiftScale(other, 300, 1.0), str(tmp_path / "other.nrrd"))
+    measured, _ = surface(ct=str(tmp_path / "other.nrrd"), record=str(result))
+    has_probabilities = any(result.glob("probability-*.nrrd"))
+    assert measured["source"] == ("probability" if has_probabilities else "CT and mask")
+
+
+def test_only_what_lies_in_the_region_is_made(surface, result, ct):
+    _, folder = surface(ct=str(ct), record=str(result), region=[2.0, 1000, -1000, 1000, -1000, 1000])
+    low, high = read_stl(folder / "bone.stl").GetBounds()[:2]
+    assert low > 0.5
+    assert high > 8
