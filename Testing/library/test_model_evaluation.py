@@ -59,9 +59,10 @@ def test_a_section_makes_tables_and_pictures_and_goes_on_where_it_was(command, t
     said = command("--only", "reliability", "--validation", "1")
     assert "(1 of 1)" in said
     record = json.loads((tmp_path / "reliability" / "boxes-600000.json").read_text())
-    counts = record["thin"]["label"]
+    assert set(record["thin"]) == {"label"}
+    counts = record["cortical or thin"]["label"]
     assert set(counts) == {"true hole", "true wall", "false hole", "false wall"}
-    assert sum(map(sum, counts.values())) == sum(map(sum, record["thin"]["bone"].values())) > 100
+    assert sum(map(sum, counts.values())) == sum(map(sum, record["cortical or thin"]["bone"].values())) > 100
     assert "| thin | label | fitted here |" in (tmp_path / "reliability.md").read_text()
     assert (tmp_path / "reliability.png").stat().st_size > 1000
     assert not list(tmp_path.rglob("*.lock"))
