@@ -43,7 +43,7 @@ def main(series: Path, folder: Path) -> None:
     wait(started, panel)
     save_panel(started, folder / f"tutorial-segmented{scale}.png")
     if not scale:
-        for name in ("Red", "Green", "Yellow"):
+        for name in ("Red", "Green"):
             views.draw_slice(name, folder / f"tutorial-{render.ORIENTATIONS[name].lower()}.png")
         views.draw_3d(folder / "tutorial-3d.png")
         save_icon(folder / "tutorial-3d.png")
