@@ -38,7 +38,7 @@ slicer: .venvs/slicer/ready
 	ORBITALSEG_NO_SKIP=1 $(SLICER) -m pytest Testing/slicer
 
 panel: .venvs/slicer/ready system  ## The Slicer module on a host of our own
-	ORBITALSEG_NO_SKIP=1 $(SLICER) -m pytest Testing/panel
+	ORBITALSEG_NO_SKIP=1 $(SLICER) -m pytest Testing/panel --numprocesses 2 --dist loadfile
 
 resolve: .venvs/resolved  ## Do the dependencies exist for Slicer's Python on every system?
 
@@ -65,7 +65,7 @@ system:
 .venvs/slicer/ready: pyproject.toml
 	$(PYTHON) -m venv .venvs/slicer
 	$(SLICER) -m pip install $(PIP_FLAGS) --upgrade pip
-	$(SLICER) -m pip install $(PIP_FLAGS) slicer-core pytest "$(PYSIDE)"
+	$(SLICER) -m pip install $(PIP_FLAGS) slicer-core pytest pytest-xdist "$(PYSIDE)"
 	$(SLICER) -m pip install $(PIP_FLAGS) --editable ".[dicom,infer,mesh]" # what the panel asks its user for
 	touch $@
 
