@@ -29,7 +29,7 @@ class KeptProbabilities:
         self._inside = None if region.box_mm is None else region.within(self.grid)
         working = next(iter(probabilities.values()))
         self._working = working if too_coarse(self.grid, working) else None
-        self._own = {} if self._working is None else {name: _array(field) for name, field in probabilities.items()}
+        self._own = [] if self._working is None else [(name, _array(field)) for name, field in probabilities.items()]
         self._fields = {name: _array(from_working(field, self.grid)) for name, field in probabilities.items()}
 
     def masks(self, limits: dict[str, float]) -> Masks:
@@ -37,7 +37,7 @@ class KeptProbabilities:
         found = {name: self._mask(field > limits[name] * FULL) for name, field in self._fields.items()}
         found = {"bone": reduce(sitk.Or, found.values()), **found}
         if self._working is not None:
-            above = [self._own[name] > limits[name] * FULL for name in self._own]
+            above = [field > limits[name] * FULL for name, field in self._own]
             own = sitk.GetImageFromArray(np.logical_or.reduce(above).view(np.uint8))
             own.CopyInformation(self._working)
             found = with_walls(found, own)

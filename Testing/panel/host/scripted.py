@@ -85,17 +85,17 @@ class SampleDataLogic:
     sources: ClassVar[dict[str, list]] = {}
 
     @staticmethod
-    def registerCustomSampleDataSource(  # noqa: N802
+    def registerCustomSampleDataSource(  # noqa: N802 - its names are what callers write
         category="Custom",
-        sampleName=None,  # noqa: N803
+        sampleName=None,  # noqa: N803 - Slicer's
         uris=None,
-        fileNames=None,  # noqa: N803
-        nodeNames=None,  # noqa: N803
-        customDownloader=None,  # noqa: N803
-        thumbnailFileName=None,  # noqa: N803
-        loadFileType="VolumeFile",  # noqa: N803
-        loadFiles=None,  # noqa: N803
-        loadFileProperties=None,  # noqa: N803
+        fileNames=None,  # noqa: N803 - Slicer's
+        nodeNames=None,  # noqa: N803 - Slicer's
+        customDownloader=None,  # noqa: N803 - Slicer's
+        thumbnailFileName=None,  # noqa: N803 - Slicer's
+        loadFileType="VolumeFile",  # noqa: N803 - Slicer's
+        loadFiles=None,  # noqa: N803 - Slicer's
+        loadFileProperties=None,  # noqa: N803 - Slicer's
         checksums=None,
     ):
         """One place each, or lists of one length."""
