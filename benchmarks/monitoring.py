@@ -179,13 +179,15 @@ REASONS = {
 """The checks of which one has to speak, so that the reason is the right one (docs/monitoring.md)."""
 
 
-def cases(good_cases: int, damaged_cases: int) -> Iterator[Case]:
-    for number in range(good_cases):
+def cases(set_cases: int, good_cases: int, damaged_cases: int) -> Iterator[Case]:
+    """Those that limits are set on; then good and damaged ones in turn: any beginning is a fair sample."""
+    for number in range(set_cases):
         yield good(SET, number)
-        yield good(HELD_OUT, number)
-    for number in range(damaged_cases):
-        for kind in DAMAGES:
-            yield damaged(kind, number)
+    for number in range(max(good_cases, damaged_cases * len(DAMAGES))):
+        if number < good_cases:
+            yield good(HELD_OUT, number)
+        if number < damaged_cases * len(DAMAGES):
+            yield damaged(DAMAGES[number % len(DAMAGES)], number // len(DAMAGES))
 
 
 def make_scans(wanted: list[Case]) -> None:
@@ -344,11 +346,12 @@ def main() -> None:
     parser.add_argument("stage", choices=("scans", "run", "limits", "count"))
     parser.add_argument("--method", action="append", help="default: multigrey")
     parser.add_argument("--model", help="a model package; default: the shipped one")
-    parser.add_argument("--good", type=int, default=100, help="phantoms at good settings, of each of the two sets")
-    parser.add_argument("--damaged", type=int, default=15, help="phantoms of each kind of damage")
+    parser.add_argument("--set", type=int, default=40, help="phantoms at good settings that limits are set on")
+    parser.add_argument("--good", type=int, default=100, help="phantoms at good settings, held out")
+    parser.add_argument("--damaged", type=int, default=13, help="phantoms of each kind of damage, held out")
     given = parser.parse_args()
     methods = given.method or ["multigrey"]
-    wanted = list(cases(given.good, given.damaged))
+    wanted = list(cases(given.set, given.good, given.damaged))
     if given.stage == "scans":
         make_scans(wanted)
     elif given.stage == "run":

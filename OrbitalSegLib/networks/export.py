@@ -1,4 +1,8 @@
-"""Trained networks to a model package: safetensors and ONNX, proven equal to what was trained before it is written."""
+"""Trained networks to a model package: safetensors and ONNX, proven equal to what was trained before it is written.
+
+The weights are rounded to what bf16 holds, once, here: an engine that calculates in bf16 rounds them in any case, and
+that rounding was most of what set it apart from fp32 (docs/inference.md). This way all engines run one network.
+"""
 
 import hashlib
 import json
@@ -16,7 +20,7 @@ from OrbitalSegLib.networks.engines import Engine
 from OrbitalSegLib.networks.engines.openvino import OpenVinoEngine
 from OrbitalSegLib.networks.engines.torch import TorchEngine, from_weights
 from OrbitalSegLib.networks.layout import Weights
-from OrbitalSegLib.networks.unet import UNet, folded, foreground
+from OrbitalSegLib.networks.unet import UNet, folded, foreground, rounded
 
 AGREEMENT = 1e-4
 """How far the probabilities of any two fp32 forms of one network may lie apart."""
@@ -40,9 +44,10 @@ def write_package(
     described["networks"] = {}
     for name, entry in description["networks"].items():
         trained = _network(entry["channels"], networks[name])
-        weights = {key: value.numpy() for key, value in folded(trained).state_dict().items()}
-        graph = onnx.model(trained.channels, weights)
-        _prove_equal(trained, weights, graph)
+        shipped = rounded(_folded(trained))
+        weights = {key: value.numpy() for key, value in shipped.state_dict().items()}
+        graph = onnx.model(shipped.channels, weights)
+        _prove_equal(shipped, weights, graph)
         contents |= {f"{name}.safetensors": save(weights), f"{name}.onnx": graph}
         files = {"classes": 2, "safetensors": f"{name}.safetensors", "onnx": f"{name}.onnx"}
         described["networks"][name] = {**entry, **files}
@@ -69,19 +74,35 @@ def _network(channels: Sequence[int], state: Mapping[str, torch.Tensor]) -> UNet
     return model.eval()
 
 
-def _prove_equal(trained: UNet, weights: Weights, graph: bytes) -> None:
-    """Compare what was trained, its folded weights and its ONNX graph, all in fp32. Raises `NotEqual`."""
-    step = trained.stride
-    fine = np.random.default_rng(0).integers(0, 256, (3, 4 * step, 2 * step), np.uint8)
-    coarse = fine[:, ::step, ::step].repeat(step, axis=1).repeat(step, axis=2)
-    slices = np.concatenate([fine, coarse])
+def _folded(trained: UNet) -> UNet:
+    """The network with its normalisation folded, compared with what was trained. Raises `NotEqual`."""
+    copy = folded(trained)
+    slices = torch.from_numpy(_slices(trained.stride)).float()[:, None] / 255
     with torch.inference_mode():
-        wanted = foreground(trained(torch.from_numpy(slices).float()[:, None] / 255)).numpy()
+        _compare("folded", foreground(copy(slices)).numpy(), foreground(trained(slices)).numpy())
+    return copy
+
+
+def _prove_equal(network: UNet, weights: Weights, graph: bytes) -> None:
+    """Compare a network, its weights and its ONNX graph, all in fp32. Raises `NotEqual`."""
+    slices = _slices(network.stride)
+    with torch.inference_mode():
+        wanted = foreground(network(torch.from_numpy(slices).float()[:, None] / 255)).numpy()
     engines: tuple[Engine, ...] = (
-        TorchEngine(from_weights(trained.channels, weights), threads=1),
-        OpenVinoEngine(graph, trained.stride, "fp32", threads=1),
+        TorchEngine(from_weights(network.channels, weights), threads=1),
+        OpenVinoEngine(graph, network.stride, "fp32", threads=1),
     )
     for engine in engines:
-        apart = float(np.abs(engine.probabilities(slices) - wanted).max())
-        if not apart < AGREEMENT:
-            raise NotEqual(f"Exported for {engine.name}, the network differs by {apart:g} in probability.")
+        _compare(f"exported for {engine.name}", engine.probabilities(slices), wanted)
+
+
+def _slices(step: int) -> np.ndarray:
+    """Noise, fine and coarse, (6, 4 * step, 2 * step)."""
+    fine = np.random.default_rng(0).integers(0, 256, (3, 4 * step, 2 * step), np.uint8)
+    return np.concatenate([fine, fine[:, ::step, ::step].repeat(step, axis=1).repeat(step, axis=2)])
+
+
+def _compare(form: str, found: np.ndarray, wanted: np.ndarray) -> None:
+    apart = float(np.abs(found - wanted).max())
+    if not apart < AGREEMENT:
+        raise NotEqual(f"The network, {form}, differs by {apart:g} in probability.")

@@ -86,6 +86,17 @@ def folded(model: UNet) -> UNet:
     return copy.eval()
 
 
+def rounded(model: UNet) -> UNet:
+    """A copy of a folded network whose convolutions have weights that bf16 holds, in fp32; biases stay as they are."""
+    state = {
+        name: value.bfloat16().to(value.dtype) if name.endswith(".weight") else value
+        for name, value in model.state_dict().items()
+    }
+    copy = UNet(model.channels, model.classes, normalised=False)
+    copy.load_state_dict(state)
+    return copy.eval()
+
+
 def _fold(state: dict[str, torch.Tensor], name: str, eps: float) -> None:
     """Replace one layer's normalisation by its convolution's weight and bias. In double precision, for the roots."""
     gain, shift, mean, variance = (

@@ -35,7 +35,7 @@ from OrbitalSegLib.networks import onnx
 from OrbitalSegLib.networks.consensus import triplanar
 from OrbitalSegLib.networks.engines.engine import Engine
 from OrbitalSegLib.networks.package import Calibration
-from OrbitalSegLib.networks.unet import UNet, folded
+from OrbitalSegLib.networks.unet import UNet, folded, rounded
 from OrbitalSegLib.preprocessing import Box, working_grid
 from OrbitalSegLib.progress import Progress, silent
 from OrbitalSegLib.region import MARGIN_MM
@@ -152,14 +152,15 @@ def engine_of(weights: Path, channels: Sequence[int], threads: int = 1) -> Engin
     normalised = any(".normalisation." in name for name in state)
     model = UNet(channels, len(state["head.bias"]), normalised)
     model.load_state_dict(state)
+    shipped = rounded(folded(model.eval()))
     if find_spec("openvino") is None:
         from OrbitalSegLib.networks.engines.torch import TorchEngine, has_bf16
 
-        return TorchEngine(model.eval(), "bf16" if has_bf16("cpu") else "fp32", threads=threads)
+        return TorchEngine(shipped, "bf16" if has_bf16("cpu") else "fp32", threads=threads)
     from OrbitalSegLib.networks.engines import openvino
 
-    graph = onnx.model(channels, {name: value.numpy() for name, value in folded(model).state_dict().items()})
-    return openvino.OpenVinoEngine(graph, model.stride, "bf16" if openvino.has_bf16() else "fp32", threads)
+    graph = onnx.model(channels, {name: value.numpy() for name, value in shipped.state_dict().items()})
+    return openvino.OpenVinoEngine(graph, shipped.stride, "bf16" if openvino.has_bf16() else "fp32", threads)
 
 
 def judge(entry: Entry, engines: Mapping[str, Engine], training: Training, progress: Progress = silent) -> Judged:
