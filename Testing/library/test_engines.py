@@ -133,8 +133,8 @@ def test_torchs_number_of_threads_is_put_back(tiny_package, volume):
 def test_openvino_keeps_the_threads_it_was_given_and_binds_them_to_no_core(tiny_package):
     engine = choose(tiny_package, "single", "openvino", "fp32", threads=1)
     assert engine.threads == 1
-    assert engine._run.get_property("INFERENCE_NUM_THREADS") == 1
-    assert engine._run.get_property("ENABLE_CPU_PINNING") is False
+    assert engine._compiled.get_property("INFERENCE_NUM_THREADS") == 1
+    assert engine._compiled.get_property("ENABLE_CPU_PINNING") is False
 
 
 # What is chosen

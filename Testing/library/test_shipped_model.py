@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import SimpleITK as sitk
 from scipy.spatial import cKDTree
@@ -9,8 +10,11 @@ from scipy.spatial import cKDTree
 from OrbitalSegLib.evaluation.walls import HOLE_EDGE_MM, crosses, wall_figures, walls_of_phantom
 from OrbitalSegLib.methods import METHODS
 from OrbitalSegLib.methods.method import Masks, Resources, Task
-from OrbitalSegLib.networks import package
+from OrbitalSegLib.networks import engines, package
+from OrbitalSegLib.networks.consensus import triplanar
+from OrbitalSegLib.networks.engines.openvino import has_bf16
 from OrbitalSegLib.phantom import Anatomy, Scanner, scan, wall_midsurfaces
+from OrbitalSegLib.preprocessing import working_grid
 from OrbitalSegLib.progress import silent
 from OrbitalSegLib.region import Region
 from OrbitalSegLib.training import release
@@ -93,3 +97,20 @@ def test_the_same_scan_gives_the_same_voxels(ct: sitk.Image) -> None:
     method = METHODS["multigrey"]
     first, second = (method.run(small, method.make_parameters({}), silent).bone for _ in range(2))
     assert (sitk.GetArrayFromImage(first) == sitk.GetArrayFromImage(second)).all()
+
+
+@pytest.mark.skipif(not has_bf16(), reason="this processor does not calculate in bf16")
+def test_bf16_is_nearly_fp32(model: package.Package, ct: sitk.Image) -> None:
+    part = ct[40:120, 20:100, 20:70]
+    bone = []
+    for precision in ("fp32", "bf16"):
+        running = {name: engines.choose(model, name, "openvino", precision, threads=1) for name in ("cortical", "thin")}
+        found = triplanar(part, running, working_grid(part, model.spacing_mm), model.planes).probabilities
+        seen = [
+            model.networks[name].calibration.apply(sitk.GetArrayFromImage(image)) > model.networks[name].seen_above
+            for name, image in found.items()
+        ]
+        bone.append(np.logical_or.reduce(seen))
+    one, other = bone
+    assert (one != other).mean() <= 0.0005
+    assert 2 * (one & other).sum() / (one.sum() + other.sum()) >= 0.998

@@ -19,22 +19,31 @@ class OpenVinoEngine:
         self.threads = threads
         self._stride = stride
         core = openvino.Core()
+        # Slices side by side, a thread or more for each, are a sixth faster than all threads on one after the other
+        # (measured on two cores), and take no more memory than a batch.
+        at_once = min(threads, BATCH)
         options = {
             "INFERENCE_PRECISION_HINT": TYPES[precision],
             "INFERENCE_NUM_THREADS": threads,
-            "NUM_STREAMS": 1,
+            "NUM_STREAMS": at_once,
             # The computer is not ours alone: bound to the first cores, two programs wait for each other on one core.
             "ENABLE_CPU_PINNING": False,
         }
-        self._run = core.compile_model(core.read_model(onnx), "CPU", options)
+        self._compiled = core.compile_model(core.read_model(onnx), "CPU", options)
+        self._queue = openvino.AsyncInferQueue(self._compiled, at_once)
 
     def probabilities(self, slices: np.ndarray) -> np.ndarray:
         """See `Engine`."""
         count, height, width = slices.shape
         result = np.empty((count, height, width), np.float32)
-        for which, batch in batches(slices, self._stride, BATCH):
-            found = self._run(batch, share_inputs=True, share_outputs=True)[0]
-            result[which] = found[: which.stop - which.start, 0, :height, :width]
+
+        def keep(request: openvino.InferRequest, which: slice) -> None:
+            result[which] = request.get_output_tensor().data[:, 0, :height, :width]
+
+        self._queue.set_callback(keep)
+        for which, one in batches(slices, self._stride, 1):
+            self._queue.start_async({0: one}, which)
+        self._queue.wait_all()
         return result
 
 
