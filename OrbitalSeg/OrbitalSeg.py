@@ -104,6 +104,8 @@ class OrbitalSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def cleanup(self):
         """The module is unloaded or reloaded, or Slicer closes: no process and no file may stay."""
         self.timer.stop()
+        for section in self.sections:
+            section.cleanup()
         self.logic.listener = None
         self.logic.drop()
         self.removeObservers()

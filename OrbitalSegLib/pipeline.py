@@ -27,7 +27,7 @@ from OrbitalSegLib.monitoring import measures
 from OrbitalSegLib.networks.resources import limit_bytes
 from OrbitalSegLib.postprocessing import keep_touching, postprocess
 from OrbitalSegLib.preview import draw_preview
-from OrbitalSegLib.progress import Steps, span
+from OrbitalSegLib.progress import Progress, Steps, span
 from OrbitalSegLib.reading.dicom import Series
 from OrbitalSegLib.record import RECORD_FILE, Record, check_replaceable
 from OrbitalSegLib.region import MARGIN_MM, Point, Region
@@ -59,9 +59,13 @@ SEGMENT_SHARES = {
 """Seconds of each step on a head of 512 x 512 x 140 voxels, by benchmarks/main_job.py."""
 
 
+KEPT_SECONDS = 0.3
+"""To read the probabilities that a result kept, and to threshold them."""
+
+
 def segment_shares(job: Job) -> dict[str, float]:
-    """The seconds of each step with the method that the job names."""
-    return SEGMENT_SHARES | {"segmenting": method_of(job).seconds}
+    """The seconds of each step with the method that the job names; none for networks that do not run again."""
+    return SEGMENT_SHARES | {"segmenting": method_of(job).seconds if job.record is None else KEPT_SECONDS}
 
 
 @dataclass(frozen=True)
@@ -152,7 +156,7 @@ def find_bone(job: Job, steps: Steps, record: Record) -> Bone:
     region.check_gaps(scan)
     asked = {"method": method.name, **asdict(parameters)}
     with record.step("segmenting", asked) as measured:
-        found = method.run(Task(scan.image, region, job.resources), parameters, steps.step("segmenting"))
+        found = _found(job, Task(scan.image, region, job.resources), parameters, steps.step("segmenting"))
         asked |= found.parameters
         measured |= {**found.measured, "bone_with_margin_ml": volume_ml(found.bone)}
     record.entries["region"] |= {"tile_size": found.tile_size}
@@ -167,6 +171,15 @@ def find_bone(job: Job, steps: Steps, record: Record) -> Bone:
     _monitor(method, bone, record)
     steps.step("monitoring")(1.0)
     return bone
+
+
+def _found(job: Job, task: Task, parameters: Any, progress: Progress) -> Segmented:
+    """What the method finds; of a result that the job names the networks do not run again."""
+    if job.record is None:
+        return method_of(job).run(task, parameters, progress)
+    from OrbitalSegLib import remodel  # which stands on top of this module
+
+    return remodel.found_with_limits(job.record, job, task)
 
 
 def surface(job: Job, steps: Steps, record: Record) -> Outcome:

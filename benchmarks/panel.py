@@ -1,10 +1,13 @@
-"""How long the panel takes to appear, and a slider of probability to show other bone.
+"""How long the panel takes to appear, and a slider of probability to show other bone; how long the window ever waits.
 
 On Slicer's core and the tests' Qt host, in the environment that `make slicer` makes:
 
     .venvs/slicer/bin/python benchmarks/panel.py
+    .venvs/slicer/bin/python benchmarks/panel.py build/phantom/series
 
-Aims: 1 s for the panel (Slicer itself already runs then), 200 ms for a redraw on the region of one orbit.
+Aims: 1 s for the panel (Slicer itself already runs then), 200 ms for a redraw on the region of one orbit. With a
+series, which `make demo` leaves there: a run by default on it, a slider that moves and rests, and of each the longest
+time in which the window did nothing else.
 """
 
 import statistics
@@ -14,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -25,6 +29,7 @@ SPACING_MM = (0.45, 0.45, 0.6)
 WORKING_MM = 0.5
 REGIONS_MM = {"one orbit": (60.0, 60.0, 60.0), "both orbits": (130.0, 60.0, 60.0)}
 MOVES = 11
+PATIENCE_SECONDS = 60
 
 
 def main() -> None:
@@ -37,12 +42,13 @@ def main() -> None:
         started.qt.QApplication.processEvents()
     print(f"panel, from import to shown: {cost.wall:.2f} s, {cost.processor:.2f} s of the processor")
     for name, size_mm in REGIONS_MM.items():
-        costs, surfaces, voxels = redraw_costs(started, size_mm)
+        costs, voxels = redraw_costs(started, size_mm)
         print(
             f"slider, {name}, {voxels / 1e6:.1f} million voxels: median {1000 * median(costs).wall:.0f} ms, "
-            f"{1000 * median(costs).processor:.0f} ms of the processor; the surfaces after it rests: "
-            f"{median(surfaces).wall:.2f} s, {median(surfaces).processor:.2f} s"
+            f"{1000 * median(costs).processor:.0f} ms of the processor"
         )
+    if len(sys.argv) > 1:
+        show_pauses(started, Path(sys.argv[1]))
 
 
 @dataclass
@@ -65,8 +71,42 @@ def measured() -> Iterator[Cost]:
     cost.wall, cost.processor = time.perf_counter() - wall, time.process_time() - processor
 
 
-def redraw_costs(started, size_mm) -> tuple[list[Cost], list[Cost], int]:
-    """Of each move of a slider, from the new limit to the drawn axial slice; of surfaces; and the region's voxels."""
+def show_pauses(started, series: Path) -> None:
+    """A run and its sliders, as a user sees them: how long each takes, and how long the window waits for it at most."""
+    from OrbitalSegPanel import conditions
+
+    emptied_scene(started)
+    panel = started.panel()
+    ui, runs = panel.ui, panel.logic.runs
+    ui.volumeSelector.setCurrentNode(conditions.series_as_volume(series, "scan"))
+    ui.segmentButton.click()
+    print(f"a run: {awaited(started, lambda: runs.running is None)}")
+    ui.thresholdSection.collapsed = True
+    ui.thresholdSection.collapsed = False
+    turns = iter(range(5))
+    print(f"opening the section: {awaited(started, lambda: next(turns, None) is None)}")
+    slider = ui.slidersBox.findChild(started.qt.QWidget, "limit_thin")
+    slider.value = 0.5
+    print(f"the slider's first move: {awaited(started, panel.logic.is_preview)}")
+    started.process_until(lambda: runs.running is not None, PATIENCE_SECONDS)
+    print(f"the exact result, from when the slider has rested: {awaited(started, lambda: runs.running is None)}")
+    panel.cleanup()
+
+
+def awaited(started, done) -> str:
+    """Seconds until something is so, and the longest of them in which the window did nothing else."""
+    start, longest = time.perf_counter(), Cost()
+    while not done():
+        with measured() as turn:
+            started.qt.QApplication.processEvents()
+        longest = max(longest, turn, key=lambda cost: cost.wall)
+        time.sleep(0.002)
+    total = time.perf_counter() - start
+    return f"{total:.1f} s; the window waited {longest.wall:.2f} s at most ({longest.processor:.2f} s of the processor)"
+
+
+def redraw_costs(started, size_mm) -> tuple[list[Cost], int]:
+    """Of each move of a slider, from the new limit to the drawn axial slice; and the region's voxels."""
     import render
     from OrbitalSegPanel import results, segments, volumes
     from OrbitalSegPanel.thresholds import Thresholds
@@ -77,26 +117,22 @@ def redraw_costs(started, size_mm) -> tuple[list[Cost], list[Cost], int]:
     half = np.array(size_mm) / 2
     box = tuple(np.stack([-half, half], axis=1).ravel().tolist())
     fields = [probability(scene, volumes, name, size_mm) for name in ("cortical", "thin")]
-    shown = results.Run({}, dict.fromkeys(("bone", "inferred")), {}, box)  # what a result shows in 3D
-    thresholds = Thresholds(fields, segmentation, volume, shown, lambda _node: None)
+    thresholds = Thresholds(fields, segmentation, volume, results.Run({}, {}, {}, box), lambda _node: None)
     for composite in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
         composite.SetBackgroundVolumeID(volume.GetID())
     thresholds.move({"cortical": 0.5, "thin": 0.5})
     picture = Path(started.slicer.app.temporaryPath) / "redraw.png"
     views.draw_slice("Red", picture)
-    costs, surfaces = [], []
+    costs = []
     for limit in np.linspace(0.3, 0.7, MOVES):
         with measured() as cost:
             thresholds.move({"cortical": float(limit), "thin": 0.5})
             views.render("Red")
         costs.append(cost)
-        with measured() as cost:
-            thresholds.make_surfaces()
-        surfaces.append(cost)
-    return costs, surfaces, thresholds.voxels
+    return costs, thresholds.voxels
 
 
-def emptied_scene(started):
+def emptied_scene(started) -> Any:
     """The scene without what an earlier region left in it."""
     for kind in ("vtkMRMLScalarVolumeNode", "vtkMRMLSegmentationNode", "vtkMRMLSliceNode", "vtkMRMLViewNode"):
         for node in started.slicer.util.getNodesByClass(kind):

@@ -36,6 +36,24 @@ def segment(folder: Path, settings: Any, method: Any, region: Any, acquisition: 
     return job
 
 
+def settle(folder: Path, scan: Path, source: Path, record: Job, limits: dict[str, float], settings: Any) -> Job:
+    """What the run of the result in `source` would have made of its scan with other limits of probability."""
+    asked = record["settings"]
+    return {
+        "contract": CONTRACT,
+        "task": "segment",
+        **asked,
+        "parameters": asked["parameters"] | {f"{name}_above": limit for name, limit in limits.items()},
+        "input": str(scan),
+        "output": str(folder / RESULT),
+        "record": str(source),
+        "acquisition": record["acquisition"],
+        "model": settings["model"] or None,
+        "purpose": settings["purpose"] or None,
+        "operator": settings["operator"] or None,
+    }
+
+
 def modelling(settings: Any) -> Job:
     """How surfaces are made, as the user has chosen."""
     return {

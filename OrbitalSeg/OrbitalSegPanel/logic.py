@@ -21,7 +21,7 @@ from OrbitalSegPanel.runs import Runs
 from OrbitalSegPanel.settings import PROBABILITY, ROI, SEGMENTATION, VOLUME, Settings
 from OrbitalSegPanel.thresholds import Thresholds
 
-PHANTOM, SEGMENT, EXPORT, RECORD, INSTALL = "phantom", "segment", "export", "record", "install"
+PHANTOM, SEGMENT, SETTLE, EXPORT, RECORD, INSTALL = "phantom", "segment", "settle", "export", "record", "install"
 """Names of work."""
 
 READABLE = (OSError, ValueError, RuntimeError, OrbitalSegError)
@@ -57,6 +57,7 @@ class PanelLogic:
         self.exported = exporting.Exported(Path())
         self.record_folder = Path()
         self._kept: PrivateFolder | None = None
+        self._run: results.Run | None = None
         self._thresholds: Thresholds | None = None
         self._prints: tuple[Any, Prints] = (None, {})
 
@@ -141,10 +142,14 @@ class PanelLogic:
         region, target = self.region(), settings.reference(SEGMENTATION)
         before = _state_of(target)
         touchable = replace_edited or not self.edited()
-        name = f"{volume.GetName()}, orbital bone"
+        bone = {"right": _("bone of the right orbit"), "left": _("bone of the left orbit")}
+        name = f"{volume.GetName()}, {bone.get(settings['region'], _('orbital bone'))}"
+        notes = [_("The segments are in the scene.")]
 
         def prepare(folder: Path) -> Any:
-            volumes.write(volumes.placed(volume).image, folder / jobs.INPUT)
+            placed = volumes.placed(volume)
+            notes.extend(filter(None, [placed.note]))
+            volumes.write(placed.image, folder / jobs.INPUT)
             job = jobs.segment(folder, settings, method, region, conditions.said_of(volume))
             return self.python.start(job, folder)
 
@@ -155,20 +160,18 @@ class PanelLogic:
             alive = target is not None and target.GetScene() is not None
             into = target if alive and touchable and _state_of(target) == before else None
             try:
-                found = results.load(
+                run = results.load(
                     private.path / jobs.RESULT, name, volume, into, lambda: self.save_state(into), self.settings
                 )
             except READABLE as error:
                 said = _("The result could not be read: {error}").format(error=error)
                 self._finished(SEGMENT, Outcome(None, "unreadable", said))
                 return False
-            self.forget()
-            self._kept = private
+            self._keep(private, run)
             self.settings["summary"] = outcome.result["summary"] if outcome.result else {}
-            said = _("The segments are in the scene.")
-            if target is not None and found is not target:
-                said += " " + _("The earlier segmentation was left alone; this result is a new one.")
-            self._finished(SEGMENT, outcome, said)
+            if target is not None and into is None:
+                notes.append(_("The earlier segmentation was left alone; this result is a new one."))
+            self._finished(SEGMENT, outcome, " ".join(notes))
             return True
 
         self._start(SEGMENT, prepare, done)
@@ -196,30 +199,86 @@ class PanelLogic:
         if not nodes or volume is None or results.node_of(settings) is None:
             self._thresholds = None
         elif self._thresholds is None or not self._thresholds.are_of(nodes, target):
-            private = PrivateFolder(self.folder)
-            try:
-                run = results.read_run(self._source(private.path))
-            finally:
-                private.remove()
-            self._thresholds = Thresholds(nodes, target, volume, run, self.save_state)
+            self._thresholds = Thresholds(nodes, target, volume, self._run or self._read_run(), self.save_state)
         return self._thresholds
 
+    def _read_run(self) -> results.Run:
+        """What the run made whose result a saved scene kept."""
+        private = PrivateFolder(self.folder)
+        try:
+            return results.read_run(self._source(private.path))
+        finally:
+            private.remove()
+
     def move_limits(self, limits: dict[str, float]) -> None:
-        """Show bone with other limits of probability: no network runs again. Raises `ValueError` or `InputError`."""
+        """Show a preview of other limits of probability: no network runs again. Raises `ValueError` or `InputError`.
+
+        Limits that are settled meanwhile are no longer asked for.
+        """
         found = self.thresholds()
         if found is not None:
-            found.move(limits)
             self.settings["limits"] = limits
+            if self.runs.running == SETTLE:
+                self.runs.drop()
+            found.move(limits)
 
-    def make_surfaces(self) -> None:
-        """Show in 3D what the limits made, once they stay as they are."""
-        if self._thresholds is not None:
-            self._thresholds.make_surfaces()
+    def is_preview(self) -> bool:
+        """Whether the sliders are elsewhere than the limits of the result in the scene."""
+        limits = results.limits_in(self.settings)
+        return bool(limits) and self.settings["limits"] != limits
 
-    def run_limits(self) -> dict[str, float]:
-        """The limits that the result was made with."""
-        record = results.record_of(self.settings)
-        return results.limits_of(record) if record else {}
+    def start_settle(self) -> None:
+        """Make what a run with the limits of the preview makes, to the voxel, without its networks."""
+        settings, found = self.settings, self.thresholds()
+        if found is None or not self.is_preview():
+            return
+        limits, target, volume = settings["limits"], settings.reference(SEGMENTATION), self.scan()
+        record, before = results.record_of(settings), segments.moments(target)
+
+        def prepare(folder: Path) -> Any:
+            source = self._source(folder)
+            scan = source.parent / jobs.INPUT  # what was segmented, as long as this Slicer runs
+            if not scan.is_file():
+                volumes.write(volumes.placed(volume).image, scan)
+            return self.python.start(jobs.settle(folder, scan, source, record, limits, settings), folder)
+
+        def done(outcome: Outcome, private: PrivateFolder) -> bool:
+            if outcome.succeeded:
+                outcome = self._still_wanted(outcome, target, before)
+            if outcome.succeeded:
+                try:
+                    run, packed = results.read_run(private.path / jobs.RESULT), results.pack(private.path / jobs.RESULT)
+                except READABLE as error:
+                    said = _("The result could not be read: {error}").format(error=error)
+                    outcome = Outcome(None, "unreadable", said)
+            if not outcome.succeeded:
+                self._finished(SETTLE, outcome)
+                return False
+            found.take(run)
+            found.move(limits)
+            segments.remember(target)
+            results.exchange(packed, run.limits, settings)
+            self._keep(private, run)
+            self._thresholds = found
+            settings["summary"] = outcome.result["summary"] if outcome.result else {}
+            self._finished(SETTLE, outcome, _("The segments are what a run with these limits makes."))
+            return True
+
+        self._start(SETTLE, prepare, done)
+
+    def _still_wanted(self, outcome: Outcome, target: Any, before: Any) -> Outcome:
+        """A failure where the preview is not there any more as it was."""
+        if results.node_of(self.settings) is not None and segments.moments(target) == before:
+            return outcome
+        return Outcome(None, "edited", _("The segments were edited or deleted meanwhile, and left as they are."))
+
+    def _keep(self, private: PrivateFolder, run: results.Run) -> None:
+        """Keep this result, with the scan, instead of the last one."""
+        scan = private.path / jobs.INPUT
+        if self._kept is not None and not scan.is_file():
+            (self._kept.path / jobs.INPUT).replace(scan)
+        self.forget()
+        self._kept, self._run = private, run
 
     # -- export -------------------------------------------------------------------------------------------------------
 
@@ -294,8 +353,7 @@ class PanelLogic:
             volume = self.scan()
             if volume is not None:
                 volumes.write(volumes.placed(volume).image, folder / jobs.INPUT)
-            known = segment not in segments.edited(target) and results.node_of(self.settings) is not None
-            source = self._source(folder) if known else None
+            source = self._source(folder) if results.is_own(self.settings, segment) else None
             return self.python.start(plan.job(folder, segment, volume is not None, source), folder)
 
         def done(outcome: Outcome, private: PrivateFolder) -> bool:
@@ -343,7 +401,7 @@ class PanelLogic:
         settings = self.settings
         target, volume = settings.reference(SEGMENTATION), self.scan()
         parent = settings["recordFolder"]
-        if target is None or results.record_of(settings) is None:
+        if results.node_of(settings) is None:
             raise ValueError(_("Segment a scan first: there is no result to write a record of."))
         if not parent or not Path(parent).is_dir():
             raise ValueError(_("Choose a folder that exists for the record."))
@@ -400,7 +458,7 @@ class PanelLogic:
     def _limits_sentence(self) -> str:
         """What the record has to say of sliders that were moved: the voxels alone do not tell it from edits by hand."""
         limits = self.settings["limits"]
-        if limits == self.run_limits():
+        if not self.is_preview():
             return ""
         said = ", ".join(f"{name} {value:g}" for name, value in limits.items())
         return f"Limits of probability were moved after the run: {said}."
@@ -435,7 +493,7 @@ class PanelLogic:
         """Remove the files of the last result."""
         if self._kept is not None:
             self._kept.remove()
-        self._kept = self._thresholds = None
+        self._kept = self._run = self._thresholds = None
 
     def _start(self, name: str, prepare: Callable[[Path], Any], done: Callable[[Outcome, PrivateFolder], bool]) -> None:
         self.warnings = []

@@ -14,21 +14,27 @@ import numpy as np
 import SimpleITK as sitk
 import slicer
 
-from OrbitalSegLib.export.segmentation import read_segmentation, segment_ids
 from OrbitalSegPanel import segments, volumes
 from OrbitalSegPanel.settings import PROBABILITY, RESULT, SEGMENTATION, VOLUME, Settings
 
 SEGMENTATION_FILE, RECORD_FILE = "segmentation.seg.nrrd", "record.json"
+PRINTS, LIMITS = "OrbitalSeg.prints", "OrbitalSeg.limits"
+"""Of the record's node: the fingerprint of each segment of the result, and its limits of probability. Its text is many
+megabytes long: what is asked for often stands here."""
+
+NAME = "OrbitalSeg.name"
+"""Of a segmentation: the name that a run gave it."""
+
 SURFACES = ("bone", "inferred")
 """Surfaces that the worker makes with a segmentation."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """What a run made, as its result folder holds it."""
+    """What a run made."""
 
-    masks: dict[str, sitk.Image]
-    """By segment, on the scan grid or a part of it."""
+    labels: dict[str, Any]
+    """By segment its voxels, `vtkOrientedImageData`."""
     surfaces: dict[str, Any]
     """By segment, RAS; those that are shown in 3D."""
     limits: dict[str, float]
@@ -38,17 +44,26 @@ class Run:
 
 
 def read_run(folder: Path) -> Run:
-    """What a result folder holds. Raises `OSError`, `ValueError` or `InputError`."""
+    """What a result folder holds. Raises `OSError`, `ValueError` or `RuntimeError`."""
     record = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
-    path = folder / SEGMENTATION_FILE
-    names = [name for name in segments.OURS if name in segment_ids(path)]
+    surfaces = _read_surfaces(folder)
+    node = segments.load(folder / SEGMENTATION_FILE, "result")
+    try:
+        return _run_of(node, surfaces, record)
+    finally:
+        segments.remove(node)
+
+
+def _run_of(node: Any, surfaces: dict[str, Any], record: dict[str, Any]) -> Run:
+    """What a run made, from the segmentation that holds it; nothing that happens to that changes it."""
+    labels = {name: segments.label_map(node, name) for name in segments.OURS}
+    held = {name: found for name, found in labels.items() if found is not None}
+    return Run(held, surfaces, limits_of(record), region_of(record))
+
+
+def _read_surfaces(folder: Path) -> dict[str, Any]:
     surfaces = {name: read_surface(folder / f"{name}.stl") for name in SURFACES}
-    return Run(
-        {name: read_segmentation(path, name) for name in names},
-        {name: surface for name, surface in surfaces.items() if surface is not None},
-        limits_of(record),
-        region_of(record),
-    )
+    return {name: surface for name, surface in surfaces.items() if surface is not None}
 
 
 @contextmanager
@@ -66,8 +81,8 @@ def all_or_nothing() -> Iterator[None]:
         raise
 
 
-def load(folder: Path, name: str, volume: Any, target: Any, save_state: Callable[[], None], settings: Settings) -> Any:
-    """Put the result of a volume into the scene; returns its segmentation: `target`, or a new one where that is None.
+def load(folder: Path, name: str, volume: Any, target: Any, save_state: Callable[[], None], settings: Settings) -> Run:
+    """Put the result of a volume into the scene, into `target`, or a new segmentation where that is None.
 
     Raises `OSError`, `ValueError` or `RuntimeError` for a result that cannot be read; the scene is then as before.
     """
@@ -75,15 +90,18 @@ def load(folder: Path, name: str, volume: Any, target: Any, save_state: Callable
         record = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
         found = segments.load(folder / SEGMENTATION_FILE, name)
         segments.set_scan_grid(found, record["input"]["grid"])
-        surfaces = {surface: read_surface(folder / f"{surface}.stl") for surface in SURFACES}
+        run = _run_of(found, _read_surfaces(folder), record)
         fields = {path.stem.removeprefix("probability-"): path for path in sorted(folder.glob("probability-*.nrrd"))}
         probabilities = [_probability(network, path, name) for network, path in fields.items()]
-        kept = _record_node(record, folder, name)
+        kept = _record_node(pack(folder), name)
     if target is not None:
         segments.put(found, target, save_state)
         found = target
-    for surface, mesh in surfaces.items():
-        if mesh is not None and found.GetSegmentation().GetSegment(surface):
+        if found.GetName() == found.GetAttribute(NAME):  # the user gave it no other one
+            found.SetName(name)
+    found.SetAttribute(NAME, name)
+    for surface, mesh in run.surfaces.items():
+        if found.GetSegmentation().GetSegment(surface):
             segments.set_surface(found, surface, mesh)
     segments.show(found)
     for old in (*settings.references(PROBABILITY), settings.reference(RESULT)):
@@ -92,12 +110,32 @@ def load(folder: Path, name: str, volume: Any, target: Any, save_state: Callable
     settings.refer(SEGMENTATION, found)
     settings.refer(RESULT, kept)
     kept.SetNodeReferenceID(SEGMENTATION, found.GetID())
+    _describe(kept, found, run.limits)
     if volume is not None and volume.GetScene() is not None:
         kept.SetNodeReferenceID(VOLUME, volume.GetID())
     settings.refer_all(PROBABILITY, probabilities)
-    settings["limits"] = limits_of(record)
+    settings["limits"] = settings["runLimits"] = run.limits
     settings["review"] = {}
-    return found
+    return run
+
+
+def exchange(packed: str, limits: dict[str, float], settings: Settings) -> None:
+    """Let another result of the same probabilities, whose segments are in the scene already, stand for the last one."""
+    node = node_of(settings)
+    node.SetText(packed)
+    _describe(node, settings.reference(SEGMENTATION), limits)
+
+
+def _describe(node: Any, segmentation: Any, limits: dict[str, float]) -> None:
+    node.SetAttribute(PRINTS, json.dumps(segments.remembered(segmentation)))
+    node.SetAttribute(LIMITS, json.dumps(limits))
+
+
+def is_own(settings: Settings, identity: str) -> bool:
+    """Whether a segment of the scene holds what the result in the scene gave it."""
+    node = node_of(settings)
+    prints = json.loads(node.GetAttribute(PRINTS)) if node else {}
+    return prints.get(identity) == segments.fingerprint(settings.reference(SEGMENTATION), identity)
 
 
 def limits_of(record: dict[str, Any]) -> dict[str, float]:
@@ -113,7 +151,7 @@ def limits_of(record: dict[str, Any]) -> dict[str, float]:
 def node_of(settings: Settings) -> Any:
     """What the last run left in the scene, if the chosen segmentation is what it made; else None."""
     node, chosen = settings.reference(RESULT), settings.reference(SEGMENTATION)
-    if node is None or chosen is None or not node.GetText():
+    if node is None or chosen is None or not node.GetAttribute(PRINTS):
         return None
     return node if node.GetNodeReference(SEGMENTATION) is chosen else None
 
@@ -121,7 +159,13 @@ def node_of(settings: Settings) -> Any:
 def record_of(settings: Settings) -> dict[str, Any] | None:
     """The record of the result in the scene."""
     node = node_of(settings)
-    return json.loads(node.GetText())["record"] if node else None
+    return json.loads(node.GetText().partition("\n")[0]) if node else None
+
+
+def limits_in(settings: Settings) -> dict[str, float]:
+    """The limits of probability of the result in the scene; empty for thresholds, or where there is none."""
+    node = node_of(settings)
+    return json.loads(node.GetAttribute(LIMITS)) if node else {}
 
 
 def region_of(record: dict[str, Any]) -> tuple[float, ...] | None:
@@ -136,27 +180,29 @@ def restore(settings: Settings, folder: Path) -> bool:
     if node is None:
         return False
     folder.mkdir(parents=True)
-    with zipfile.ZipFile(io.BytesIO(base64.b64decode(json.loads(node.GetText())["files"]))) as files:
+    with zipfile.ZipFile(io.BytesIO(base64.b64decode(node.GetText().partition("\n")[2]))) as files:
         for name in files.namelist():
             (folder / Path(name).name).write_bytes(files.read(name))  # a name, never a path: a scene may be anyone's
     return True
 
 
-def image_of(node: Any) -> sitk.Image:
-    """A kept probability as an image."""
-    return volumes.placed(node).image
+def pack(folder: Path) -> str:
+    """The record, a line, and the whole result as the program made it, so that a saved scene can be reviewed later.
 
-
-def _record_node(record: dict[str, Any], folder: Path, name: str) -> Any:
-    """The record, and the whole result as the program made it, so that a saved scene can be reviewed later."""
-    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTextNode", f"{name}, record")
+    Not compressed: that takes a second, in which the window would wait, and most files are already.
+    """
+    record = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
     packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as files:
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as files:
         for path in sorted(folder.iterdir()):
             files.write(path, path.name)
-    whole = base64.b64encode(packed.getvalue()).decode("ascii")
+    return json.dumps(record) + "\n" + base64.b64encode(packed.getvalue()).decode("ascii")
+
+
+def _record_node(packed: str, name: str) -> Any:
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTextNode", f"{name}, record")
     node.SetForceCreateStorageNode(slicer.vtkMRMLTextNode.CreateStorageNodeAlways)  # too long for the scene's own file
-    node.SetText(json.dumps({"record": record, "files": whole}))
+    node.SetText(packed)
     node.SetHideFromEditors(True)
     return node
 

@@ -59,8 +59,14 @@ def put(found: Any, target: Any, save_state: Callable[[], None]) -> None:
             if new.GetSegment(identity):
                 segmentation.CopySegmentFromSegmentation(new, identity)
         copy_geometry(new, segmentation)
-    slicer.mrmlScene.RemoveNode(found)
-    show(target)
+    remove(found)
+
+
+def remove(node: Any) -> None:
+    """Take a segmentation out of the scene, with its display, which Slicer would leave behind."""
+    display = node.GetDisplayNode()
+    slicer.mrmlScene.RemoveNode(node)
+    slicer.mrmlScene.RemoveNode(display)
 
 
 def edited(node: Any) -> list[str]:
@@ -90,6 +96,12 @@ def remember(node: Any) -> None:
             segment.SetTag(HASH_TAG, fingerprint(node, identity))
 
 
+def remembered(node: Any) -> dict[str, str]:
+    """By segment: the fingerprint of what the program made."""
+    found = {identity: node.GetSegmentation().GetSegment(identity) for identity in OURS}
+    return {identity: tag(segment, HASH_TAG) for identity, segment in found.items() if segment is not None}
+
+
 def tag(segment: Any, name: str) -> str:
     value = reference("")
     return str(value) if segment.GetTag(name, value) else ""
@@ -117,6 +129,27 @@ def set_voxels(node: Any, identity: str, array: np.ndarray, ijk_to_world: np.nda
     slicer.vtkSlicerSegmentationsModuleLogic.SetBinaryLabelmapToSegment(labels, node, identity)
 
 
+def set_labels(node: Any, identity: str, labels: Any) -> None:
+    """Replace a segment's voxels by a copy of these."""
+    copy = slicer.vtkOrientedImageData()
+    copy.DeepCopy(labels)
+    slicer.vtkSlicerSegmentationsModuleLogic.SetBinaryLabelmapToSegment(copy, node, identity)
+
+
+def array_on(labels: Any, ijk_to_ras: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """The voxels (z, y, x) of a label map on a grid of the same axes, given by its matrix to RAS and its shape."""
+    found = np.zeros(shape, bool)
+    array, extent = array_of(labels), labels.GetExtent()
+    if array.size:
+        place = np.linalg.inv(ijk_to_ras) @ array_of_matrix(labels) @ (*extent[::2], 1)
+        first = np.rint(place[2::-1]).astype(int)
+        low = np.maximum(first, 0)
+        high = np.minimum(first + array.shape, shape)
+        here, there = (tuple(map(slice, low - origin, high - origin)) for origin in (0, first))
+        found[here] = array[there]
+    return found
+
+
 def keep_places(node: Any, identity: str, is_kept: Callable[[np.ndarray], np.ndarray]) -> None:
     """Empty a segment where `is_kept` says no to the place along the patient's x axis (LPS mm)."""
     labels = label_map(node, identity)
@@ -140,19 +173,6 @@ def set_surface(node: Any, identity: str, surface: Any) -> None:
     """Show this surface (RAS) as a segment's own in 3D until its voxels change."""
     segment = node.GetSegmentation().GetSegment(identity)
     segment.AddRepresentation(SURFACE, surface)
-
-
-def make_surface(node: Any, identity: str) -> None:
-    """Make the surface of a segment's voxels, unsmoothed; it takes seconds on a large region.
-
-    `vtkSegmentation` would make those of all segments.
-    """
-    alone = slicer.vtkSegmentation()
-    alone.SetSourceRepresentationName(BINARY)
-    copy_geometry(node.GetSegmentation(), alone)
-    alone.CopySegmentFromSegmentation(node.GetSegmentation(), identity)
-    if alone.CreateRepresentation(SURFACE):
-        set_surface(node, identity, alone.GetSegment(identity).GetRepresentation(SURFACE))
 
 
 def show(node: Any) -> None:

@@ -10,7 +10,8 @@ DEFAULTS: dict[str, Any] = {
     "model": "",  # the shipped package
     "device": "auto",
     "wheels": "",  # a folder of Python packages, for computers without network
-    "limits": {},  # by network, of the result in the scene
+    "limits": {},  # by network, as the sliders are
+    "runLimits": {},  # by network, as the networks' run had them
     "exportSegments": ["bone"],
     "exportFormat": "stl",
     "exportSide": "both",

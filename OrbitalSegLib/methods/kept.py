@@ -30,7 +30,8 @@ class KeptProbabilities:
         working = next(iter(probabilities.values()))
         self._working = working if too_coarse(self.grid, working) else None
         self._own = [] if self._working is None else [(name, _array(field)) for name, field in probabilities.items()]
-        self._fields = {name: _array(from_working(field, self.grid)) for name, field in probabilities.items()}
+        inside = 1 if self._inside is None else _array(self._inside)
+        self._fields = {name: _array(from_working(field, self.grid)) * inside for name, field in probabilities.items()}
 
     def masks(self, limits: dict[str, float]) -> Masks:
         """`bone`, `cortical` and `thin` with these limits of probability, by network."""
@@ -41,8 +42,8 @@ class KeptProbabilities:
             own = sitk.GetImageFromArray(np.logical_or.reduce(above).view(np.uint8))
             own.CopyInformation(self._working)
             found = with_walls(found, own)
-        if self._inside is not None:
-            found = {name: mask & self._inside for name, mask in found.items()}
+            if self._inside is not None:
+                found = {name: mask & self._inside for name, mask in found.items()}
         return found if "thin" in found else {"bone": found["bone"], **split_by_value(self.grid, found["bone"])}
 
     def _mask(self, above: NDArray[np.bool_]) -> sitk.Image:

@@ -209,6 +209,8 @@ def _method(record: dict[str, Any]) -> str:
             for name, engine in measured["engines"].items()
         )
         rows.append(("Networks ran on", _listing(engines)))
+        if "earlier_result" in measured:
+            rows.append(("They ran for", escape(f"the result of {measured['earlier_result']['created']}, not again")))
         rows.append(
             ("Working grid", f"{_mm(measured['grid']['spacing_mm'])} mm"),
         )

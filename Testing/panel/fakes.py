@@ -1,6 +1,7 @@
 """A worker that does what a test says, and results as the real one writes them."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import SimpleITK as sitk
 from OrbitalSegLib.export.segmentation import write_segmentation
 from OrbitalSegLib.export.stl import write_stl
 from OrbitalSegLib.modelling.surface import SurfaceParameters, surface_of_mask
-from OrbitalSegLib.scan import grid_of
+from OrbitalSegLib.scan import Acquisition, grid_of
 from OrbitalSegPanel.process import CANCELLED, Line, Outcome
 
 SIZE_XYZ = (24, 20, 12)
@@ -100,7 +101,9 @@ def mask_array(grown: int = 0) -> np.ndarray:
     return array
 
 
-def write_result(folder: Path, networks: bool = True, grown: int = 0, asked: str = "auto") -> None:
+def write_result(
+    folder: Path, networks: bool = True, grown: int = 0, asked: str = "auto", limits: tuple[float, float] = (0.5, 0.5)
+) -> None:
     """A result folder with the files that the panel reads."""
     folder.mkdir(parents=True)
     bone = mask_array(grown)
@@ -117,8 +120,11 @@ def write_result(folder: Path, networks: bool = True, grown: int = 0, asked: str
     write_segmentation(masks, folder / "segmentation.seg.nrrd")
     mesh, _ = surface_of_mask(masks["bone"], SurfaceParameters())
     write_stl(mesh, folder / "bone.stl", title="bone")
-    limits = {"cortical_above": 0.5, "thin_above": 0.5, "inferred_above": 0.2} if networks else {"lower_hu": 300.0}
+    used = {"cortical_above": limits[0], "thin_above": limits[1], "inferred_above": 0.2}
+    used = used if networks else {"lower_hu": 300.0}
     record = {
+        "settings": {"method": "multigrey" if networks else "threshold", "parameters": {}, "region": asked},
+        "acquisition": asdict(Acquisition("nrrd", (SIZE_XYZ[1], SIZE_XYZ[0]), SPACING_MM[0], SPACING_MM[2])),
         "input": {"grid": grid_of(masks["bone"])},
         "region": {"asked": asked, "box_mm": list(BOX_MM), "margin_mm": 10.0},
         "steps": [
@@ -127,7 +133,7 @@ def write_result(folder: Path, networks: bool = True, grown: int = 0, asked: str
                 "parameters": {},
                 "measured": {side: {"status": "found"} for side in ("left", "right")},
             },
-            {"step": "segmenting", "parameters": limits, "measured": {}, "seconds": 1.0},
+            {"step": "segmenting", "parameters": used, "measured": {}, "seconds": 1.0},
         ],
     }
     (folder / "record.json").write_text(json.dumps(record), encoding="utf-8")

@@ -10,16 +10,20 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+SAID = "cmake.txt"
+"""What CMake warned of."""
+
 MODULES = "lib/Slicer-5.12/qt-scripted-modules"
 
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory, request) -> Path:
-    """The folder of the installed modules."""
+    """The folder of the installed modules; `SAID` lies in the folder that they were installed into."""
     require_tool = request.getfixturevalue("require_tool_once")
     cmake = str(require_tool("cmake"))
     require_tool("c++", "g++")  # `project()` asks for one, although nothing is compiled
     build, prefix = tmp_path_factory.mktemp("build"), tmp_path_factory.mktemp("install with a space")
+    (said := prefix / SAID).touch()
     for command in (
         [cmake, "-S", str(ROOT), "-B", str(build), f"-DSlicer_DIR={ROOT / 'Testing/cmake'}", "-DBUILD_TESTING=ON"],
         [cmake, "--build", str(build)],
@@ -27,6 +31,7 @@ def installed(tmp_path_factory, request) -> Path:
     ):
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
+        said.write_text(said.read_text() + done.stderr)
     return prefix / MODULES
 
 
@@ -118,6 +123,15 @@ def test_the_index_entry_and_the_extension_name_the_same_place():
     assert entry["category"] in text
     for name in re.findall(r"raw/main/(\S+?\.png)", text):
         assert (ROOT / name).is_file(), name
+
+
+def test_an_address_that_is_none_cannot_go_unnoticed(installed):
+    has_none = (
+        ".invalid/" in (ROOT / "CMakeLists.txt").read_text().partition("ORBITALSEG_ADDRESS")[2].partition("\n")[0]
+    )
+    said = (installed.parents[2] / SAID).read_text()
+    assert ("no public address" in " ".join(said.split())) == has_none
+    assert ("no public address" in (ROOT / "docs/testing.md").read_text(encoding="utf-8")) == has_none
 
 
 def test_the_icon_has_the_size_that_the_index_asks_for():

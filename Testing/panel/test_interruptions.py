@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -9,14 +10,17 @@ from pathlib import Path
 import pytest
 import SimpleITK as sitk
 
+from conftest import FOLDER
+from fakes import write_result
 from OrbitalSegLib.phantom import Anatomy, Scanner, scan
-from OrbitalSegPanel import process, segments, volumes
+from OrbitalSegPanel import process, results, segments, volumes
 from OrbitalSegPanel.library import library_parent
 from OrbitalSegPanel.process import Python
+from OrbitalSegPanel.settings import SEGMENTATION
 
 PATIENCE_SECONDS = 300
 KILLS = 10
-BOX_MM = (24.0, 20.0, 16.0)
+BOX_MM = (14.0, 14.0, 10.0)
 
 
 @pytest.fixture(scope="module")
@@ -122,14 +126,13 @@ def test_an_interrupted_run_leaves_no_process_and_no_file(host, ready, state, na
     assert ready.logic.runs.running is None
 
 
-def test_a_run_goes_on_whatever_is_deleted_or_shown_meanwhile(host, ready, state):
+def test_a_run_goes_on_whatever_is_deleted_or_shown_meanwhile(host, ready, state, tmp_path):
     """Another module is shown, the earlier result and the volume are deleted: the result comes all the same."""
-    ui, scene = ready.ui, host.scene
-    ui.segmentButton.click()
-    wait(host, ready)
-    earlier, volume = ui.segmentationSelector.currentNode(), ui.volumeSelector.currentNode()
-    assert earlier is not None
-    files = state()[1]
+    ui, scene, volume = ready.ui, host.scene, ready.ui.volumeSelector.currentNode()
+    write_result(tmp_path / "earlier")
+    results.load(tmp_path / "earlier", "earlier", volume, None, lambda: None, ready.logic.settings)
+    shutil.rmtree(tmp_path / "earlier")
+    earlier = ready.logic.settings.reference(SEGMENTATION)
     ui.segmentButton.click()
     host.process_until(lambda: ui.progressBar.value > 0, PATIENCE_SECONDS)
     ready.exit()
@@ -141,7 +144,7 @@ def test_a_run_goes_on_whatever_is_deleted_or_shown_meanwhile(host, ready, state
     assert found is not None
     assert segments.volume_ml(found, "bone") > 0
     assert "The segments are in the scene." in ui.messageLabel.text
-    assert len(state()[1]) == len(files)  # one result is kept, not two
+    assert len(list((tmp_path / FOLDER).iterdir())) == 1  # one result is kept
     ready.cleanup()
     assert state()[1] == []
 

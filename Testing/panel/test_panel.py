@@ -14,7 +14,7 @@ from fakes import BOX_MM, image_of, mask_array, write_result
 from OrbitalSegLib import CONTRACT
 from OrbitalSegLib.job import job_from
 from OrbitalSegLib.methods import METHODS
-from OrbitalSegPanel import packages, segments, volumes
+from OrbitalSegPanel import packages, segments, thresholds, volumes
 from OrbitalSegPanel.process import Outcome
 from OrbitalSegPanel.settings import DEFAULTS, PROBABILITY, RESULT, SEGMENTATION, Settings
 
@@ -60,7 +60,14 @@ def test_an_empty_panel_offers_what_can_be_done(panel):
     assert ui.phantomButton.enabled
     for name in ("segmentButton", "cancelButton", "saveLogButton", "exportButton", "recordButton", "roiButton"):
         assert not getattr(ui, name).enabled, name
-    for name in ("nextSliceButton", "markSliceButton", "maskButton", "thinBrushButton", "resetLimitsButton"):
+    for name in (
+        "nextSliceButton",
+        "markSliceButton",
+        "maskButton",
+        "thinBrushButton",
+        "resetLimitsButton",
+        "settleButton",
+    ):
         assert not getattr(ui, name).enabled, name
     assert ui.conditionsTable.isHidden()
 
@@ -142,6 +149,24 @@ def test_a_transform_is_said(ready, host, volume):
     ready.refresh()
     assert not ready.ui.transformLabel.isHidden()
     assert "copy" in ready.ui.transformLabel.text
+
+
+def test_what_was_done_to_a_moved_volume_is_said_with_the_result(segment, ready, host, volume):
+    transform = host.scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    volume.SetAndObserveTransformNodeID(transform.GetID())
+    segment()
+    assert "The volume's transform is applied to a copy of it." in ready.ui.messageLabel.text
+
+
+def test_the_side_stands_in_the_name_of_the_result(segment, ready):
+    node = segment()
+    assert node.GetName() == "CT, orbital bone"
+    choose(ready.ui.regionBox, "right")
+    assert segment() is node
+    assert node.GetName() == "CT, bone of the right orbit"
+    node.SetName("mine")
+    choose(ready.ui.regionBox, "left")
+    assert segment().GetName() == "mine"
 
 
 @pytest.mark.parametrize("region", ["auto", "left", "right", "whole"])
@@ -376,28 +401,177 @@ def test_the_users_own_segments_are_never_touched(segment):
     assert node.GetSegmentation().GetSegment(own).GetName() == "My plate"
 
 
-def test_sliders_show_other_bone_without_another_run(segment, ready, python, host):
+def slider(ready, name: str):
+    return ready.ui.slidersBox.findChild(type(ready.ui.slidersBox).mro()[-2], f"limit_{name}")
+
+
+def slide(ready, host, **values: float) -> None:
+    """Move sliders, and wait until bone of these limits is shown."""
+    for name, value in values.items():
+        slider(ready, name).value = value
+    host.process_until(lambda: ready.logic.settings["limits"].items() >= values.items(), 5)
+
+
+@pytest.fixture
+def settling(segment, ready, host):
+    """A slider was moved, and rests: the worker makes what a run with its limit makes."""
+    node = segment()
+    slide(ready, host, cortical=0.3)
+    host.process_until(lambda: ready.logic.runs.running == "settle", 5)
+    return node
+
+
+def test_a_slider_shows_a_preview_of_other_bone_at_once(segment, ready, python, host):
     node = segment()
     jobs = len(python.jobs)
-    slider = ready.ui.slidersBox.findChild(type(ready.ui.slidersBox).mro()[-2], "limit_cortical")
-    assert slider.value == pytest.approx(0.5)
+    assert slider(ready, "cortical").value == pytest.approx(0.5)
     before = voxels(node, "bone")
-    slider.value = 0.3
-    host.process_until(lambda: voxels(node, "bone") != before, 5)
+    slide(ready, host, cortical=0.3)
     x, y = (slice(max(a, 0), b) for a, b in ((6, 18), (6, 14)))
     wanted = mask_array()[:, y, x]
-    inside = inside_the_box()
     array = np.zeros_like(mask_array())
     array[:, y, x] = wanted
     array[2, 6:14, 6:18] = 1
-    assert voxels(node, "bone") == (array * inside).sum()
+    assert voxels(node, "bone") == (array * inside_the_box()).sum()
+    assert "preview" in ready.ui.thresholdLabel.text
     assert len(python.jobs) == jobs
     assert ready.logic.settings["limits"] == {"cortical": 0.3, "thin": 0.5}
+    assert "Limits of probability were moved after the run: cortical 0.3, thin 0.5." in [
+        review["comment"] for review in ready.logic.reviews()
+    ]
     ready.ui.editorWidget.undo()
     assert voxels(node, "bone") == before
 
 
-def test_the_runs_own_limits_bring_its_own_result_back(segment, ready):
+def test_when_sliders_rest_the_segments_become_what_a_run_makes(settling, ready, python):
+    job = job_from(python.jobs[-1])
+    assert (job.task, job.method, job.parameters) == (
+        "segment",
+        "multigrey",
+        {"cortical_above": 0.3, "thin_above": 0.5},
+    )
+    assert (job.record / "record.json").is_file()
+    assert sitk.ReadImage(str(job.input)).GetSize() == (24, 20, 12)
+    ui, node = ready.ui, settling
+    assert ui.slidersBox.enabled
+    assert ui.cancelButton.enabled
+    assert not ui.exportButton.enabled
+    python.work.lines = [{"event": "progress", "percent": 42, "step": "modelling", "seconds_left": 5.0}]
+    ready.logic.poll()
+    assert "42 %" in ui.thresholdLabel.text
+    write_result(python.result, grown=1, limits=(0.3, 0.5))
+    python.succeed(monitoring={"verdict": "check", "reasons": ["Limits are low."]})
+    ready.ui.nextSliceButton.click()
+    node.GetDisplayNode().SetSegmentVisibility("cortical", True)
+    ready.logic.poll()
+    assert whole(node, "bone").sum() == mask_array(1).sum()
+    assert node.GetSegmentation().GetSegment("bone").GetRepresentation(segments.SURFACE).GetNumberOfCells() > 100
+    assert node.GetDisplayNode().GetSegmentVisibility("cortical")  # as the user had it
+    assert segments.edited(node) == []
+    assert "preview" not in ui.thresholdLabel.text
+    assert "Limits are low." in ui.verdictLabel.text
+    assert ready.logic.settings["review"]  # what was seen stays seen, where it is the same
+    assert all("moved" not in (review["comment"] or "") for review in ready.logic.reviews())
+    before = whole(node, "bone")
+    ready.ui.editorWidget.undo()  # one for preview and result together
+    assert voxels(node, "bone") == mask_array().sum()
+    ready.logic.move_limits({"cortical": 0.2, "thin": 0.5})
+    ready.logic.move_limits({"cortical": 0.3, "thin": 0.5})
+    np.testing.assert_array_equal(whole(node, "bone"), before)
+
+
+@pytest.mark.usefixtures("settling")
+def test_the_limits_of_the_run_come_back_after_others_were_settled(ready, python, host):
+    write_result(python.result, grown=1, limits=(0.3, 0.5))
+    python.succeed()
+    ready.logic.poll()
+    ready.ui.resetLimitsButton.click()
+    assert slider(ready, "cortical").value == pytest.approx(0.5)
+    host.process_until(lambda: ready.logic.runs.running == "settle", 5)
+    job = job_from(python.jobs[-1])
+    assert job.parameters == {"cortical_above": 0.5, "thin_above": 0.5}
+    assert job.input.is_file()
+    assert json.loads((job.record / "record.json").read_text())["steps"][1]["parameters"]["cortical_above"] == 0.3
+    assert not ready.ui.resetLimitsButton.enabled
+
+
+@pytest.mark.usefixtures("settling")
+def test_a_slider_that_moves_again_ends_what_was_being_made(ready, python, host, tmp_path):
+    first = python.work
+    slide(ready, host, cortical=0.35)
+    assert first.killed
+    assert len(list((tmp_path / FOLDER).iterdir())) == 1  # the run's
+    assert slider(ready, "cortical").value == pytest.approx(0.35)
+    host.process_until(lambda: ready.logic.runs.running == "settle", 5)
+    assert python.jobs[-1]["parameters"]["cortical_above"] == 0.35
+
+
+def test_a_preview_can_be_kept_and_made_exact_later(settling, ready, python):
+    shown = voxels(settling, "bone")
+    ready.ui.cancelButton.click()
+    ready.logic.poll()
+    assert voxels(settling, "bone") == shown
+    assert "preview" in ready.ui.thresholdLabel.text
+    ready.ui.settleButton.click()
+    assert ready.logic.runs.running == "settle"
+    python.fail("The result is of another scan.")
+    ready.logic.poll()
+    assert "another scan" in ready.ui.messageLabel.text
+    assert voxels(settling, "bone") == shown
+
+
+def test_what_was_edited_while_it_was_made_is_left_alone(settling, ready, python):
+    edit(settling)
+    edited = voxels(settling, "bone")
+    write_result(python.result, grown=1, limits=(0.3, 0.5))
+    python.succeed()
+    ready.logic.poll()
+    assert voxels(settling, "bone") == edited
+    assert "edited" in ready.ui.messageLabel.text
+
+
+def test_a_result_that_goes_while_others_limits_are_made_does_no_harm(settling, ready, python, host):
+    host.scene.RemoveNode(settling)
+    write_result(python.result, grown=1, limits=(0.3, 0.5))
+    python.succeed()
+    ready.logic.poll()
+    assert ready.logic.runs.running is None
+    assert not ready.ui.slidersBox.enabled
+
+
+def test_a_slider_that_nobody_moved_keeps_decimals_that_it_does_not_show(ready, python, host):
+    ready.ui.segmentButton.click()
+    write_result(python.result, limits=(0.5, 0.585))
+    python.succeed()
+    ready.logic.poll()
+    slide(ready, host, cortical=0.3)
+    assert ready.logic.settings["limits"] == {"cortical": 0.3, "thin": 0.585}
+
+
+def test_what_a_slider_needs_is_made_when_its_section_is_opened(segment, ready, host, monkeypatch):
+    from OrbitalSegPanel import logic
+
+    made = []
+    monkeypatch.setattr(logic, "Thresholds", lambda *given: made.append(thresholds.Thresholds(*given)) or made[-1])
+    segment()
+    ready.ui.thresholdSection.collapsed = True
+    ready.ui.thresholdSection.collapsed = False
+    host.process_until(lambda: made, 5)
+    slide(ready, host, cortical=0.3)
+    assert len(made) == 1
+
+
+def test_after_an_undo_a_surface_is_made_of_what_is_shown(segment, ready, python, tmp_path):
+    node = segment()
+    segment(grown=1)
+    ready.ui.editorWidget.undo()
+    assert voxels(node, "bone") == mask_array().sum()
+    ready.ui.exportFolderEdit.currentPath = str(tmp_path)
+    ready.ui.exportButton.click()
+    assert "record" not in python.jobs[-1]  # that knows the second run only
+
+
+def test_the_limits_of_a_result_bring_its_own_segments_back(segment, ready):
     node = segment()
     before = {name: segments.fingerprint(node, name) for name in segments.OURS}
     surface = node.GetSegmentation().GetSegment("bone").GetRepresentation
@@ -405,11 +579,7 @@ def test_the_runs_own_limits_bring_its_own_result_back(segment, ready):
     ready.logic.move_limits({"cortical": 0.3, "thin": 0.5})
     assert segments.fingerprint(node, "bone") != before["bone"]
     assert surface(segments.SURFACE) is None  # nothing stale is shown in 3D
-    ready.logic.make_surfaces()
-    assert surface(segments.SURFACE).GetNumberOfCells() > 0
-    assert "Limits of probability were moved after the run: cortical 0.3, thin 0.5." in [
-        review["comment"] for review in ready.logic.reviews()
-    ]
+    ready.refresh()
     ready.ui.resetLimitsButton.click()
     assert {name: segments.fingerprint(node, name) for name in segments.OURS} == before
     assert surface(segments.SURFACE).GetNumberOfCells() == triangles
@@ -927,7 +1097,7 @@ def test_every_setting_comes_back_with_a_saved_scene(segment, ready, host, tmp_p
     assert voxels(node, "bone") == voxels_before
     assert ready.ui.segmentationSelector.currentNode() is node
     assert len(settings.references(PROBABILITY)) == 2
-    assert json.loads(settings.reference(RESULT).GetText())["record"]["steps"]
+    assert json.loads(settings.reference(RESULT).GetText().partition("\n")[0])["steps"]
     assert segments.edited(node) == []
     ready.logic.move_limits({"cortical": 0.3, "thin": 0.5})
     assert voxels(node, "bone") > voxels_before

@@ -61,6 +61,9 @@ class Section:
     def exit(self) -> None:
         """Another module is shown."""
 
+    def cleanup(self) -> None:
+        """The module is unloaded: nothing may happen any more."""
+
     def with_packages(self, missing: list[Package], act: Callable[[], None]) -> None:
         """Act; where packages are missing, only after the user has agreed and they are installed."""
         if not missing:
