@@ -80,7 +80,7 @@ def ours(path: Path, smoothing: Smoothing, blurred: bool) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         write_surface(made.mesh, Path(folder), "bone")
     export_s = clock()
-    quality(made.points, made.triangles, (made.unsmoothed, made.triangles), 0.8)
+    quality(made.points, made.triangles, (made.unsmoothed, made.triangles), 0.8, topology=made.topology)
     quality_s = clock()
     return {
         "triangles": len(made.triangles),

@@ -7,6 +7,7 @@ the voxels are. So the wall's two sides are put half of that sum on either side 
 the fraction is one half.
 """
 
+import itertools
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -49,7 +50,7 @@ NORMAL_ROUNDS = 6
 RIM_RINGS = 3
 """So near a sheet, what is neither sheet nor solid is its rim."""
 
-AT_ONCE = 1 << 15
+AT_ONCE = 1 << 14
 """Vertices whose lines are sampled at once: what fits the processor's cache."""
 
 
@@ -174,7 +175,7 @@ def _of_lines(lines: Floats, start: int, thinnest: Floats) -> tuple[Floats, Floa
     outer = start - _valley(lines[start::-1], np.zeros_like(peak_at), peak)[0]
     inner, left = _valley(lines, peak_at, peak)
     packed = np.zeros_like(lines)
-    np.cumsum((lines[1:] + lines[:-1]) / 2, axis=0, out=packed[1:])
+    packed[1:] = _running(np.add, (lines[1:] + lines[:-1]) / 2)
     packed -= _at(packed, outer)
     total = _at(packed, inner)
     thickness = np.maximum(total, thinnest)
@@ -193,7 +194,7 @@ def _at(lines: Floats, index: Integers) -> Floats:
 
 def _peak(lines: Floats) -> tuple[Integers, Floats]:
     """Where lines (steps, n) are highest before they fall for the first time, and how high."""
-    highest = np.maximum.accumulate(lines, axis=0)
+    highest = _running(np.maximum, lines)
     lines = np.where(_before_first(lines < (1 - TURN) * highest), lines, -1)
     index = np.argmax(lines, axis=0)
     return index, _at(lines, index)
@@ -202,14 +203,22 @@ def _peak(lines: Floats) -> tuple[Integers, Floats]:
 def _valley(lines: Floats, start: Integers, peak: Floats) -> tuple[Integers, Floats]:
     """Where lines are lowest from the step `start` on, before they rise again, and how low."""
     lines = np.where(np.arange(len(lines))[:, None] >= start, lines, np.inf)
-    lowest = np.minimum.accumulate(lines, axis=0)
+    lowest = _running(np.minimum, lines)
     lines = np.where(_before_first((lines > lowest + TURN * peak) & np.isfinite(lines)), lines, np.inf)
     index = np.argmin(lines, axis=0)
     return index, _at(lines, index)
 
 
+def _running(of: np.ufunc, lines: Floats) -> Floats:
+    """What `of.accumulate` gives along lines (steps, n); by whole rows it takes a tenth of the time."""
+    found = lines.copy()
+    for before, here in itertools.pairwise(found):
+        of(before, here, out=here)
+    return found
+
+
 def _before_first(flags: Flags) -> Flags:
-    return ~np.logical_or.accumulate(flags, axis=0)
+    return ~_running(np.logical_or, flags)
 
 
 def _first_reaching(lines: Floats, allowed: Flags, level: Floats | float) -> Floats:

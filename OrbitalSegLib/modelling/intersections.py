@@ -31,6 +31,9 @@ FACING = 1e-3
 CHUNK_PAIRS = 1 << 16
 """Pairs of boxes or triangles that are looked at at once: what fits the processor's cache."""
 
+CHUNK_TRIANGLES = 1 << 13
+"""The same of triangles with their corners and edges."""
+
 CELLS = 64
 """Of the grid on which triangles are near each other, along its longest side."""
 
@@ -67,19 +70,26 @@ def self_intersections(
     wanted = wanted[~degenerate]
     if len(wanted) == 0:
         return np.zeros((0, 2), np.int64)
-    wanted = wanted[_curve_order(points[triangles[wanted, 0]].T)]
-    near_each_other = _Triangles(points, triangles[wanted])
+    touching = TOUCHING * float(np.linalg.norm([np.ptp(axis.astype(np.float64)) for axis in points.T]))
+    wanted = wanted[_curve_order(points.take(triangles[wanted, 0], axis=0).T)]
+    corners = triangles[wanted]
+    if among is not None:
+        used, corners = np.unique(corners, return_inverse=True)
+        points, corners = points[used], corners.reshape(-1, 3)
+        wrong_vertices = np.flatnonzero(np.isin(used, wrong_vertices))
+    near_each_other = _Triangles(points, corners)
     progress(0.1)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         at_vertices = pool.submit(_at_vertices, near_each_other, wrong_vertices)
-        search = _Search(near_each_other)
+        search = _Search(near_each_other, touching)
         progress(0.2)
         pieces = search.pieces()
-        found = []
+        found = [np.zeros((0, 2), np.int64)]
         for done, apart in enumerate(pool.map(search.below, pieces), start=1):
             found.append(apart)
             progress(0.2 + 0.8 * done / len(pieces))
-        found.append(at_vertices.result())
+        suspects = np.concatenate(found)
+        found = [at_vertices.result(), *(search.meeting(some) for some in _chunks(suspects))]
     pairs = np.sort(wanted[np.concatenate(found)], axis=1)
     if among is not None:
         pairs = pairs[among[pairs].any(axis=1)]
@@ -94,19 +104,23 @@ def near(points: Floats, triangles: Integers, chosen: Flags) -> Flags:
     """
     if not chosen.any():
         return np.zeros(len(triangles), bool)
-    lowest = np.array([axis.min() for axis in points.T])
-    cell = (float(max(np.ptp(axis) for axis in points.T)) or 1.0) / CELLS
-    widest = max(
-        float((np.maximum(np.maximum(a, b), c) - np.minimum(np.minimum(a, b), c)).max())
-        for a, b, c in (corners_of(points, some) for some in _chunks(triangles))
-    )
-    x, y, z = np.minimum((points - lowest) / cell, CELLS).astype(np.int32).T
+    columns = [np.ascontiguousarray(column) for column in triangles.T]
+    axes = [np.ascontiguousarray(axis) for axis in points.T]
+    cell = (float(max(np.ptp(axis) for axis in axes)) or 1.0) / CELLS
+    widest = max(_widest(axis, columns) for axis in axes)
+    x, y, z = (np.minimum((axis - axis.min()) / cell, CELLS).astype(np.int32) for axis in axes)
     covered = np.zeros((CELLS + 1,) * 3, bool)
-    first = triangles[chosen, 0]
+    first = columns[0][chosen]
     covered[x[first], y[first], z[first]] = True
     for axis in range(3):
         covered = spread(covered, axis, int(2 * widest / cell) + 1)
-    return np.asarray(covered[x, y, z][triangles[:, 0]])
+    return np.asarray(covered[x, y, z].take(columns[0]))
+
+
+def _widest(axis: Floats, columns: list[Integers]) -> float:
+    """How far the widest triangle reaches along an axis, given the vertices' places on it."""
+    a, b, c = (axis.take(column) for column in columns)
+    return float((np.maximum(np.maximum(a, b), c) - np.minimum(np.minimum(a, b), c)).max())
 
 
 def spread(flags: Flags, axis: int, reach: int) -> Flags:
@@ -122,7 +136,7 @@ def spread(flags: Flags, axis: int, reach: int) -> Flags:
 def degenerate_triangles(points: Floats, triangles: Integers) -> Flags:
     """Whether each triangle is a line or a point: two equal vertices, or no height to speak of (`FLAT`)."""
     flags = [np.zeros(0, bool)]
-    for some in _chunks(triangles):
+    for some in _chunks(triangles, CHUNK_TRIANGLES):
         a, b, c = corners_of(points, some)
         longest_squared = np.maximum(np.maximum(_squared(b - a), _squared(c - b)), _squared(a - c))
         flags.append(_squared(cross(b - a, c - a)) <= (FLAT * longest_squared) ** 2)
@@ -337,30 +351,32 @@ class _BoxTree:
 
 def _curve_order(positions: Floats) -> Integers:
     """The order of positions (3, n) along a Z-order curve of 1024 steps in the longest direction."""
-    lowest = positions.min(axis=1, keepdims=True)
     longest = float(np.ptp(positions, axis=1).max()) or 1.0
-    code = np.zeros(positions.shape[1], np.uint64)
-    for axis, steps in enumerate(((positions - lowest) * (1023 / longest)).astype(np.uint64)):
+    code = np.zeros(positions.shape[1], np.uint32)
+    for axis, places in enumerate(positions):
+        steps = ((places - places.min()) * (1023 / longest)).astype(np.uint32)
         for shift, bits in ((16, 0x030000FF), (8, 0x0300F00F), (4, 0x030C30C3), (2, 0x09249249)):
-            steps = (steps | steps << np.uint64(shift)) & np.uint64(bits)
-        code |= steps << np.uint64(axis)
+            steps |= steps << np.uint32(shift)
+            steps &= np.uint32(bits)
+        code |= steps << np.uint32(axis)
     index_bits = np.uint64(32)
-    code = np.sort(code << index_bits | np.arange(len(code), dtype=np.uint64))
-    return (code & np.uint64(0xFFFFFFFF)).astype(np.int64)
+    numbered = np.sort(code.astype(np.uint64) << index_bits | np.arange(len(code), dtype=np.uint64))
+    return (numbered & np.uint64(0xFFFFFFFF)).astype(np.int64)
 
 
 class _Search:
     """Looks for intersecting pairs of triangles that have no common vertex.
 
-    The triangles' order must be such that neighbours in it are near each other.
+    The triangles' order must be such that neighbours in it are near each other. Such that come closer than `touching`
+    touch.
     """
 
-    def __init__(self, triangles: _Triangles) -> None:
+    def __init__(self, triangles: _Triangles, touching: float) -> None:
         self.vertices, self.corners, self.normals = triangles.vertices, triangles.corners, triangles.normals
         a, b, c = self.corners
         self.tree = _BoxTree(np.minimum(np.minimum(a, b), c), np.maximum(np.maximum(a, b), c))
         self.offsets = dot(self.normals, a)
-        self.touching = TOUCHING * float(np.linalg.norm(np.ptp(triangles.coordinates, axis=1)))
+        self.touching = touching
 
     def pieces(self) -> list[tuple[int, Integers, Integers]]:
         """The work in pieces: a level, and pairs of boxes in it."""
@@ -375,7 +391,7 @@ class _Search:
         return [(level, first[at : at + step], second[at : at + step]) for at in range(0, len(first), step)]
 
     def below(self, piece: tuple[int, Integers, Integers]) -> Integers:
-        """The intersecting pairs of triangles (k, 2) under pairs of boxes of a level."""
+        """Under pairs of boxes of a level, the pairs of triangles (k, 2) that meet each other's planes."""
         level, first, second = piece
         while level > 0:
             level -= 1
@@ -383,6 +399,11 @@ class _Search:
         first, second = _kept(self._share_no_vertex(first, second), first, second)
         first, second = _kept(self._meets_plane(first, second), first, second)
         first, second = _kept(self._meets_plane(second, first), first, second)
+        return np.stack([first, second], axis=1)
+
+    def meeting(self, pairs: Integers) -> Integers:
+        """Those of such pairs that intersect: few, so all at once."""
+        first, second = np.ascontiguousarray(pairs.T)
         for start in range(3):
             first, second = _kept(self._reaches_inside(start, first, second), first, second)
             first, second = _kept(self._reaches_inside(start, second, first), first, second)
@@ -434,6 +455,6 @@ def _kept(keep: Flags, first: Integers, second: Integers) -> tuple[Integers, Int
     return first.take(some), second.take(some)
 
 
-def _chunks(rows: Integers) -> Iterator[Integers]:
-    for begin in range(0, len(rows), CHUNK_PAIRS):
-        yield rows[begin : begin + CHUNK_PAIRS]
+def _chunks(rows: Integers, size: int = CHUNK_PAIRS) -> Iterator[Integers]:
+    for begin in range(0, len(rows), size):
+        yield rows[begin : begin + size]

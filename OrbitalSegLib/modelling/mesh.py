@@ -110,7 +110,8 @@ def surface_of(points: Floats, triangles: Integers) -> vtkPolyData:
 class Topology:
     """What is right and wrong with triangles (m, 3) wherever their vertices lie; the names are those of `MeshReport`.
 
-    `wrong_vertices` are those of every edge with a defect.
+    `wrong_vertices` are those of every edge with a defect, `part_of_vertices` (n) tells for each vertex the lowest that
+    it is connected with.
     """
 
     def __init__(self, triangles: Integers) -> None:
@@ -130,7 +131,8 @@ class Topology:
         self.sound = len(wrong) > 0 and not wrong.any() and self.duplicate_triangles == 0
         used = np.zeros(vertices, bool)
         used[first] = used[second] = True
-        self.parts = _count_parts(first, second, used)
+        self.part_of_vertices = _labels(first, second, vertices)
+        self.parts = int((self.part_of_vertices[used] == np.flatnonzero(used)).sum())
         euler = int(used.sum()) - len(first) + len(triangles)
         self.tunnels = self.parts - euler // 2
 
@@ -176,27 +178,19 @@ def _duplicates(triangles: Integers) -> int:
     return suspects.shape[1] - np.unique(suspects, axis=1).shape[1]
 
 
-def _count_parts(first: Integers, second: Integers, used: Flags) -> int:
-    """The number of connected parts of the `used` vertices, which the edges (first[i], second[i]) connect."""
-    return int((_labels(first, second, used.size)[used] == np.flatnonzero(used)).sum())
-
-
-def parts_of(triangles: Integers) -> Integers:
-    """For each vertex the lowest vertex that it is connected with (n)."""
-    first, second = triangles[:, [0, 1]].ravel(), triangles[:, [1, 2]].ravel()
-    return _labels(first, second, int(triangles.max(initial=0)) + 1)
-
-
 def _labels(first: Integers, second: Integers, count: int) -> Integers:
+    """For each vertex the lowest that it is connected with by the edges (first[i], second[i]), lower vertex first."""
     label = np.arange(count)
-    while first.size:
-        a, b = label[first], label[second]
-        apart = np.flatnonzero(a != b)
-        first, second, a, b = first[apart], second[apart], a[apart], b[apart]
-        np.minimum.at(label, np.maximum(a, b), np.minimum(a, b))
-        while not np.array_equal(parent := label[label], label):
+    label[second] = first
+    while True:
+        while not np.array_equal(parent := label.take(label), label):
             label = parent
-    return label
+        a, b = label.take(first), label.take(second)
+        apart = np.flatnonzero(a != b)
+        if apart.size == 0:
+            return label
+        first, second, a, b = (some.take(apart) for some in (first, second, a, b))
+        np.minimum.at(label, np.maximum(a, b), np.minimum(a, b))
 
 
 def volume_ml(points: Floats, triangles: Integers) -> float:

@@ -18,7 +18,7 @@ from OrbitalSegLib.modelling.simplification import simplified
 from OrbitalSegLib.modelling.slits import joined
 from OrbitalSegLib.modelling.surface import UNLIMITED, Smoothing, SurfaceParameters, surface_of
 from OrbitalSegLib.modelling.thickening import thickened
-from OrbitalSegLib.progress import Progress, silent
+from OrbitalSegLib.progress import Progress, silent, span
 
 PRINTER_MINIMUM_MM = 0.8
 """What common printers of plastic can make as a wall: two lines of a nozzle of 0.4 mm."""
@@ -87,15 +87,15 @@ def model_of(
     if parameters.thicken_mm is not None:
         points, thickened_mm, measured["thickened"] = thickened(points, triangles, parameters.thicken_mm)
     progress(0.7)
+    topology = made.topology if triangles is made.triangles else None
     if parameters.simplify_mm is not None or parameters.thicken_mm is not None:
         report = mesh.check(mesh.surface_of(points, triangles))
         if not report.sound:
             raise damaged(points)
         measured |= {"triangles": report.triangles, "parts": report.parts, "tunnels": report.tunnels}
         measured["volume_ml"] = report.volume_ml
-    found = quality(
-        points, triangles, before, parameters.printer_minimum_mm, lambda fraction: progress(0.7 + 0.3 * fraction)
-    )
+    last = span(progress, 0.7, 1)
+    found = quality(points, triangles, before, parameters.printer_minimum_mm, last, topology)
     measured["quality"] = found.report
     area_mm2 = round(sum(slit["area_mm2"] for slit in slits), 2)
     measured["slits_joined"] = {

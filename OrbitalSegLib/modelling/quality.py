@@ -37,17 +37,20 @@ def quality(
     before: tuple[Floats, Integers],
     printer_minimum_mm: float,
     progress: Progress = silent,
+    topology: Topology | None = None,
 ) -> Quality:
     """Compare a surface with what it was `before` smoothing, simplifying and thickening: points and triangles.
 
-    Distances are signed: positive where the surface lies outside what it was.
+    Distances are signed: positive where the surface lies outside what it was. The `topology` of the triangles is worked
+    out if it is not given.
     """
     old_points, old_triangles = before
     sample = _sample(len(points))
     distances = signed_distances_mm(
         points[sample], old_points, old_triangles, lambda fraction: progress(0.6 * fraction)
     )
-    topology, old = Topology(triangles), Topology(old_triangles)
+    topology = topology or Topology(triangles)
+    old = topology if triangles is old_triangles else Topology(old_triangles)
     volume, old_volume = mesh.volume_ml(points, triangles), mesh.volume_ml(old_points, old_triangles)
     found = walls(points, triangles, lambda fraction: progress(0.6 + 0.4 * fraction))
     report = {
@@ -56,7 +59,7 @@ def quality(
         "tunnels": {"before": old.tunnels, "after": topology.tunnels},
         "parts": {"before": old.parts, "after": topology.parts},
         "walls": _walls(found.thickness_mm, found.area_mm2, found.places_mm, printer_minimum_mm),
-        "shells": shells(points, triangles),
+        "shells": shells(points, triangles, topology),
         "triangles": len(triangles),
     }
     thinnest = np.full(len(points), np.inf)
@@ -64,9 +67,9 @@ def quality(
     return Quality(report, _spread(distances, sample, triangles, len(points)), thinnest)
 
 
-def shells(points: Floats, triangles: Integers) -> list[dict[str, Any]]:
+def shells(points: Floats, triangles: Integers, topology: Topology) -> list[dict[str, Any]]:
     """The separate closed shells, largest first: triangles, volume (negative: a cavity) and middle, LPS mm."""
-    part = mesh.parts_of(triangles)[triangles[:, 0]]
+    part = topology.part_of_vertices[triangles[:, 0]]
     numbers, part = np.unique(part, return_inverse=True)
     a, b, c = corners_of(points - points.mean(axis=0), triangles)
     volume_ml = np.bincount(part, (a * cross(b, c)).sum(axis=0), len(numbers)) / 6000

@@ -12,7 +12,6 @@ from OrbitalSegLib.modelling.intersections import (
     Integers,
     at_any_corner,
     degenerate_triangles,
-    near,
     self_intersections,
 )
 from OrbitalSegLib.modelling.mesh import Topology
@@ -53,7 +52,7 @@ def settled(places: list[Floats], triangles: Integers, topology: Topology, progr
         for number, candidate in enumerate(places):
             here = movable & (place == number)
             points[here] = candidate[here]
-        among = at_any_corner(movable, triangles)
+        among = at_any_corner(bad, triangles)
     raise damaged(points)
 
 
@@ -70,16 +69,10 @@ def damaged(points: Floats) -> InputError:
 def _colliding(
     points: Floats, triangles: Integers, topology: Topology, among: Flags | None, progress: Progress
 ) -> Flags:
-    """Flag the vertices that collide; where only some triangles moved (`among`), only near them."""
-    bad = np.zeros(len(points), bool)
-    if among is None:
-        bad |= mesh.coincident_vertices(points)
-    else:
-        there = near(points, triangles, among)
-        triangles, among = triangles[there], among[there]
-        vertices = np.unique(triangles)
-        bad[vertices] = mesh.coincident_vertices(points[vertices])
-    bad[triangles[degenerate_triangles(points, triangles)]] = True
+    """Flag the vertices that collide; where all but some triangles are known not to (`among`), only with those."""
+    bad = mesh.coincident_vertices(points)
+    moved = triangles if among is None else triangles[among]
+    bad[moved[degenerate_triangles(points, moved)]] = True
     pairs = self_intersections(points, triangles, topology.wrong_vertices, among=among, progress=progress)
     bad[triangles[pairs]] = True
     return bad

@@ -131,7 +131,7 @@ def test_separate_shells_are_listed_with_their_volume_and_place():
     array[2:6, 2:6, 2:6] = 1
     array[2:4, 2:4, 14:16] = 1
     made = surface_of(BoneField(image_of(array)), SurfaceParameters("none"))
-    first, second = shells(made.points, made.triangles)
+    first, second = shells(made.points, made.triangles, made.topology)
     assert first["volume_ml"] + second["volume_ml"] == pytest.approx(made.measured["volume_ml"], abs=2e-4)
     assert first["middle_mm"] == pytest.approx([3.5, 3.5, 3.5], abs=0.05)
     assert second["middle_mm"] == pytest.approx([14.5, 2.5, 2.5], abs=0.05)

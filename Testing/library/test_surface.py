@@ -9,10 +9,11 @@ from judges import REPAIRS, admesh_repairs, closed_and_outward
 from scipy.ndimage import generate_binary_structure, label
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
+from vtkmodules.vtkCommonCore import vtkSMPTools
 
 from OrbitalSegLib.errors import Cancelled, InputError
 from OrbitalSegLib.export.stl import write_stl
-from OrbitalSegLib.modelling import mesh, repair, surface
+from OrbitalSegLib.modelling import mesh, repair, smoothing, surface
 from OrbitalSegLib.modelling.field import BoneField, agreeing
 from OrbitalSegLib.modelling.surface import SurfaceParameters, surface_of, surface_of_mask
 
@@ -284,6 +285,24 @@ def test_vertices_that_collide_are_put_back(monkeypatch):
     assert 0 < put_back[0] < put_back[1] <= model.GetNumberOfPoints()
 
 
+def test_a_collision_without_a_remedy_is_not_forgotten_while_others_are_mended():
+    """Two bodies cross at all their places; a third, put back from a fourth, then hits a fifth, which can go away."""
+    body = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]], float)
+    faces = np.array([[0, 2, 1], [0, 1, 3], [1, 2, 3], [0, 3, 2]])
+    triangles = np.concatenate([faces + 4 * number for number in range(5)])
+    stuck, fourth = [(0, 0, 0), (0.2, 0.2, 0.2)], (5, 0, 0)
+    third, fifth = [(10.2, 0.2, 0.2), (5.2, 0.2, 0.2), (5.2, 0.2, 0.2)], [(20, 0, 0), (20, 0, 0), (10, 0, 0)]
+    places = [
+        np.concatenate([body + shift for shift in (*stuck, one, fourth, other)])
+        for one, other in zip(third, fifth, strict=True)
+    ]
+    mended = [points[8:] for points in places]
+    assert repair.settled(mended, triangles[8:] - 8, mesh.Topology(triangles[8:] - 8)).put_back > 0
+    with pytest.raises(InputError) as caught:
+        repair.settled(places, triangles, mesh.Topology(triangles))
+    assert caught.value.code == "damaged-surface"
+
+
 def test_a_surface_that_cannot_be_repaired_is_an_error(monkeypatch):
     monkeypatch.setattr(surface._Grid, "to_lps", lambda _, points: np.zeros_like(points))
     with pytest.raises(InputError) as caught:
@@ -320,6 +339,15 @@ def test_the_same_mask_gives_the_same_surface():
     first, second = (mesh.arrays_of(surface_of_mask(mask_of(MASKS["noise"]))[0]) for _ in range(2))
     np.testing.assert_array_equal(first[0], second[0])
     np.testing.assert_array_equal(first[1], second[1])
+
+
+def test_all_processors_give_the_same_surface_and_vtk_is_left_as_it_was(monkeypatch):
+    found = []
+    for many in (0, 1 << 30):
+        monkeypatch.setattr(smoothing, "MANY", many)
+        found.append(mesh.arrays_of(surface_of_mask(mask_of(MASKS["noise"]))[0])[0])
+        assert vtkSMPTools.GetBackend() == "Sequential"
+    np.testing.assert_array_equal(*found)
 
 
 def test_the_mask_is_left_as_it_was():
