@@ -169,7 +169,11 @@ def run(**job: object) -> tuple[int, dict]:
 
 
 def test_a_job_writes_dicom_where_it_is_asked_to(straight, tmp_path):
-    asked = {"region": "whole", "dicom": ["segmentation", "surface"], "smoothing": "none"}
+    asked = {
+        "region": [10.0, 46.0, -25.0, 25.0, -20.0, 20.0],
+        "dicom": ["segmentation", "surface"],
+        "smoothing": "none",
+    }
     code, last = run(input=str(straight), output=str(tmp_path / "result"), deidentify=True, **asked)
     assert code == 0, last
     assert {"segmentation.dcm", "bone.stl.dcm"} <= set(last["files"])
