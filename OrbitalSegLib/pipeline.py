@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from pydicom.dataset import Dataset
 from vtkmodules.vtkCommonDataModel import vtkPolyData
 
-from OrbitalSegLib import acquisition, monitoring, reading
+from OrbitalSegLib import acquisition, monitoring, reading, remodel
 from OrbitalSegLib.errors import InputError, JobError, OutputError
 from OrbitalSegLib.export import dicom
 from OrbitalSegLib.export.segmentation import LOOKS, read_segmentation, write_label_map, write_segmentation
@@ -25,12 +25,12 @@ from OrbitalSegLib.modelling.field import BoneField, agreeing, field_of_edited
 from OrbitalSegLib.modelling.model import model_of
 from OrbitalSegLib.monitoring import measures
 from OrbitalSegLib.networks.resources import limit_bytes
-from OrbitalSegLib.postprocessing import keep_touching, postprocess
 from OrbitalSegLib.preview import draw_preview
 from OrbitalSegLib.progress import Progress, Steps, span
 from OrbitalSegLib.reading.dicom import Series
 from OrbitalSegLib.record import RECORD_FILE, Record, check_replaceable
 from OrbitalSegLib.region import MARGIN_MM, Point, Region
+from OrbitalSegLib.repairing import repair
 from OrbitalSegLib.scan import Scan, sha256_of
 
 if TYPE_CHECKING:  # evaluation is loaded where it is asked for
@@ -177,8 +177,6 @@ def _found(job: Job, task: Task, parameters: Any, progress: Progress) -> Segment
     """What the method finds; of a result that the job names the networks do not run again."""
     if job.record is None:
         return method_of(job).run(task, parameters, progress)
-    from OrbitalSegLib import remodel  # which stands on top of this module
-
     return remodel.found_with_limits(job.record, job, task)
 
 
@@ -206,8 +204,6 @@ def surface(job: Job, steps: Steps, record: Record) -> Outcome:
 
 def _field_of(job: Job, mask: sitk.Image, ct: sitk.Image | None) -> BoneField:
     """What a surface is made of: what the run knew where the job names its result, else the mask and its CT."""
-    from OrbitalSegLib import remodel  # which stands on top of this module
-
     field = None
     if ct is not None and job.record is not None:
         field = remodel.field_of(job.record, ct, safe_name(job.segment))
@@ -438,25 +434,6 @@ def _place_of(orbits: Orbits, wanted: Orbit, record: Record) -> Place:
             )
     openings_mm = [orbit.opening_mm for orbit in looked_for if orbit.opening_mm is not None]
     return Place(region or Region(), openings_mm, tuple(looked_for))
-
-
-def repair(found: Segmented, region: Region, job: Job, steps: Steps, record: Record) -> sitk.Image:
-    """The bone that a method found, post-processed as the job says."""
-    if job.postprocess is None:
-        return found.bone
-    with record.step("postprocessing", asdict(job.postprocess)) as measured:
-        repaired, done = postprocess(found.bone, found.ct, job.postprocess, steps.step("postprocessing"))
-        if job.postprocess.thin_touches_cortical:
-            classes = found.classes(repaired)
-            thin, step = keep_touching(classes["thin"], classes["cortical"])
-            repaired = sitk.Or(classes["cortical"], thin)
-            done.append(step)
-        measured["steps"] = done
-        measured["counted_in"] = "scan" if region.box_mm is None else "region and margin"
-    for entry in done:
-        if "warning" in entry:
-            record.warn("wall-flakes", entry["warning"])
-    return repaired
 
 
 def model(

@@ -15,10 +15,10 @@ from OrbitalSegLib.methods.method import Segmented, Task
 from OrbitalSegLib.modelling.field import BoneField, agreeing
 from OrbitalSegLib.networks import package
 from OrbitalSegLib.networks.consensus import consensus_grid
-from OrbitalSegLib.pipeline import repair
 from OrbitalSegLib.progress import Steps, silent
 from OrbitalSegLib.record import NO_RESULT, RECORD_FILE, Record, last_step, read_record, sha256_of_file
 from OrbitalSegLib.region import MARGIN_MM, Region
+from OrbitalSegLib.repairing import repair
 from OrbitalSegLib.scan import sha256_of
 
 
