@@ -303,6 +303,44 @@ def surface(
 
 
 @app.command()
+def orbits(
+    segmentation: Annotated[Path, typer.Argument(help="A result folder, a .seg.nrrd, or a label map.")],
+    output: Output,
+    ct: Annotated[Path, typer.Option(help="The scan that was segmented.")],
+    series: SeriesOption = None,
+    region: Annotated[str, typer.Option(help="auto (both orbits), left or right.")] = "auto",
+    force: Force = False,
+    progress: Style = ProgressStyle.bar,
+) -> None:
+    """Measure how large the orbits are, in a scan and its segmentation (docs/orbit-volume.md)."""
+    job = {
+        "task": "orbits",
+        "input": str(segmentation),
+        "ct": str(ct),
+        "series": series,
+        "region": _region(region),
+        "output": str(output),
+        "overwrite": force,
+    }
+    summary = _run(job, progress)
+    if progress is ProgressStyle.json:
+        return
+    table = Table("Orbit", "Volume, ml", "Wall bridged", "Inferred wall", "Beyond bridges, ml")
+    for side, found in summary["orbits"].items():
+        if "volume_ml" in found:
+            shares = (f"{found['bridged_share']:.0%}", f"{found['inferred_share']:.0%}")
+            table.add_row(side, f"{found['volume_ml']:.1f}", *shares, f"{found['beyond_ml']:.1f}")
+        else:
+            table.add_row(side, found["status"])
+    console.print(table)
+    if summary["larger"]:
+        smaller_ml = min(found["volume_ml"] for found in summary["orbits"].values())
+        by = f"{summary['difference_ml']:.1f} ml ({summary['difference_ml'] / smaller_ml:.1%})"
+        console.print(f"The {summary['larger']} orbit is larger by {by}.")
+    console.print(NOTICE, style="dim")
+
+
+@app.command()
 def phantom(
     output: Annotated[Path, typer.Argument(help="The folder to make.")],
     variant: Annotated[str, typer.Option(help="Which head; a wrong name lists them.")] = "plain",

@@ -47,10 +47,10 @@ MOST_CASES = 1000
 
 TASKS = (
     *("info", "segment", "surface", "phantom", "methods", "evaluate", "evaluate-cases", "observers"),
-    *("review", "verify", "dicom", "experiment"),
+    *("orbits", "review", "verify", "dicom", "experiment"),
 )
 NEED_NO_INPUT = ("phantom", "methods", "experiment")
-NEED_OUTPUT = ("segment", "surface", "phantom", "evaluate-cases", "review", "dicom", "experiment")
+NEED_OUTPUT = ("segment", "surface", "phantom", "evaluate-cases", "orbits", "review", "dicom", "experiment")
 SURFACES = ("cortical", "thin", "inferred")
 
 

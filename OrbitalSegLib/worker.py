@@ -127,6 +127,12 @@ def _observers(job: Any, emit: Emit) -> Any:
     return pipeline.observers(job, _steps(pipeline.OBSERVERS_SHARES, emit), _record(emit))
 
 
+def _orbits(job: Any, emit: Emit) -> Any:
+    from OrbitalSegLib import orbits
+
+    return orbits.orbits(job, _steps(orbits.SHARES, emit), _record(emit))
+
+
 def _review(job: Any, emit: Emit) -> Any:
     from OrbitalSegLib import audit
 
@@ -177,6 +183,7 @@ _TASKS: dict[str, Callable[[Any, Emit], Any]] = {
     "evaluate": _evaluate,
     "evaluate-cases": _evaluate_cases,
     "observers": _observers,
+    "orbits": _orbits,
     "review": _review,
     "verify": _verify,
     "dicom": _dicom,

@@ -7,6 +7,7 @@ first in many places and poses, counting the bone where walls have to be and the
 best are fitted to the walls that rays meet, and the fit is judged by the share of rays that meet a wall in its place.
 """
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,7 +17,7 @@ import SimpleITK as sitk
 from OrbitalSegLib.locate.candidates import search
 from OrbitalSegLib.locate.field import Field
 from OrbitalSegLib.locate.fitting import Findings, fit, judge
-from OrbitalSegLib.locate.model import SIDES, Floats, Side, orbit_model
+from OrbitalSegLib.locate.model import SIDES, Floats, Side, orbit_model, points
 from OrbitalSegLib.locate.poses import Poses
 from OrbitalSegLib.progress import Progress, silent
 from OrbitalSegLib.region import Point, Region
@@ -40,6 +41,30 @@ _WHOLE_SEEN, _MOSTLY_SEEN, _HARDLY_SEEN = 0.9, 0.6, 0.25
 none, and below the third nothing is said of its place."""
 
 
+@dataclass(frozen=True, eq=False)
+class Shape:
+    """The pyramid that was laid over an orbit, in patient space (LPS mm). A depth is a share of the whole, from the rim
+    to the apex; an angle runs around the axis from the side (0) to the head and to the nose."""
+
+    pose: Poses
+    side: Side
+
+    def wall_mm(self, depths: Floats, angles: Floats) -> Floats:
+        """(n, 3): places on the wall."""
+        return self._placed(points(depths, angles, np.ones_like(depths)))
+
+    def axis_mm(self, depth: float) -> Floats:
+        """(3,): a place on the axis."""
+        return self._placed(points(np.array([depth]), np.zeros(1), np.zeros(1)))[0]
+
+    @property
+    def apex_mm(self) -> Floats:
+        return self.axis_mm(1.0)
+
+    def _placed(self, own: Floats) -> Floats:
+        return np.asarray(self.pose.in_patient(own, SIDES[self.side])[0], np.float64)
+
+
 @dataclass(frozen=True)
 class Orbit:
     """One orbit.
@@ -59,6 +84,7 @@ class Orbit:
     region_mm: tuple[float, ...] | None = None
     opening_mm: Point | None = None
     """The middle of the opening, between the rims."""
+    shape: Shape | None = dataclasses.field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -137,7 +163,7 @@ def _one(pose: Poses, side: Side, share: float, seen: float) -> Orbit:
     x, y, z = (float(v) for v in opening[0])
     whole_region = _box(np.concatenate([surface, region]))
     status: Status = "found" if seen >= _WHOLE_SEEN else "cut off"
-    return Orbit(side, status, round(share, 3), _box(surface), whole_region, (x, y, z))
+    return Orbit(side, status, round(share, 3), _box(surface), whole_region, (x, y, z), Shape(pose, side))
 
 
 def _box(points: Floats) -> tuple[float, ...]:

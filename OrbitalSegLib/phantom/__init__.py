@@ -7,7 +7,9 @@ from OrbitalSegLib.phantom.scanner import Scanned, Scanner, scan
 from OrbitalSegLib.phantom.series import write_series
 from OrbitalSegLib.phantom.truth import (
     bone_fraction,
+    cavity_ml,
     exact_bone_surface,
+    herniated_ml,
     orbit_volumes_ml,
     orbits_grid,
     truth_image,
@@ -24,7 +26,9 @@ __all__ = [
     "Scanner",
     "Variant",
     "bone_fraction",
+    "cavity_ml",
     "exact_bone_surface",
+    "herniated_ml",
     "orbit_volumes_ml",
     "orbits_grid",
     "scan",

@@ -109,6 +109,8 @@ class Parts:
     """Side, name and far side of each thin wall: it lies between the orbit of that side and this void."""
     openings: tuple[tuple[Side, str, Shape], ...]
     """Side, name and solid of each natural opening that leads out of an orbit."""
+    herniated: tuple[Shape, ...]
+    """Orbital fat that sags through a fracture, beyond the wall."""
 
 
 @cache
@@ -135,6 +137,7 @@ def parts(anatomy: Anatomy) -> Parts:
         ),
         walls=tuple(wall for half in halves for wall in half.walls()),
         openings=tuple((side, name, shape) for side, half in sides.items() for name, shape in half.openings.items()),
+        herniated=tuple(fat for half in halves for fat in half.herniated_fat()),
     )
 
 
@@ -277,7 +280,7 @@ class _Half:
             Layers(self.orbit.cavity, ((0.0, FAT_HU),)),
             Layers(self._muscles(), ((0.0, SOFT_HU),)),
             *(Layers(self._placed(shape), fill) for shape, fill in left),
-            *(Layers(fat, ((0.0, FAT_HU),)) for fat in self._herniated_fat()),
+            *(Layers(fat, ((0.0, FAT_HU),)) for fat in self.herniated_fat()),
         )
 
     def thin(self) -> tuple[Shape, ...]:
@@ -412,7 +415,7 @@ class _Half:
         radius_mm = math.sqrt(self.anatomy.fracture_area_mm2 / math.pi)
         return (disc(*place, radius_mm, 2.5),)
 
-    def _herniated_fat(self) -> tuple[Shape, ...]:
+    def herniated_fat(self) -> tuple[Shape, ...]:
         place = self._fracture_place()
         if place is None:
             return ()

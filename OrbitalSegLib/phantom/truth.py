@@ -34,6 +34,12 @@ REACH_MM = 1.5
 """How far from its middle the faces of a thin wall are looked for."""
 
 
+_CUBE_MM = 0.3
+"""What volumes are summed over."""
+REACH_BEFORE_MM = 6.0
+"""A front may lie so far before the formula's own."""
+
+
 def bone_fraction(anatomy: Anatomy, grid: sitk.Image, progress: Progress = silent) -> sitk.Image:
     """The fraction of bone in each voxel of a grid, float, 0 to 1."""
     spacing, count = grid.GetSpacing(), grid.GetSize()[2]
@@ -69,6 +75,31 @@ def orbits_grid(anatomy: Anatomy, spacing_mm: float = TRUTH_SPACING_MM) -> sitk.
 def orbit_volumes_ml(anatomy: Anatomy) -> dict[Side, float]:
     """Volume of each bony orbit behind its front plane, by closed form."""
     return {side: anatomy.orbit(side).volume_ml for side in SIDES}
+
+
+def cavity_ml(anatomy: Anatomy, side: Side, depth_mm: Callable[[np.ndarray], np.ndarray]) -> float:
+    """Volume of an orbit behind any front, which says of places (..., 3) in LPS mm how far behind it they lie.
+
+    Summed over cubes of 0.3 mm; behind the formula's own front plane that is within 0.001 of the closed form.
+    """
+    orbit = anatomy.orbit(side)
+    (x0, x1), (y0, y1), (z0, z1) = orbit.box
+    axes = (np.arange(x0, x1, _CUBE_MM), np.arange(y0 - REACH_BEFORE_MM, y1, _CUBE_MM), np.arange(z0, z1, _CUBE_MM))
+    turn, cubes = _turn(anatomy), 0
+    for height in axes[2]:  # a layer at a time
+        places = np.stack(np.meshgrid(axes[0], axes[1], [height], indexing="ij"), axis=-1).reshape(-1, 3)
+        inside = orbit.wall_distance(*places.T.astype(np.float32)) < 0
+        cubes += int((depth_mm(places[inside] @ turn.T) > 0).sum())
+    return cubes * _CUBE_MM**3 / 1000
+
+
+def herniated_ml(anatomy: Anatomy) -> float:
+    """Volume of the fat that sags through a fracture, beyond the wall, summed over cubes of 0.3 mm."""
+    cubes = 0
+    for fat in parts(anatomy).herniated:
+        axes = [np.arange(low, high, _CUBE_MM, dtype=np.float32) for low, high in fat.box]
+        cubes += int((fat.field(*np.meshgrid(*axes, indexing="ij")) < 0).sum())
+    return cubes * _CUBE_MM**3 / 1000
 
 
 def exact_bone_surface(anatomy: Anatomy, box: Box, spacing_mm: float = 0.3) -> vtkPolyData:
