@@ -55,7 +55,7 @@ RANGES = {
     "noise_hu": (6.0, 20.0),
     "point_spread_mm": (0.25, 0.45),
     "spacing_mm": (0.6, 0.95),
-    "pixel_mm": (0.5, 0.65),
+    "pixel_mm": (0.28, 0.65),
 }
 """Good settings: what table A.1 asks for, but for the matrix (see `Case.acquisition`)."""
 

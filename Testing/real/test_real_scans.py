@@ -10,7 +10,7 @@ import pytest
 import SimpleITK as sitk
 from judges import REPAIRS, admesh_repairs, closed_and_outward, prusa_slicer_info
 
-from OrbitalSegLib import reading, worker
+from OrbitalSegLib import cavity, reading, worker
 from OrbitalSegLib.export.stl import read_stl
 from OrbitalSegLib.export.surfaces import write_surface
 from OrbitalSegLib.job import job_from
@@ -92,6 +92,18 @@ def test_the_networks_run_on_every_scan(name, method, real_scans):
     assert last_step(record, "segmenting")["measured"]["model"]["name"] == package.DEFAULT
     assert bone.masks["bone"].GetSize() == SCANS[name][0]
     assert 5 < volume_ml(bone.masks["bone"]) < 60
+
+
+@pytest.mark.parametrize("name", COVERAGE)
+def test_the_orbits_of_a_person_are_as_large_as_orbits_are_and_like_each_other(name, real_scans):
+    bone, _ = found_in(real_scans / name, method="threshold")
+    assert bone.place.orbits is not None
+    right, left = (cavity.measure(bone.scan.image, bone.masks["bone"], None, orbit) for orbit in bone.place.orbits)
+    assert right is not None
+    assert left is not None
+    assert min(right.volume_ml, left.volume_ml) > 18
+    assert max(right.volume_ml, left.volume_ml) < 32
+    assert right.volume_ml == pytest.approx(left.volume_ml, rel=0.08)
 
 
 def require_a_package() -> None:
