@@ -39,8 +39,8 @@ class OrbitalSeg(ScriptedLoadableModule):
         parent.contributors = ["The OrbitalSeg contributors"]
         parent.helpText = _(
             "A head CT in, a printable model of the orbital bones out, by the steps of ISO/IEC 3532: check the scan, "
-            "segment, correct, export, review and record. Not a medical device: a physician must review every model "
-            "before it is used. See docs/tutorial.md."
+            "segment, correct, measure, export, review and record. Not a medical device: a physician must review every "
+            "model before it is used. See docs/tutorial.md."
         )
         parent.acknowledgementText = _("Apache License 2.0. After ISO/IEC 3532-1 and 3532-2, and Ekman et al. 2025.")
         slicer.app.connect("startupCompleted()", register_practice_scan)

@@ -21,6 +21,9 @@ SHARES = {"reading": 2.0, "locating": 1.5, "measuring": 3.5, "writing": 0.2}
 MUCH_BRIDGED = 0.25
 """Fissures and canals alone are 0.05 to 0.08 of a phantom's walls."""
 
+MOST_BRIDGED = 0.5
+"""Beyond this most of what is measured would be made up."""
+
 FIGURES = ("volume_ml", "bridged_share", "inferred_share", "beyond_ml", "opening_cm2")
 
 DIGITS = 4
@@ -42,13 +45,15 @@ def orbits(job: Job, steps: Steps, record: Record) -> Outcome:
             for done, orbit in enumerate(wanted):
                 progress = span(steps.step("measuring"), done / len(wanted), (done + 1) / len(wanted))
                 cavity = measure(ct, bone, inferred, orbit, progress) if orbit.status == "found" else None
-                cavities |= {} if cavity is None else {orbit.side: cavity}
+                if cavity is not None and cavity.bridged_share <= MOST_BRIDGED:
+                    cavities[orbit.side] = cavity
                 measured[orbit.side] = _said(orbit, cavity)
                 _warn(orbit, cavity, record)
             if not cavities:
                 raise InputError(
                     "no-orbit",
-                    "No orbit can be measured: it has to lie whole in the scan, and its rim in the segmentation.",
+                    "No orbit can be measured: it has to lie whole in the scan, its rim and most of its walls in the "
+                    "segmentation.",
                 )
         with record.step("writing"):
             for side, cavity in cavities.items():
@@ -80,6 +85,8 @@ def _said(orbit: Orbit, cavity: Cavity | None) -> dict[str, Any]:
     """What is said of one orbit."""
     if cavity is None:
         return {"status": "no rim" if orbit.status == "found" else orbit.status}
+    if cavity.bridged_share > MOST_BRIDGED:
+        return {"status": "too little wall"}
     numbers = {name: getattr(cavity, name) for name in FIGURES} | {"rim_spread_mm": cavity.front.spread_mm}
     return {"status": orbit.status} | {name: round(value, DIGITS) for name, value in numbers.items()}
 
@@ -95,6 +102,12 @@ def _warn(orbit: Orbit, cavity: Cavity | None, record: Record) -> None:
             "no-rim",
             f"Too little of the {side} orbit's rim is bone in this segmentation to close it in front, so it was not "
             "measured: segment a region that holds the whole rim.",
+        )
+    elif cavity.bridged_share > MOST_BRIDGED:
+        record.warn(
+            "too-little-wall",
+            f"No wall was found in {cavity.bridged_share:.0%} of the {side} orbit, so its volume cannot be told: "
+            "correct the walls first, or segment with networks.",
         )
     elif cavity.bridged_share > MUCH_BRIDGED:
         record.warn(

@@ -74,6 +74,17 @@ def surface(folder: Path, edited: str, changes: Job) -> Job:
     }
 
 
+def orbits(folder: Path, edited: str) -> Job:
+    """The room between the walls of the segmentation that was saved as `edited`, in the scan in `folder`."""
+    return {
+        "contract": CONTRACT,
+        "task": "orbits",
+        "input": str(folder / edited),
+        "ct": str(folder / INPUT),
+        "output": str(folder / RESULT),
+    }
+
+
 def dicom(folder: Path, edited: str, source: Path, names: tuple[str, ...]) -> Job:
     """Segments of the segmentation that was saved as `edited`, of the result in `source`, as DICOM."""
     return {

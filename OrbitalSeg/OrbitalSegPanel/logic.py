@@ -13,7 +13,7 @@ from slicer.i18n import tr as _
 
 from OrbitalSegLib.errors import OrbitalSegError
 from OrbitalSegLib.methods import DEFAULT_METHOD, METHODS, Method
-from OrbitalSegPanel import conditions, exporting, jobs, results, segments, views, volumes
+from OrbitalSegPanel import conditions, exporting, jobs, orbits, results, segments, views, volumes
 from OrbitalSegPanel.private import PrivateFolder
 from OrbitalSegPanel.process import Line, Outcome, Python
 from OrbitalSegPanel.review import Prints, Review
@@ -21,7 +21,8 @@ from OrbitalSegPanel.runs import Runs
 from OrbitalSegPanel.settings import PROBABILITY, ROI, SEGMENTATION, VOLUME, Settings
 from OrbitalSegPanel.thresholds import Thresholds
 
-PHANTOM, SEGMENT, SETTLE, EXPORT, RECORD, INSTALL = "phantom", "segment", "settle", "export", "record", "install"
+PHANTOM, SEGMENT, SETTLE, MEASURE = "phantom", "segment", "settle", "measure"
+EXPORT, RECORD, INSTALL = "export", "record", "install"
 """Names of work."""
 
 READABLE = (OSError, ValueError, RuntimeError, OrbitalSegError)
@@ -60,6 +61,7 @@ class PanelLogic:
         self._run: results.Run | None = None
         self._thresholds: Thresholds | None = None
         self._prints: tuple[Any, Prints] = (None, {})
+        self._looked: tuple[Any, orbits.Look] = (None, {})
 
     @property
     def settings(self) -> Settings:
@@ -239,7 +241,7 @@ class PanelLogic:
             source = self._source(folder)
             scan = source.parent / jobs.INPUT  # what was segmented, as long as this Slicer runs
             if not scan.is_file():
-                volumes.write(volumes.placed(volume).image, scan)
+                self._write_scan(volume, scan)
             return self.python.start(jobs.settle(folder, scan, source, record, limits, settings), folder)
 
         def done(outcome: Outcome, private: PrivateFolder) -> bool:
@@ -279,6 +281,49 @@ class PanelLogic:
             (self._kept.path / jobs.INPUT).replace(scan)
         self.forget()
         self._kept, self._run = private, run
+
+    # -- the orbits' volume -------------------------------------------------------------------------------------------
+
+    def start_measure(self) -> None:
+        """Measure the orbits between the segments as they are now. Raises `ValueError` where there is nothing to do."""
+        target, volume = self.settings.reference(SEGMENTATION), self.scan()
+        if target is None or segments.volume_ml(target, "bone") == 0:
+            raise ValueError(_("Segment a scan first: an orbit is measured between its bony walls."))
+        if volume is None:
+            raise ValueError(_("Choose the CT of the segments first: the orbits are looked for in it."))
+        look = self._measurable()
+
+        def prepare(folder: Path) -> Any:
+            exporting.save(target, folder / exporting.EDITED, orbits.WALLS)
+            self._write_scan(volume, folder / jobs.INPUT)
+            return self.python.start(jobs.orbits(folder, exporting.EDITED), folder)
+
+        def done(outcome: Outcome, private: PrivateFolder) -> bool:
+            if outcome.result is not None:
+                figures = outcome.result["summary"]
+                try:
+                    orbits.load(private.path / jobs.RESULT, figures, self.settings)
+                except READABLE as error:
+                    said = _("The measurement could not be read: {error}").format(error=error)
+                    outcome = Outcome(None, "unreadable", said)
+                else:
+                    self.settings["orbits"] = {"figures": figures, "warnings": self.warnings, "look": look}
+            self._finished(MEASURE, outcome, _("The orbits are measured."))
+            return False
+
+        self._start(MEASURE, prepare, done)
+
+    def changed_since_measured(self) -> str:
+        """What is not as it was when the orbits were measured: `segments` or `scan`; empty where all is."""
+        measured = self.settings["orbits"].get("look", {})
+        return next((part for part, held in measured.items() if held != self._measurable()[part]), "")
+
+    def _measurable(self) -> orbits.Look:
+        target, volume = self.settings.reference(SEGMENTATION), self.scan()
+        state = orbits.moment(target, volume)
+        if self._looked[0] != state:
+            self._looked = (state, orbits.look(target, volume))
+        return self._looked[1]
 
     # -- export -------------------------------------------------------------------------------------------------------
 
@@ -344,6 +389,13 @@ class PanelLogic:
         results.restore(self.settings, folder / "automatic")
         return folder / "automatic"
 
+    def _write_scan(self, volume: Any, path: Path) -> None:
+        """Write a volume for the worker, which knows a result's scan by its voxels and by every digit of its grid."""
+        image, record = volumes.placed(volume).image, results.record_of(self.settings)
+        if record is not None:
+            volumes.take_digits(image, record["input"]["grid"])
+        volumes.write(image, path)
+
     def _export_surfaces(self, plan: exporting.Plan, target: Any, left: list[str]) -> None:
         """One segment after the other, each in a run of its own."""
         segment = left[0]
@@ -352,7 +404,7 @@ class PanelLogic:
             plan.save(target, folder)
             volume = self.scan()
             if volume is not None:
-                volumes.write(volumes.placed(volume).image, folder / jobs.INPUT)
+                self._write_scan(volume, folder / jobs.INPUT)
             source = self._source(folder) if results.is_own(self.settings, segment) else None
             return self.python.start(plan.job(folder, segment, volume is not None, source), folder)
 
@@ -411,7 +463,7 @@ class PanelLogic:
             source = self._source(folder)
             exporting.save(target, folder / exporting.EDITED)
             if volume is not None:
-                volumes.write(volumes.placed(volume).image, folder / jobs.INPUT)
+                self._write_scan(volume, folder / jobs.INPUT)
             job = jobs.review(folder, source, output, settings, self.reviews(), with_ct=volume is not None)
             return self.python.start(job, folder)
 

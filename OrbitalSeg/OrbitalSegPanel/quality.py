@@ -2,11 +2,12 @@
 
 from typing import Any
 
+import numpy as np
 import qt
-import slicer
 from slicer.i18n import tr as _
-from vtkmodules.vtkFiltersCore import vtkAssignAttribute
+from vtkmodules.util.numpy_support import vtk_to_numpy
 
+from OrbitalSegPanel import models, results
 from OrbitalSegPanel.exporting import MAP
 
 ROW_HEIGHT = 22
@@ -14,9 +15,11 @@ ROW_HEIGHT = 22
 THICKNESS = "thickness_mm"
 """What a map is coloured by."""
 
-THICK_MM = 2.0
-"""From here on every wall has the same colour; a printer's limit lies well below."""
+STOPS_MM = (0.0, 0.8, 2.0)
+"""What a common printer cannot make is red to yellow; from the last one on every wall has the same colour."""
 
+STOP_COLOURS = ((200, 30, 30), (250, 220, 60), (60, 150, 90))
+NOT_MEASURED = (150, 150, 150)
 
 NO_QUALITY = ("seconds", "memory_estimated_gb")
 """What the worker measures of itself."""
@@ -90,17 +93,13 @@ def _text(value: Any) -> str:
 
 
 def show_surface(exported: Any) -> Any:
-    """Load the map of the first surface that was exported, coloured by the thickness of the wall at each place."""
+    """Show the map of the first surface that was exported, coloured by the thickness of the wall at each place."""
     path = next(file for file in exported.files if file.name.endswith(MAP))
-    node = slicer.modules.models.logic().AddModel(str(path), slicer.vtkMRMLStorageNode.CoordinateSystemLPS)
-    if node is None:
-        raise ValueError(_("Slicer cannot read the surface."))
-    node.SetName(path.name.removesuffix(MAP))
-    node.CreateDefaultDisplayNodes()
-    display = node.GetDisplayNode()
-    display.SetActiveScalar(THICKNESS, vtkAssignAttribute.POINT_DATA)
-    display.SetScalarRangeFlag(slicer.vtkMRMLDisplayNode.UseManualScalarRange)
-    display.SetScalarRange(0.0, THICK_MM)
-    display.SetAndObserveColorNodeID("vtkMRMLColorTableNodeRainbow")
-    display.SetScalarVisibility(True)
-    return node
+    surface = results.read_surface(path)
+    measured = surface.GetPointData().GetArray(THICKNESS) if surface is not None else None
+    if measured is None:
+        raise ValueError(_("The surface cannot be read any more: export it again."))
+    thickness_mm = vtk_to_numpy(measured)
+    colours = np.stack([np.interp(thickness_mm, STOPS_MM, channel) for channel in zip(*STOP_COLOURS, strict=True)], 1)
+    colours[thickness_mm < 0] = NOT_MEASURED
+    return models.add(surface, path.name.removesuffix(MAP), colours)

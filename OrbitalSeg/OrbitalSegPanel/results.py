@@ -216,15 +216,16 @@ def _probability(network: str, path: Path, name: str) -> Any:
 
 
 def read_surface(path: Path) -> Any:
-    """An STL of the worker (LPS) as the scene wants it (RAS); None where there is none."""
+    """An STL or VTP of the worker (LPS) as the scene wants it (RAS); None where there is none."""
     if not path.is_file():
         return None
     from vtkmodules.vtkCommonTransforms import vtkTransform
     from vtkmodules.vtkFiltersCore import vtkPolyDataNormals
     from vtkmodules.vtkFiltersGeneral import vtkTransformPolyDataFilter
     from vtkmodules.vtkIOGeometry import vtkSTLReader
+    from vtkmodules.vtkIOXML import vtkXMLPolyDataReader
 
-    reader = vtkSTLReader()
+    reader = vtkXMLPolyDataReader() if path.suffix == ".vtp" else vtkSTLReader()
     reader.SetFileName(str(path))
     to_ras = vtkTransform()
     to_ras.Scale(-1, -1, 1)  # a half turn about z: the triangles keep their outside

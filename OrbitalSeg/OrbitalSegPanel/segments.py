@@ -11,7 +11,7 @@ import slicer
 from vtkmodules.vtkCommonCore import reference
 from vtkmodules.vtkCommonMath import vtkMatrix4x4
 
-from OrbitalSegPanel.volumes import RAS_TO_LPS, matrix_of
+from OrbitalSegPanel.volumes import RAS_TO_LPS, cells, matrix_of
 
 OURS = ("bone", "cortical", "thin", "inferred")
 """IDs of the segments that a run makes; all others are the user's."""
@@ -63,7 +63,7 @@ def put(found: Any, target: Any, save_state: Callable[[], None]) -> None:
 
 
 def remove(node: Any) -> None:
-    """Take a segmentation out of the scene, with its display, which Slicer would leave behind."""
+    """Take a segmentation or a model out of the scene, with its display, which Slicer would leave behind."""
     display = node.GetDisplayNode()
     slicer.mrmlScene.RemoveNode(node)
     slicer.mrmlScene.RemoveNode(display)
@@ -83,7 +83,7 @@ def edited(node: Any) -> list[str]:
 def fingerprint(node: Any, identity: str) -> str:
     """The hash of a segment's voxels and their places, whatever box Slicer keeps them in."""
     array, first = _cropped(node, identity)
-    digest = hashlib.sha256(repr((array.shape, first)).encode())
+    digest = hashlib.sha256(repr((array.shape, cells(first))).encode())
     digest.update(array.tobytes())
     return digest.hexdigest()
 
@@ -313,17 +313,16 @@ def array_of_matrix(labels: Any) -> np.ndarray:
     return np.array([[matrix.GetElement(row, column) for column in range(4)] for row in range(4)])
 
 
-def _cropped(node: Any, identity: str) -> tuple[np.ndarray, tuple[float, ...]]:
+def _cropped(node: Any, identity: str) -> tuple[np.ndarray, np.ndarray]:
     """The smallest box that holds the segment, and the place of its first voxel in the node's space."""
     labels = label_map(node, identity)
     array = array_of(labels) if labels is not None else np.zeros((0, 0, 0), bool)
     if not array.any():
-        return np.zeros((0, 0, 0), bool), ()
+        return np.zeros((0, 0, 0), bool), np.zeros(0)
     box = []
     for axis in range(3):
         used = np.flatnonzero(array.any(axis=tuple(other for other in range(3) if other != axis)))
         box.append(slice(int(used[0]), int(used[-1]) + 1))
     extent = labels.GetExtent()
     first = [extent[2 * axis] + box[2 - axis].start for axis in range(3)]
-    place = (array_of_matrix(labels) @ (*first, 1))[:3]
-    return array[tuple(box)], tuple(round(float(value), 2) + 0.0 for value in place)
+    return array[tuple(box)], (array_of_matrix(labels) @ (*first, 1))[:3]

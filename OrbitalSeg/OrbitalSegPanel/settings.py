@@ -12,6 +12,8 @@ DEFAULTS: dict[str, Any] = {
     "wheels": "",  # a folder of Python packages, for computers without network
     "limits": {},  # by network, as the sliders are
     "runLimits": {},  # by network, as the networks' run had them
+    "orbits": {},  # figures of the last measurement, its warnings, and a look at what was measured
+    "showOrbits": True,
     "exportSegments": ["bone"],
     "exportFormat": "stl",
     "exportSide": "both",
@@ -35,6 +37,10 @@ VOLUME, ROI, SEGMENTATION, RESULT = "volume", "roi", "segmentation", "result"
 
 PROBABILITY = "probability"
 """Role of the kept probabilities, one node for each network."""
+
+
+ORBIT = "orbit"
+"""Role of the models of what was measured, one node for each orbit."""
 
 
 class Settings:

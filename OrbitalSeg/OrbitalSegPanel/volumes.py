@@ -1,6 +1,8 @@
 """Volumes and regions of the scene -> the files and the boxes that the worker reads (LPS mm)."""
 
+import hashlib
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,9 @@ AIR_HU = -1024.0
 
 RIGHT_ANGLE = 1e-4
 """Deviation from a right angle that rounding explains."""
+
+DIGITS = 1e-9
+"""Of lengths in mm and of directions: what saving and opening a scene may change."""
 
 EDGE_SAMPLES = 9
 """Points along each edge of a volume at which a transform is looked at, to see how far it moves the volume."""
@@ -58,6 +63,16 @@ def placed(volume: Any) -> Placed:
 def write(image: sitk.Image, path: Path) -> None:
     """Write an image for the worker; uncompressed, for it is read once and removed."""
     sitk.WriteImage(image, str(path))
+
+
+def take_digits(image: sitk.Image, grid: dict[str, Any]) -> None:
+    """Give an image the very grid of a record, if it is that one: a scene opened again has other last digits."""
+    own = (image.GetSpacing(), image.GetOrigin(), image.GetDirection())
+    wanted = (grid["spacing_mm"], grid["origin_mm"], grid["direction"])
+    if list(image.GetSize()) == grid["size"] and all(map(partial(np.allclose, rtol=0, atol=DIGITS), own, wanted)):
+        image.SetSpacing(wanted[0])
+        image.SetOrigin(wanted[1])
+        image.SetDirection(wanted[2])
 
 
 def box_of(roi: Any) -> list[float]:
@@ -107,6 +122,45 @@ def header_files(volume: Any) -> list[Path]:
     return files if len(files) == len(uids) and all(file.is_file() for file in files) else []
 
 
+def moment(volume: Any) -> tuple[Any, ...]:
+    """When the voxels of a volume changed last, and where they lie: cheap, and another one in another Slicer."""
+    return volume.GetImageData().GetMTime() if volume.GetImageData() else 0, _cells_in_world(volume)
+
+
+def fingerprint(volume: Any) -> str:
+    """The hash of a volume's voxels, and of where the scene shows them."""
+    digest = hashlib.sha256(repr(_cells_in_world(volume)).encode())
+    if volume.GetImageData() is not None:
+        digest.update(np.ascontiguousarray(slicer.util.arrayFromVolume(volume)))
+    return digest.hexdigest()
+
+
+def cells(places_mm: np.ndarray) -> tuple[int, ...]:
+    """Places in cells of 0.01 mm, to be compared: a scene that was saved and opened again has other last digits.
+
+    The edges of the cells are no fractions, so that no grid's places lie on them, where the last digit would decide.
+    """
+    return tuple(np.floor(100 * np.asarray(places_mm) + 1 / np.pi).astype(int).ravel().tolist())
+
+
+def _cells_in_world(volume: Any) -> tuple[int, ...]:
+    """Where the scene shows points all over a volume; none where it holds no voxels."""
+    if volume.GetImageData() is None:
+        return ()
+    to_world = vtkGeneralTransform()
+    if volume.GetParentTransformNode() is not None:
+        volume.GetParentTransformNode().GetTransformToWorld(to_world)
+    return cells(_moved(volume, to_world))
+
+
+def _moved(volume: Any, to_world: Any) -> np.ndarray:
+    """Where a transform brings points all over a volume, RAS, one a row."""
+    ijk_to_ras, size = _ijk_to_ras(volume), np.array(volume.GetImageData().GetDimensions())
+    steps = np.linspace(-0.5, 0.5, EDGE_SAMPLES)
+    points = (np.array(list(product(steps, steps, steps))) + 0.5) * (size - 1)
+    return np.array([to_world.TransformPoint(point) for point in points @ ijk_to_ras[:3, :3].T + ijk_to_ras[:3, 3]])
+
+
 def _copy_of(volume: Any) -> Any:
     """A copy that is in no scene."""
     copy = slicer.vtkMRMLScalarVolumeNode()
@@ -152,10 +206,7 @@ def _make_room(volume: Any, to_world: Any) -> None:
     """Widen a volume with air along its own axes, so that nothing of it is moved beyond its grid."""
     ijk_to_ras = _ijk_to_ras(volume)
     size = np.array(volume.GetImageData().GetDimensions())
-    steps = np.linspace(-0.5, 0.5, EDGE_SAMPLES)
-    corners = (np.array(list(product(steps, steps, steps))) + 0.5) * (size - 1)
-    moved = np.array([to_world.TransformPoint(point) for point in (corners @ ijk_to_ras[:3, :3].T + ijk_to_ras[:3, 3])])
-    places = (moved - ijk_to_ras[:3, 3]) @ np.linalg.inv(ijk_to_ras[:3, :3]).T
+    places = (_moved(volume, to_world) - ijk_to_ras[:3, 3]) @ np.linalg.inv(ijk_to_ras[:3, :3]).T
     low = np.minimum(np.floor(places.min(axis=0)), 0).astype(int)
     high = np.maximum(np.ceil(places.max(axis=0)) + 1, size).astype(int)
     if (low < 0).any() or (high > size).any():

@@ -38,15 +38,29 @@ class Check:
     """Whether walls cannot be relied on where it is far outside its limits."""
     resolution: float = 0.0
     """Limits leave at least so much room: differences that say nothing, such as the width of a histogram's bin."""
+    missing: str = ""
+    """The reason to look where the figure was looked for and not found, although every scan of a head has it."""
 
 
 CHECKS = (
     Check("pixel_mm", "Pixel", "mm", "Pixels of {found} are coarser or finer than any this was measured on."),
     Check("slice_mm", "Slice distance", "mm", "Slices {found} apart are not what this was measured on.", gross=True),
     Check("noise_hu", "Noise in soft tissue", "HU", "The scan is noisier or smoother than usual: {found}.", gross=True),
-    Check("fat_hu", "Orbital fat", "HU", "Fat has {found}: the scale of the values may be wrong.", resolution=4),
     Check(
-        "soft_hu", "Soft tissue", "HU", "Soft tissue has {found}: contrast, or a wrong scale of values.", resolution=4
+        "fat_hu",
+        "Orbital fat",
+        "HU",
+        "Fat has {found}: the scale of the values may be wrong.",
+        resolution=4,
+        missing="No fat was found around the orbits: the scale of the values may be wrong.",
+    ),
+    Check(
+        "soft_hu",
+        "Soft tissue",
+        "HU",
+        "Soft tissue has {found}: contrast, or a wrong scale of values.",
+        resolution=4,
+        missing="No soft tissue was found: the scale of the values may be wrong.",
     ),
     Check("bone_hu", "Dense bone, 90th percentile", "HU", "Dense bone has {found}: a newborn's, a plastic's, or ill."),
     Check("metal_ml", "Metal", "ml", "There are {found} of metal, whose streaks hide walls.", resolution=0.01),
@@ -181,15 +195,18 @@ def _method(run: Run, limits: dict[str, Any]) -> _Row:
 
 
 def _figures(run: Run, limits: dict[str, Any]) -> list[_Row]:
-    """What has limits. Where there are none, or nothing was measured, nothing is judged."""
+    """What has limits. Where there are none, or nothing was measured, nothing is judged; but see `Check.missing`."""
     of_output = limits["methods"].get(run.method, {}).get("output", {})
     rows = []
     for check in CHECKS:
         found = run.measures.get(check.id)
         known = (of_output if check.of_output else limits["input"]).get(check.id)
-        if found is None:
-            continue
         limit = Range(None, None) if known is None else Range(known["low"], known["high"])
+        if found is None:
+            if check.missing and check.id in run.measures:
+                row = (check.id, check.term, None, check.unit, limit.low, limit.high, CHECK, check.missing)
+                rows.append(_Row(*row))
+            continue
         said = f"{found:.3g} {check.unit}".strip()
         rows.append(
             _Row(

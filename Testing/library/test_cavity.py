@@ -228,6 +228,17 @@ def test_job_says_what_it_could_not_measure(head, files, tmp_path):
     assert not (tmp_path / "none").exists()
 
 
+def test_job_gives_no_volume_where_most_of_it_would_be_made_up(head, files, tmp_path):
+    open_behind = sitk.Mask(head.bone, head.part(LEFT, (-3, 200), ALL), 0, 1)
+    write_segmentation({"bone": open_behind}, tmp_path / "open.seg.nrrd")
+    code, lines = run(input=tmp_path / "open.seg.nrrd", ct=files / "ct.nrrd", output=tmp_path / "out")
+    assert code == 0
+    assert [line["code"] for line in lines if line["event"] == "warning"] == ["too-little-wall"]
+    assert lines[-1]["summary"]["orbits"]["left"] == {"status": "too little wall"}
+    assert lines[-1]["summary"]["difference_ml"] is None
+    assert not (tmp_path / "out" / "orbit-left.stl").exists()
+
+
 def test_job_warns_where_much_was_bridged(head, files, tmp_path):
     sieve = np.indices(head.bone.GetSize()[::-1]).sum(axis=0) // 12 % 2
     image = sitk.GetImageFromArray(sieve.astype(np.uint8))

@@ -65,6 +65,8 @@ def test_a_run_within_all_limits_is_trusted():
         ({"measures": {"noise_hu": 4.0}}, CHECK, "noise_hu"),
         ({"measures": {"noise_hu": 60.0}}, DO_NOT_USE, "noise_hu"),
         ({"measures": {"metal_ml": 0.01}}, CHECK, "metal_ml"),
+        ({"measures": {"fat_hu": None}}, CHECK, "fat_hu"),  # every orbit has fat: not where it was looked for
+        ({"measures": {"soft_hu": None}}, CHECK, "soft_hu"),
         ({"measures": {"wall_completeness": 0.85}}, CHECK, "wall_completeness"),
         ({"measures": {"wall_completeness": 0.5}}, DO_NOT_USE, "wall_completeness"),
     ],

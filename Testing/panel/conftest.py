@@ -75,3 +75,29 @@ def volume(host):
     node = host.scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "CT")
     volumes.put_image(node, ct_image())
     return node
+
+
+@pytest.fixture
+def ready(panel, volume):
+    """The panel with a CT chosen and a method that needs no package."""
+    from hands import choose
+
+    panel.ui.volumeSelector.setCurrentNode(volume)
+    choose(panel.ui.methodBox, "threshold")
+    return panel
+
+
+@pytest.fixture
+def segment(ready, python):
+    """Presses Segment and lets the worker make a result."""
+    from fakes import write_result
+
+    def press(answer: bool = False, **result):
+        ready.panel.ask = lambda _question: answer
+        ready.ui.segmentButton.click()
+        write_result(python.result, **result)
+        python.succeed(volumes_ml={"bone": 1.0})
+        ready.logic.poll()
+        return ready.ui.segmentationSelector.currentNode()
+
+    return press

@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
+from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+from vtkmodules.vtkFiltersSources import vtkSphereSource
+from vtkmodules.vtkIOXML import vtkXMLPolyDataWriter
 
 from OrbitalSegLib.export.segmentation import write_segmentation
 from OrbitalSegLib.export.stl import write_stl
@@ -137,3 +140,37 @@ def write_result(
         ],
     }
     (folder / "record.json").write_text(json.dumps(record), encoding="utf-8")
+
+
+ORBIT_RADIUS_MM = 3.0
+ORBIT_CENTRES_MM = {"right": (-6.0, -2.0, 108.0), "left": (6.0, -2.0, 108.0)}
+"""Of pretended orbits, LPS."""
+
+
+def orbits_summary(**left: Any) -> dict[str, Any]:
+    """What the worker says of two orbits, or of a left one that is not whole."""
+    right = {"status": "found", "volume_ml": 24.62, "bridged_share": 0.171, "inferred_share": 0.02, "beyond_ml": 0.0}
+    if left:
+        return {"orbits": {"right": right, "left": left}, "larger": None, "difference_ml": None}
+    left = {"status": "found", "volume_ml": 25.04, "bridged_share": 0.094, "inferred_share": 0.0, "beyond_ml": 0.18}
+    return {"orbits": {"right": right, "left": left}, "larger": "left", "difference_ml": 0.42}
+
+
+def write_orbits(folder: Path, summary: dict[str, Any]) -> None:
+    """The surfaces of the orbits that were measured: balls whose front is the opening, and whose back is bridged."""
+    folder.mkdir(parents=True)
+    for side, orbit in summary["orbits"].items():
+        if orbit["status"] == "found":
+            ball = vtkSphereSource()
+            ball.SetCenter(*ORBIT_CENTRES_MM[side])
+            ball.SetRadius(ORBIT_RADIUS_MM)
+            ball.Update()
+            surface = ball.GetOutput()
+            deep_mm = vtk_to_numpy(surface.GetPoints().GetData())[:, 1] - ORBIT_CENTRES_MM[side][1]
+            ends = numpy_to_vtk(np.select([deep_mm < -1, deep_mm > 1], [0, 3], 1).astype(np.uint8), deep=True)
+            ends.SetName("end")
+            surface.GetPointData().AddArray(ends)
+            writer = vtkXMLPolyDataWriter()
+            writer.SetFileName(str(folder / f"orbit-{side}.vtp"))
+            writer.SetInputData(surface)
+            writer.Write()

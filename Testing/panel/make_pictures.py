@@ -53,6 +53,12 @@ def main(series: Path, folder: Path) -> None:
     ui.thinBrushButton.click()
     open_only(ui, "correctSection")
     save_panel(started, folder / f"tutorial-correct{scale}.png")
+    ui.measureButton.click()
+    wait(started, panel)
+    open_only(ui, "orbitsSection")
+    save_panel(started, folder / f"tutorial-volume{scale}.png")
+    if not scale:
+        views.draw_3d(folder / "tutorial-volume-3d.png")
     with tempfile.TemporaryDirectory() as out:
         ui.exportFolderEdit.currentPath = out
         ui.exportButton.click()
@@ -74,7 +80,7 @@ def main(series: Path, folder: Path) -> None:
 
 SECTIONS = (
     *("scanSection", "regionSection", "methodSection", "segmentSection"),
-    *("thresholdSection", "correctSection", "exportSection", "reviewSection"),
+    *("thresholdSection", "correctSection", "orbitsSection", "exportSection", "reviewSection"),
 )
 
 

@@ -13,8 +13,9 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 
+from hands import choose
 from OrbitalSegLib import CONTRACT
-from OrbitalSegLib.export.segmentation import read_segmentation, segment_ids
+from OrbitalSegLib.export.segmentation import read_segmentation, segment_ids, write_segmentation
 from OrbitalSegLib.methods import METHODS
 from OrbitalSegLib.methods.kept import KeptProbabilities
 from OrbitalSegLib.phantom import Anatomy, Scanner, scan, write_series
@@ -22,6 +23,7 @@ from OrbitalSegLib.region import Region
 from OrbitalSegPanel import conditions, packages, segments, volumes
 from OrbitalSegPanel.library import library_parent
 from OrbitalSegPanel.process import Python
+from OrbitalSegPanel.settings import ORBIT
 
 PATIENCE_SECONDS = 540
 
@@ -74,10 +76,6 @@ def work(host, panel):
         return panel.ui.messageLabel.text
 
     return press
-
-
-def choose(box, value):
-    box.setCurrentIndex(box.findData(value))
 
 
 def command_line(source: Path, output: Path, **job) -> dict:
@@ -312,3 +310,30 @@ def test_the_archive_gets_what_was_chosen_in_the_scans_own_study(host, panel, wo
     node = ui.segmentationSelector.currentNode()
     voxels = [int(segments.array_of(segments.label_map(node, name)).sum()) for name in ("bone", "cortical")]
     assert int(written.pixel_array.sum()) == sum(voxels)
+
+
+def test_the_orbits_are_measured_between_the_walls_of_the_scene(host, panel, work, tmp_path):
+    """Whole orbits of the phantom, coarse, between walls by a threshold; the figures are those of the command line."""
+    taken = scan(Anatomy(), Scanner(76, 1.5, 1.5, 1.5, 72.0, (0.0, 15.0, 0.0)))
+    ct = sitk.GetImageFromArray(taken.voxels)
+    ct.SetSpacing((1.5, 1.5, 1.5))
+    ct.SetOrigin(taken.grid.origins[0].tolist())
+    bone = sitk.Cast(ct > 200, sitk.sitkUInt8)
+    sitk.WriteImage(ct, str(tmp_path / "phantom.nrrd"))
+    write_segmentation({"bone": bone}, tmp_path / "walls.seg.nrrd")
+    volume = host.scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "phantom")
+    volumes.put_image(volume, ct)
+    ui = panel.ui
+    ui.volumeSelector.setCurrentNode(volume)
+    ui.segmentationSelector.setCurrentNode(segments.load(tmp_path / "walls.seg.nrrd", "walls"))
+    assert "The orbits are measured" in work(ui.measureButton)
+    job = {"task": "orbits", "ct": str(tmp_path / "phantom.nrrd")}
+    summary = command_line(tmp_path / "walls.seg.nrrd", tmp_path / "orbits", **job)
+    assert panel.logic.settings["orbits"]["figures"] == summary
+    assert "left orbit" in ui.measureLabel.text  # a warning: a threshold finds too little of its walls
+    for model, side in zip(panel.logic.settings.references(ORBIT), ("right", "left"), strict=True):
+        assert f"Orbit {side} ({summary['orbits'][side]['volume_ml']:.1f} ml)" == model.GetName()
+        written = results_surface(tmp_path / "orbits" / f"orbit-{side}.stl")
+        bounds = np.reshape(model.GetPolyData().GetBounds(), (3, 2))
+        np.testing.assert_allclose(bounds, np.reshape(written.GetBounds(), (3, 2)), atol=1e-3)
+        assert np.sign(bounds[0]).tolist() == ([1, 1] if side == "right" else [-1, -1])  # RAS: x to the right

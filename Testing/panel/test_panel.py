@@ -7,51 +7,17 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from vtkmodules.util.numpy_support import numpy_to_vtk
+from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from conftest import FOLDER
 from fakes import BOX_MM, image_of, mask_array, write_result
+from hands import choose, edit, node_names, voxels
 from OrbitalSegLib import CONTRACT
 from OrbitalSegLib.job import job_from
 from OrbitalSegLib.methods import METHODS
 from OrbitalSegPanel import packages, segments, thresholds, volumes
 from OrbitalSegPanel.process import Outcome
 from OrbitalSegPanel.settings import DEFAULTS, PROBABILITY, RESULT, SEGMENTATION, Settings
-
-
-@pytest.fixture
-def ready(panel, volume):
-    """The panel with a CT chosen and a method that needs no package."""
-    panel.ui.volumeSelector.setCurrentNode(volume)
-    choose(panel.ui.methodBox, "threshold")
-    return panel
-
-
-@pytest.fixture
-def segment(ready, python):
-    """Presses Segment and lets the worker make a result."""
-
-    def press(answer: bool = False, **result):
-        ready.panel.ask = lambda _question: answer
-        ready.ui.segmentButton.click()
-        write_result(python.result, **result)
-        python.succeed(volumes_ml={"bone": 1.0})
-        ready.logic.poll()
-        return ready.ui.segmentationSelector.currentNode()
-
-    return press
-
-
-def choose(box, value):
-    box.setCurrentIndex(box.findData(value))
-
-
-def voxels(node, identity: str) -> int:
-    return int(segments.array_of(segments.label_map(node, identity)).sum())
-
-
-def node_names(scene) -> list[str]:
-    return sorted(scene.GetNthNode(index).GetID() for index in range(scene.GetNumberOfNodes()))
 
 
 def test_an_empty_panel_offers_what_can_be_done(panel):
@@ -312,20 +278,6 @@ def test_a_second_run_replaces_what_nobody_touched(segment, host):
     assert segment(grown=1) is first
     assert voxels(first, "bone") == mask_array(1).sum()
     assert len(host.slicer.util.getNodesByClass("vtkMRMLSegmentationNode")) == 1
-
-
-def edit(node) -> None:
-    """Empty one slice of the bone, through the editor's own logic."""
-    labels = segments.label_map(node, "bone")
-    array = segments.array_of(labels).astype(np.uint8)
-    array[0] = 0
-    segments.set_voxels(node, "bone", array, shifted(labels))
-
-
-def shifted(labels):
-    matrix, extent = segments.array_of_matrix(labels), labels.GetExtent()
-    matrix[:3, 3] += matrix[:3, :3] @ (extent[0], extent[2], extent[4])
-    return matrix
 
 
 def test_an_edited_segment_is_replaced_only_after_asking_and_one_undo_brings_it_back(segment, ready):
@@ -736,14 +688,18 @@ def test_the_map_of_a_surface_is_shown_where_the_surface_is(tmp_path):
 
     bone = image_of(mask_array())
     mesh, _ = surface_of_mask(bone, SurfaceParameters())
-    thickness = numpy_to_vtk(np.ones(mesh.GetNumberOfPoints(), np.float32), deep=True)
+    thickness_mm = np.full(mesh.GetNumberOfPoints(), 2.5, np.float32)
+    thickness_mm[:2] = (0.0, -1.0)
+    thickness = numpy_to_vtk(thickness_mm, deep=True)
     thickness.SetName(quality.THICKNESS)
     mesh.GetPointData().AddArray(thickness)
     write_map(mesh, tmp_path / "bone-left-quality.vtp")
     node = quality.show_surface(exporting.Exported(tmp_path, [tmp_path / "bone-left-quality.vtp"]))
     assert node.GetName() == "bone-left"
-    assert node.GetDisplayNode().GetActiveScalarName() == quality.THICKNESS
     assert node.GetDisplayNode().GetScalarVisibility()
+    colours = vtk_to_numpy(node.GetPolyData().GetPointData().GetArray(node.GetDisplayNode().GetActiveScalarName()))
+    assert [tuple(colour) for colour in colours[:2]] == [quality.STOP_COLOURS[0], quality.NOT_MEASURED]
+    assert set(map(tuple, colours[2:])) == {quality.STOP_COLOURS[-1]}
     middle = np.reshape(node.GetPolyData().GetBounds(), (3, 2)).mean(axis=1)  # RAS
     wanted = bone.TransformContinuousIndexToPhysicalPoint([11.5, 9.5, 5.5])
     np.testing.assert_allclose(middle, np.multiply(wanted, (-1, -1, 1)), atol=0.6)
@@ -1101,6 +1057,40 @@ def test_every_setting_comes_back_with_a_saved_scene(segment, ready, host, tmp_p
     assert segments.edited(node) == []
     ready.logic.move_limits({"cortical": 0.3, "thin": 0.5})
     assert voxels(node, "bone") > voxels_before
+
+
+@pytest.mark.parametrize(("moved_mm", "place_mm"), [(2e-14, 100.0), (1.0, 101.0)])
+def test_the_scan_of_a_result_is_known_again_by_every_digit(segment, ready, python, host, volume, moved_mm, place_mm):
+    """In a scene that was saved and opened again the last digits are others; a volume that was moved is another one."""
+    segment()
+    ready.logic.forget()  # the scan as it was segmented
+    x, y, z = volume.GetOrigin()
+    volume.SetOrigin(x, y, z + moved_mm)
+    assert volume.GetOrigin()[2] != z
+    slide(ready, host, cortical=0.3)
+    host.process_until(lambda: ready.logic.runs.running == "settle", 5)
+    assert sitk.ReadImage(python.jobs[-1]["input"]).GetOrigin()[2] == place_mm
+
+
+@pytest.mark.usefixtures("panel")
+@pytest.mark.parametrize("spacing_mm", [(0.625, 1.25, 1.25), (1.25, 0.5, 0.3125)])
+def test_what_nobody_edited_is_as_it_was_after_a_saved_scene_was_opened(host, tmp_path, spacing_mm):
+    """Places at half a hundredth of a millimetre, which the last digit rounds up or down."""
+    node = host.scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "saved")
+    node.GetSegmentation().SetSourceRepresentationName(segments.BINARY)
+    to_ras = np.diag([-spacing_mm[0], -spacing_mm[1], spacing_mm[2], 1.0])
+    to_ras[:3, 3] = (-119.75, -130.125, -99.9)
+    for low, identity in enumerate(segments.OURS, 2):
+        node.GetSegmentation().AddEmptySegment(identity, identity)
+        array = np.zeros((9, 9, 9), np.uint8)
+        array[low:, low:, low:] = 1
+        segments.set_voxels(node, identity, array, to_ras)
+    segments.remember(node)
+    assert host.scene.WriteToMRB(str(tmp_path / "scene.mrb"))
+    host.scene.Clear(False)
+    assert host.scene.ReadFromMRB(str(tmp_path / "scene.mrb"), True)
+    (node,) = host.slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+    assert segments.edited(node) == []
 
 
 def test_the_result_can_be_reviewed_after_a_saved_scene_was_opened(segment, ready, python, tmp_path):

@@ -3,6 +3,7 @@
 from OrbitalSegPanel.sections.correct import CorrectSection
 from OrbitalSegPanel.sections.export import ExportSection
 from OrbitalSegPanel.sections.method import MethodSection
+from OrbitalSegPanel.sections.orbits import OrbitsSection
 from OrbitalSegPanel.sections.region import RegionSection
 from OrbitalSegPanel.sections.review import ReviewSection
 from OrbitalSegPanel.sections.scan import ScanSection
@@ -16,6 +17,7 @@ SECTIONS = (
     SegmentSection,
     ThresholdSection,
     CorrectSection,
+    OrbitsSection,
     ExportSection,
     ReviewSection,
 )

@@ -1,4 +1,4 @@
-"""7. Export: which segments, in which form, and what was measured of them."""
+"""8. Export: which segments, in which form, and what was measured of them."""
 
 from functools import partial
 from typing import Any

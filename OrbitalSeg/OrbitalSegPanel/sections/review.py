@@ -1,4 +1,4 @@
-"""8. Review and record: the operator's pass, the physician's word, and the record."""
+"""9. Review and record: the operator's pass, the physician's word, and the record."""
 
 from functools import partial
 
