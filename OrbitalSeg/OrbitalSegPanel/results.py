@@ -14,7 +14,7 @@ import numpy as np
 import SimpleITK as sitk
 import slicer
 
-from OrbitalSegPanel import segments, volumes
+from OrbitalSegPanel import exporting, segments, volumes
 from OrbitalSegPanel.settings import PROBABILITY, RESULT, SEGMENTATION, VOLUME, Settings
 
 SEGMENTATION_FILE, RECORD_FILE = "segmentation.seg.nrrd", "record.json"
@@ -88,7 +88,8 @@ def load(folder: Path, name: str, volume: Any, target: Any, save_state: Callable
     """
     with all_or_nothing():
         record = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
-        found = segments.load(folder / SEGMENTATION_FILE, name)
+        asked = record["region"]["asked"]
+        found = segments.load(folder / SEGMENTATION_FILE, name, asked if asked in exporting.SIDES else "")
         segments.set_scan_grid(found, record["input"]["grid"])
         run = _run_of(found, _read_surfaces(folder), record)
         fields = {path.stem.removeprefix("probability-"): path for path in sorted(folder.glob("probability-*.nrrd"))}

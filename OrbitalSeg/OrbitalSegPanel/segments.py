@@ -34,8 +34,9 @@ HASH_TAG = "OrbitalSeg.sha256"
 BINARY, SURFACE = "Binary labelmap", "Closed surface"
 
 
-def load(path: Path, name: str) -> Any:
-    """A new segmentation node from a result's file. Raises `RuntimeError` if Slicer cannot read it."""
+def load(path: Path, name: str, side: str = "") -> Any:
+    """A new segmentation node from a result's file, of one side or of both. Raises `RuntimeError` if Slicer cannot read
+    it."""
     logic = slicer.modules.segmentations.logic()
     node = logic.LoadSegmentationFromFile(str(path), True)
     if node is None:
@@ -44,7 +45,7 @@ def load(path: Path, name: str) -> Any:
     node.SetAndObserveStorageNodeID(None)  # the file goes away with the run: saving asks for another one
     slicer.mrmlScene.RemoveNode(storage)
     node.SetName(name)
-    _dress(node)
+    _dress(node, side)
     return node
 
 
@@ -277,12 +278,12 @@ def modifying(node: Any) -> Any:
         node.EndModify(was)
 
 
-def _dress(node: Any) -> None:
+def _dress(node: Any, side: str) -> None:
     segmentation = node.GetSegmentation()
     for identity, name in NAMES.items():
         segment = segmentation.GetSegment(identity)
         if segment is not None:
-            segment.SetName(name)
+            segment.SetName(f"{name}, {side}" if side else name)
             if identity == INFERRED:
                 segment.SetColor(*WARNING_COLOUR)
     remember(node)

@@ -246,6 +246,13 @@ def test_warnings_and_the_verdict_are_kept_in_sight(ready, python, host):
     assert ready.ui.verdictLabel.isHidden()
 
 
+def test_segments_of_one_orbit_say_whose_side_they_are(segment):
+    segmentation = segment(asked="right").GetSegmentation()
+    names = [segmentation.GetNthSegment(index).GetName() for index in range(segmentation.GetNumberOfSegments())]
+    assert "Orbital bone, right" in names
+    assert all(name.endswith(", right") for name in names)
+
+
 def test_a_result_becomes_segments(segment):
     node = segment()
     segmentation = node.GetSegmentation()
