@@ -74,12 +74,14 @@ def surface(folder: Path, edited: str, changes: Job) -> Job:
     }
 
 
-def orbits(folder: Path, edited: str) -> Job:
-    """The room between the walls of the segmentation that was saved as `edited`, in the scan in `folder`."""
+def orbits(folder: Path, edited: str, region: str) -> Job:
+    """The room between the walls of the segmentation that was saved as `edited`, in the scan in `folder`; `region` says
+    which orbit: `auto` (both), `left` or `right`."""
     return {
         "contract": CONTRACT,
         "task": "orbits",
         "input": str(folder / edited),
+        "region": region,
         "ct": str(folder / INPUT),
         "output": str(folder / RESULT),
     }

@@ -291,12 +291,12 @@ class PanelLogic:
             raise ValueError(_("Segment a scan first: an orbit is measured between its bony walls."))
         if volume is None:
             raise ValueError(_("Choose the CT of the segments first: the orbits are looked for in it."))
-        look = self._measurable()
+        look, side = self._measurable(), results.side_of(results.record_of(self.settings))
 
         def prepare(folder: Path) -> Any:
             exporting.save(target, folder / exporting.EDITED, orbits.WALLS)
             self._write_scan(volume, folder / jobs.INPUT)
-            return self.python.start(jobs.orbits(folder, exporting.EDITED), folder)
+            return self.python.start(jobs.orbits(folder, exporting.EDITED, side or "auto"), folder)
 
         def done(outcome: Outcome, private: PrivateFolder) -> bool:
             if outcome.result is not None:

@@ -34,7 +34,11 @@ NOT_WHOLE = {
     "missing": _("not found"),
     "no rim": _("no rim"),
     "too little wall": _("too little wall"),
+    "not asked": _("not segmented"),
 }
+
+NOT_ASKED = {"status": "not asked"}
+"""Of the orbit beside one that was segmented alone."""
 
 MEANINGS = {
     "volume_ml": (
@@ -97,7 +101,7 @@ def show(settings: Settings, current: bool) -> None:
 
 def rows(figures: dict[str, Any]) -> list[tuple[str, list[str]]]:
     """One row for each figure, with its values of the right and of the left orbit."""
-    orbits = [figures["orbits"][side] for side in SIDES]
+    orbits = [figures["orbits"].get(side, NOT_ASKED) for side in SIDES]
     return [(title, [_text(orbit, figure) for orbit in orbits]) for figure, (title, _meaning) in MEANINGS.items()]
 
 
@@ -114,7 +118,7 @@ def difference(figures: dict[str, Any]) -> str:
 
 
 def _measured(figures: dict[str, Any]) -> list[str]:
-    return [side for side in SIDES if "volume_ml" in figures["orbits"][side]]
+    return [side for side, orbit in figures["orbits"].items() if "volume_ml" in orbit]
 
 
 def _text(orbit: dict[str, Any], figure: str) -> str:

@@ -88,8 +88,7 @@ def load(folder: Path, name: str, volume: Any, target: Any, save_state: Callable
     """
     with all_or_nothing():
         record = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
-        asked = record["region"]["asked"]
-        found = segments.load(folder / SEGMENTATION_FILE, name, asked if asked in exporting.SIDES else "")
+        found = segments.load(folder / SEGMENTATION_FILE, name, side_of(record))
         segments.set_scan_grid(found, record["input"]["grid"])
         run = _run_of(found, _read_surfaces(folder), record)
         fields = {path.stem.removeprefix("probability-"): path for path in sorted(folder.glob("probability-*.nrrd"))}
@@ -155,6 +154,12 @@ def node_of(settings: Settings) -> Any:
     if node is None or chosen is None or not node.GetAttribute(PRINTS):
         return None
     return node if node.GetNodeReference(SEGMENTATION) is chosen else None
+
+
+def side_of(record: dict[str, Any] | None) -> str:
+    """`right` or `left` where the result is of that orbit alone."""
+    asked = record["region"]["asked"] if record else ""
+    return asked if asked in exporting.SIDES else ""
 
 
 def record_of(settings: Settings) -> dict[str, Any] | None:

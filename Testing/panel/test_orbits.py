@@ -132,6 +132,20 @@ def test_the_figures_stand_in_a_table_that_says_what_they_mean(ready, measure):
     assert "measured" in ready.ui.messageLabel.text
 
 
+def test_of_one_orbit_that_was_segmented_only_that_one_is_measured(segment, ready, python):
+    segment(asked="right")
+    ready.ui.measureButton.click()
+    assert python.jobs[-1]["region"] == "right"
+    found = orbits_summary()["orbits"]["right"]
+    summary = {"orbits": {"right": found}, "larger": None, "difference_ml": None}
+    write_orbits(python.result, summary)
+    python.succeed(**summary)
+    ready.logic.poll()
+    assert table_of(ready)["Volume"] == ["24.6 ml", "not segmented"]
+    assert names(ready) == ["Orbit right (24.6 ml)"]
+    assert ready.ui.differenceLabel.isHidden()
+
+
 @pytest.mark.parametrize(("status", "said"), [("cut off", "cut off"), ("missing", "not found"), ("no rim", "no rim")])
 @pytest.mark.usefixtures("segmented")
 def test_an_orbit_that_is_not_whole_has_no_figures_and_no_difference(ready, measure, status, said):
