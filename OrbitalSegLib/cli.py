@@ -333,10 +333,15 @@ def orbits(
         else:
             table.add_row(side, found["status"])
     console.print(table)
-    if summary["larger"]:
+    if summary["difference_ml"] is not None:
         smaller_ml = min(found["volume_ml"] for found in summary["orbits"].values())
         by = f"{summary['difference_ml']:.1f} ml ({summary['difference_ml'] / smaller_ml:.1%})"
-        console.print(f"The {summary['larger']} orbit is larger by {by}.")
+        larger = summary["larger"]
+        console.print(
+            f"The {larger} orbit is larger by {by}."
+            if larger
+            else f"The orbits differ by {by}, which equal orbits do too when they are measured."
+        )
     console.print(NOTICE, style="dim")
 
 

@@ -24,6 +24,9 @@ MUCH_BRIDGED = 0.25
 MOST_BRIDGED = 0.5
 """Beyond this most of what is measured would be made up."""
 
+LEAST_DIFFERENCE_ML = 1.2
+"""So much the measured volumes of a phantom's equal orbits can differ (docs/orbit-volume.md)."""
+
 FIGURES = ("volume_ml", "bridged_share", "inferred_share", "beyond_ml", "opening_cm2")
 
 DIGITS = 4
@@ -118,11 +121,13 @@ def _warn(orbit: Orbit, cavity: Cavity | None, record: Record) -> None:
 
 
 def _compared(cavities: dict[str, Cavity]) -> dict[str, Any]:
-    """Which orbit is larger, and by how much; null where only one was measured."""
+    """Which orbit is larger, which is null where equal ones may differ as much, and by how much; null of only one."""
     if len(cavities) < 2:
         return {"larger": None, "difference_ml": None}
     right_ml, left_ml = cavities["right"].volume_ml, cavities["left"].volume_ml
+    difference_ml = abs(left_ml - right_ml)
+    larger = "left" if left_ml > right_ml else "right"
     return {
-        "larger": "left" if left_ml > right_ml else "right",
-        "difference_ml": round(abs(left_ml - right_ml), DIGITS),
+        "larger": larger if difference_ml > LEAST_DIFFERENCE_ML else None,
+        "difference_ml": round(difference_ml, DIGITS),
     }

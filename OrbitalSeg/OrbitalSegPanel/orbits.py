@@ -106,13 +106,14 @@ def rows(figures: dict[str, Any]) -> list[tuple[str, list[str]]]:
 
 
 def difference(figures: dict[str, Any]) -> str:
-    """Which orbit is larger, and by how much; empty where only one of them could be measured."""
+    """Whether one orbit is larger, and by how much; empty where only one of them could be measured."""
     ml = figures["difference_ml"]
     if ml is None:
         return ""
-    if ml < 0.05:
-        return _("Right and left differ by less than 0.1 ml.")
     percent = 100 * ml / min(figures["orbits"][side]["volume_ml"] for side in SIDES)
+    if figures["larger"] is None:
+        text = _("Right and left differ by {ml:.1f} ml ({percent:.1f} %), which equal orbits do too when measured.")
+        return text.format(ml=ml, percent=percent)
     side = {"right": _("Right"), "left": _("Left")}[figures["larger"]]
     return _("{side} is larger by {ml:.1f} ml ({percent:.1f} %).").format(side=side, ml=ml, percent=percent)
 

@@ -14,6 +14,7 @@ from OrbitalSegLib.export.segmentation import write_segmentation
 from OrbitalSegLib.export.stl import read_corners
 from OrbitalSegLib.locate import SIDES, locate
 from OrbitalSegLib.modelling import mesh
+from OrbitalSegLib.orbits import LEAST_DIFFERENCE_ML
 from OrbitalSegLib.phantom import (
     Anatomy,
     Scanner,
@@ -207,11 +208,22 @@ def test_job_writes_the_volumes_and_the_closed_surfaces(head, files, tmp_path):
         points, triangles = read_corners(tmp_path / "out" / f"orbit-{side}.stl")
         assert mesh.volume_ml(points, triangles) == pytest.approx(cavity.volume_ml, rel=1e-5)
         assert (tmp_path / "out" / f"orbit-{side}.vtp").is_file()
-    volumes_ml = {side: summary["orbits"][side]["volume_ml"] for side in SIDES}
-    assert summary["larger"] == max(volumes_ml, key=volumes_ml.get)
-    assert summary["difference_ml"] == pytest.approx(abs(volumes_ml["left"] - volumes_ml["right"]), abs=1e-3)
+    right_ml, left_ml = (summary["orbits"][side]["volume_ml"] for side in ("right", "left"))
+    assert summary["difference_ml"] == pytest.approx(abs(left_ml - right_ml), abs=1e-3)
+    assert summary["larger"] is None  # as it should be: the phantom's are equal
     measured = last_step(read_record(tmp_path / "out"), "measuring")["measured"]
     assert measured == summary["orbits"]
+
+
+def test_job_says_which_orbit_is_larger_where_the_difference_is_one(head, files, tmp_path):
+    below = head.part(LEFT, (-14, 25), (-60, -3))
+    lowered = sitk.Resample(head.bone, sitk.TranslationTransform(3, (0.0, 0.0, 3.0)))
+    deeper = sitk.Maximum(sitk.Mask(head.bone, below, 0, 1), sitk.Mask(lowered, below))
+    write_segmentation({"bone": deeper}, tmp_path / "deeper.seg.nrrd")
+    code, lines = run(input=tmp_path / "deeper.seg.nrrd", ct=files / "ct.nrrd", output=tmp_path / "out")
+    assert code == 0
+    assert lines[-1]["summary"]["larger"] == "left"
+    assert lines[-1]["summary"]["difference_ml"] > LEAST_DIFFERENCE_ML
 
 
 def test_job_says_what_it_could_not_measure(head, files, tmp_path):

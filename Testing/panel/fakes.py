@@ -152,8 +152,8 @@ def orbits_summary(**left: Any) -> dict[str, Any]:
     right = {"status": "found", "volume_ml": 24.62, "bridged_share": 0.171, "inferred_share": 0.02, "beyond_ml": 0.0}
     if left:
         return {"orbits": {"right": right, "left": left}, "larger": None, "difference_ml": None}
-    left = {"status": "found", "volume_ml": 25.04, "bridged_share": 0.094, "inferred_share": 0.0, "beyond_ml": 0.18}
-    return {"orbits": {"right": right, "left": left}, "larger": "left", "difference_ml": 0.42}
+    left = {"status": "found", "volume_ml": 26.04, "bridged_share": 0.094, "inferred_share": 0.0, "beyond_ml": 0.18}
+    return {"orbits": {"right": right, "left": left}, "larger": "left", "difference_ml": 1.42}
 
 
 def write_orbits(folder: Path, summary: dict[str, Any]) -> None:
