@@ -175,3 +175,26 @@ def test_help_appears_without_the_heavy_packages():
         "assert not {'numpy', 'SimpleITK', 'vtkmodules', 'pydicom'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize(
+    ("larger", "difference_ml", "said"),
+    [
+        ("left", 2.5, "The left orbit is larger by 2.5 ml (10.0%)."),
+        (None, 0.5, "The orbits differ by 0.5 ml (2.0%), which equal orbits do too when they are measured."),
+        (None, None, "no rim"),
+    ],
+)
+def test_orbits_shows_a_table_and_what_the_difference_means(monkeypatch, larger, difference_ml, said):
+    measured = {"status": "found", "bridged_share": 0.07, "inferred_share": 0.02, "beyond_ml": 0.31}
+    found = {"right": measured | {"volume_ml": 25.0}, "left": measured | {"volume_ml": 25.0 + (difference_ml or 0)}}
+    if difference_ml is None:
+        found["left"] = {"status": "no rim"}
+    summary = {"orbits": found, "larger": larger, "difference_ml": difference_ml}
+    monkeypatch.setattr("OrbitalSegLib.orbits.orbits", lambda *_: ([], summary))
+    done = orbitalseg("orbits", "result", "--ct", "scan", "-o", "out")
+    assert done.exit_code == 0
+    assert said in done.stdout
+    assert "25.0" in done.stdout
+    assert "7%" in done.stdout
+    assert "not a medical device" in done.stdout
