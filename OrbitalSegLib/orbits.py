@@ -27,6 +27,27 @@ MOST_BRIDGED = 0.5
 LEAST_DIFFERENCE_ML = 1.2
 """So much the measured volumes of a phantom's equal orbits can differ (docs/orbit-volume.md)."""
 
+WARNINGS = {
+    "missing": ("orbit-not-found", "The {side} orbit was not found in the scan, so it was not measured."),
+    "cut off": ("orbit-cut-off", "The {side} orbit reaches beyond the scan, so it was not measured."),
+    "no rim": (
+        "no-rim",
+        "Too little of the {side} orbit's rim is bone in this segmentation to close it in front, so it was not "
+        "measured: segment a region that holds the whole rim.",
+    ),
+    "too little wall": (
+        "too-little-wall",
+        "No wall was found in {bridged:.0%} of the {side} orbit, so its volume cannot be told: correct the walls "
+        "first, or segment with networks.",
+    ),
+}
+"""By status its code and sentence."""
+BRIDGED = (
+    "walls-bridged",
+    "No wall was found in {bridged:.0%} of the {side} orbit, which was bridged: look at what was measured before you "
+    "use its volume.",
+)
+
 FIGURES = ("volume_ml", "bridged_share", "inferred_share", "beyond_ml", "opening_cm2")
 
 DIGITS = 4
@@ -48,10 +69,11 @@ def orbits(job: Job, steps: Steps, record: Record) -> Outcome:
             for done, orbit in enumerate(wanted):
                 progress = span(steps.step("measuring"), done / len(wanted), (done + 1) / len(wanted))
                 cavity = measure(ct, bone, inferred, orbit, progress) if orbit.status == "found" else None
-                if cavity is not None and cavity.bridged_share <= MOST_BRIDGED:
+                status = _status(orbit, cavity)
+                if cavity is not None and status == "found":
                     cavities[orbit.side] = cavity
-                measured[orbit.side] = _said(orbit, cavity)
-                _warn(orbit, cavity, record)
+                measured[orbit.side] = _said(status, cavity)
+                _warn(orbit.side, status, cavity, record)
             if not cavities:
                 raise InputError(
                     "no-orbit",
@@ -84,40 +106,30 @@ def _read(job: Job, steps: Steps, record: Record) -> tuple[sitk.Image, sitk.Imag
     return ct, bone, inferred
 
 
-def _said(orbit: Orbit, cavity: Cavity | None) -> dict[str, Any]:
-    """What is said of one orbit."""
+def _status(orbit: Orbit, cavity: Cavity | None) -> str:
+    """Whether an orbit has a volume (`found`), or why not."""
+    if orbit.status != "found":
+        return orbit.status
     if cavity is None:
-        return {"status": "no rim" if orbit.status == "found" else orbit.status}
-    if cavity.bridged_share > MOST_BRIDGED:
-        return {"status": "too little wall"}
+        return "no rim"
+    return "found" if cavity.bridged_share <= MOST_BRIDGED else "too little wall"
+
+
+def _said(status: str, cavity: Cavity | None) -> dict[str, Any]:
+    """What is said of one orbit."""
+    if cavity is None or status != "found":
+        return {"status": status}
     numbers = {name: getattr(cavity, name) for name in FIGURES} | {"rim_spread_mm": cavity.front.spread_mm}
-    return {"status": orbit.status} | {name: round(value, DIGITS) for name, value in numbers.items()}
+    return {"status": status} | {name: round(value, DIGITS) for name, value in numbers.items()}
 
 
-def _warn(orbit: Orbit, cavity: Cavity | None, record: Record) -> None:
-    side = orbit.side
-    if orbit.status == "missing":
-        record.warn("orbit-not-found", f"The {side} orbit was not found in the scan, so it was not measured.")
-    elif orbit.status == "cut off":
-        record.warn("orbit-cut-off", f"The {side} orbit reaches beyond the scan, so it was not measured.")
-    elif cavity is None:
-        record.warn(
-            "no-rim",
-            f"Too little of the {side} orbit's rim is bone in this segmentation to close it in front, so it was not "
-            "measured: segment a region that holds the whole rim.",
-        )
-    elif cavity.bridged_share > MOST_BRIDGED:
-        record.warn(
-            "too-little-wall",
-            f"No wall was found in {cavity.bridged_share:.0%} of the {side} orbit, so its volume cannot be told: "
-            "correct the walls first, or segment with networks.",
-        )
-    elif cavity.bridged_share > MUCH_BRIDGED:
-        record.warn(
-            "walls-bridged",
-            f"No wall was found in {cavity.bridged_share:.0%} of the {side} orbit, which was bridged: look at what was "
-            "measured before you use its volume.",
-        )
+def _warn(side: str, status: str, cavity: Cavity | None, record: Record) -> None:
+    """Say why an orbit has no volume, or that much of its walls is bridged."""
+    bridged_share = 0.0 if cavity is None else cavity.bridged_share
+    warning = WARNINGS.get(status) or (BRIDGED if bridged_share > MUCH_BRIDGED else None)
+    if warning is not None:
+        code, text = warning
+        record.warn(code, text.format(side=side, bridged=bridged_share))
 
 
 def _compared(cavities: dict[str, Cavity]) -> dict[str, Any]:

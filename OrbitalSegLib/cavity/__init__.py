@@ -16,13 +16,12 @@ from vtkmodules.util.numpy_support import numpy_to_vtk
 from vtkmodules.vtkCommonDataModel import vtkPolyData
 
 from OrbitalSegLib.cavity.front import Front, front_of
-from OrbitalSegLib.cavity.sampling import Sampled
+from OrbitalSegLib.cavity.sampling import HALF, Floats, Sampled
 from OrbitalSegLib.cavity.sphere import Sphere, sphere
 from OrbitalSegLib.locate import Orbit, Shape
 from OrbitalSegLib.modelling import mesh
 from OrbitalSegLib.progress import Progress, silent
 
-Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 BEHIND_FRONT_MM = 14.0
@@ -34,8 +33,6 @@ NEAREST_MM = 4.0
 FROM_MODEL_MM = 10.0
 """A wall is looked for so far before and behind where the located orbit has it."""
 RAYS_AT_ONCE = 2048
-HALF = 0.5
-"""Of a mask between voxels: its surface."""
 
 SMOOTHED = (600, 300, 150, 80, 80, 40, 40)
 """How often the fitted surface is smoothed, each time from what the last fit says counts: from 30 to 10 degrees."""

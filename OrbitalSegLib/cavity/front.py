@@ -8,12 +8,9 @@ fitted to these places, and those that lie far off count little.
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from OrbitalSegLib.cavity.sampling import Sampled
+from OrbitalSegLib.cavity.sampling import HALF, Floats, Sampled
 from OrbitalSegLib.locate import Shape
-
-Floats = NDArray[np.float64]
 
 MERIDIANS = 72
 LEAST_MERIDIANS = 40
@@ -28,7 +25,6 @@ STEP_MM, FORWARD_STEP_MM = 0.5, 0.25
 FAR_OFF_MM = 1.5
 """A crest so far from the fit counts half."""
 FITTING_STEPS = 30
-HALF = 0.5
 
 
 @dataclass(frozen=True, eq=False)

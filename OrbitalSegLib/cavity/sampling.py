@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
+HALF = 0.5
+"""Of a mask between voxels: its surface."""
+
 
 @dataclass(frozen=True, eq=False)
 class Sampled:

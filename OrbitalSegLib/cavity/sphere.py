@@ -10,7 +10,8 @@ from vtkmodules.vtkFiltersCore import vtkCleanPolyData
 from vtkmodules.vtkFiltersModeling import vtkLinearSubdivisionFilter
 from vtkmodules.vtkFiltersSources import vtkPlatonicSolidSource
 
-Floats = NDArray[np.float64]
+from OrbitalSegLib.cavity.sampling import Floats
+
 Integers = NDArray[np.int64]
 
 DIVISIONS = 5

@@ -85,6 +85,7 @@ class Orbit:
     opening_mm: Point | None = None
     """The middle of the opening, between the rims."""
     shape: Shape | None = dataclasses.field(default=None, compare=False, repr=False)
+    """None of an orbit of which hardly anything is seen."""
 
 
 @dataclass(frozen=True)

@@ -202,24 +202,15 @@ def _figures(run: Run, limits: dict[str, Any]) -> list[_Row]:
         found = run.measures.get(check.id)
         known = (of_output if check.of_output else limits["input"]).get(check.id)
         limit = Range(None, None) if known is None else Range(known["low"], known["high"])
-        if found is None:
-            if check.missing and check.id in run.measures:
-                row = (check.id, check.term, None, check.unit, limit.low, limit.high, CHECK, check.missing)
-                rows.append(_Row(*row))
+        if found is not None:
+            verdict = limit.judge(found, check.gross)
+            reason = check.reason.format(found=f"{found:.3g} {check.unit}".strip())
+        elif check.missing and check.id in run.measures:
+            verdict, reason = CHECK, check.missing
+        else:
             continue
-        said = f"{found:.3g} {check.unit}".strip()
-        rows.append(
-            _Row(
-                check.id,
-                check.term,
-                round(found, 4),
-                check.unit,
-                limit.low,
-                limit.high,
-                limit.judge(found, check.gross),
-                check.reason.format(found=said),
-            )
-        )
+        rounded = None if found is None else round(found, 4)
+        rows.append(_Row(check.id, check.term, rounded, check.unit, limit.low, limit.high, verdict, reason))
     return rows
 
 
