@@ -18,10 +18,12 @@ import tempfile
 import time
 from pathlib import Path
 
+from OrbitalSegLib import CONTRACT
+
 
 def run(scan: Path, folder: Path) -> dict[str, float]:
     """One worker process: seconds by step, in all, and peak memory in GB."""
-    job = {"contract": 2, "task": "segment", "input": str(scan.resolve()), "output": str(folder / "result")}
+    job = {"contract": CONTRACT, "task": "segment", "input": str(scan.resolve()), "output": str(folder / "result")}
     start = time.perf_counter()
     worker = subprocess.Popen(
         [sys.executable, "-m", "OrbitalSegLib.worker", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

@@ -9,7 +9,7 @@ import pytest
 import SimpleITK as sitk
 from typer.testing import CliRunner
 
-from OrbitalSegLib import worker
+from OrbitalSegLib import CONTRACT, worker
 from OrbitalSegLib.cli import app
 from OrbitalSegLib.export.segmentation import read_segmentation, write_segmentation
 from OrbitalSegLib.record import changed_entries, read_record
@@ -19,7 +19,7 @@ REVIEW = {"kind": "slice-by-slice", "outcome": "accepted with edits", "by": "Ope
 
 def run(task: str, **job: object) -> tuple[int, dict]:
     lines: list[dict] = []
-    values = {"contract": 3, "task": task, **{k: str(v) if isinstance(v, Path) else v for k, v in job.items()}}
+    values = {"contract": CONTRACT, "task": task, **{k: str(v) if isinstance(v, Path) else v for k, v in job.items()}}
     return worker.run(values, lines.append), lines[-1]
 
 

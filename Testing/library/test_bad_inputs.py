@@ -17,7 +17,7 @@ from dicom_series import PATIENT, SHAPE, compressed, ct_slices, enhanced, head, 
 from pydicom import uid
 from pydicom.dataset import Dataset
 
-from OrbitalSegLib import worker
+from OrbitalSegLib import CONTRACT, worker
 
 PIXEL_DATA = b"\xe0\x7f\x10\x00"
 SMALL = head()[:5]
@@ -384,7 +384,7 @@ class Desk:
 
     def job(self, scan: Path, **changes: object) -> dict[str, object]:
         output = str(self.results / "result")
-        job = {"contract": 3, "task": "segment", "input": str(scan), "output": output, "method": "threshold"}
+        job = {"contract": CONTRACT, "task": "segment", "input": str(scan), "output": output, "method": "threshold"}
         return job | changes
 
     def check_refused(self, job: dict[str, object], code: str) -> str:

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from OrbitalSegLib import CONTRACT
+
 
 @pytest.fixture
 def base_python() -> str:
@@ -28,7 +30,7 @@ def job(tmp_path: Path) -> Path:
     voxels[4:16, 8:32, 8:32] = 1000
     sitk.WriteImage(sitk.GetImageFromArray(voxels), str(tmp_path / "ct.nrrd"))
     values = {
-        "contract": 3,
+        "contract": CONTRACT,
         "task": "segment",
         "input": str(tmp_path / "ct.nrrd"),
         "output": str(tmp_path / "result"),

@@ -11,7 +11,7 @@ from dicom_judges import dcmqi_agrees, errors_in, highdicom_agrees
 from dicom_series import ct_slices, enhanced, save
 from pydicom.dataset import Dataset
 
-from OrbitalSegLib import reading, worker
+from OrbitalSegLib import CONTRACT, reading, worker
 from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.export import dicom
 from OrbitalSegLib.export.stl import read_stl, write_stl
@@ -165,7 +165,7 @@ def test_an_enhanced_multiframe_scan_is_placed_right(tmp_path):
 
 def run(**job: object) -> tuple[int, dict]:
     lines: list[dict] = []
-    return worker.run({"contract": 3, "task": "segment", "method": "threshold", **job}, lines.append), lines[-1]
+    return worker.run({"contract": CONTRACT, "task": "segment", "method": "threshold", **job}, lines.append), lines[-1]
 
 
 def test_a_job_writes_dicom_where_it_is_asked_to(straight, tmp_path):
@@ -179,7 +179,7 @@ def test_a_job_writes_dicom_where_it_is_asked_to(straight, tmp_path):
     assert {"segmentation.dcm", "bone.stl.dcm"} <= set(last["files"])
     for name in ("segmentation.dcm", "bone.stl.dcm"):
         assert str(pydicom.dcmread(tmp_path / "result" / name).PatientName).startswith("ANONYMOUS")
-    job = {"contract": 3, "task": "review", "input": str(tmp_path / "result"), "output": str(tmp_path / "b")}
+    job = {"contract": CONTRACT, "task": "review", "input": str(tmp_path / "result"), "output": str(tmp_path / "b")}
     lines: list[dict] = []
     assert worker.run(job | {"ct": str(straight), "dicom": ["segmentation"]}, lines.append) == 0
     assert pydicom.dcmread(tmp_path / "b" / "segmentation.dcm").PatientID == "ORBITALSEG-PHANTOM"

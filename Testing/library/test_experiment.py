@@ -10,7 +10,7 @@ import pytest
 import SimpleITK as sitk
 from typer.testing import CliRunner
 
-from OrbitalSegLib import worker
+from OrbitalSegLib import CONTRACT, worker
 from OrbitalSegLib.cli import app
 from OrbitalSegLib.experiment.phantoms import phantom, phantom_case
 from OrbitalSegLib.record import read_record
@@ -48,7 +48,7 @@ def data(tmp_path_factory) -> Path:
 def result(data, tmp_path_factory) -> Path:
     output = tmp_path_factory.mktemp("experiment") / "out"
     lines: list[dict] = []
-    job = {"contract": 3, "task": "experiment", "input": str(data), "output": str(output), "methods": METHODS}
+    job = {"contract": CONTRACT, "task": "experiment", "input": str(data), "output": str(output), "methods": METHODS}
     assert worker.run(job, lines.append) == 0, lines[-1]
     assert set(lines[-1]["summary"]["methods"]) == {"A", "low", "hysteresis"}
     assert lines[-1]["summary"]["cases"] == 3
@@ -107,7 +107,7 @@ def test_the_command_understands_methods(data, tmp_path):
 )
 def test_methods_that_make_no_sense_are_refused(data, tmp_path, methods, code):
     lines: list[dict] = []
-    job = {"contract": 3, "task": "experiment", "input": str(data), "output": str(tmp_path / "out")}
+    job = {"contract": CONTRACT, "task": "experiment", "input": str(data), "output": str(tmp_path / "out")}
     assert worker.run(job | {"methods": methods}, lines.append) == 2
     assert lines[-1]["code"] == code
     assert not (tmp_path / "out").exists()
@@ -117,7 +117,7 @@ def test_cases_without_ct_are_no_cases(data, tmp_path):
     (tmp_path / "data" / "case").mkdir(parents=True)
     sitk.WriteImage(sitk.ReadImage(str(data / "case-0" / "truth.nrrd")), str(tmp_path / "data" / "case" / "truth.nrrd"))
     lines: list[dict] = []
-    job = {"contract": 3, "task": "experiment", "input": str(tmp_path / "data"), "output": str(tmp_path / "out")}
+    job = {"contract": CONTRACT, "task": "experiment", "input": str(tmp_path / "data"), "output": str(tmp_path / "out")}
     assert worker.run(job, lines.append) == 3
     assert lines[-1]["code"] == "no-cases"
 

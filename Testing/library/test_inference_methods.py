@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from OrbitalSegLib import reading, worker
+from OrbitalSegLib import CONTRACT, reading, worker
 from OrbitalSegLib.errors import InputError, JobError
 from OrbitalSegLib.job import job_from
 from OrbitalSegLib.methods import METHODS
@@ -42,7 +42,13 @@ def head_image(head) -> sitk.Image:
 
 
 def run(head: Path, output: Path, package, **changes) -> tuple[int, list[dict]]:
-    job = {"contract": 3, "task": "segment", "input": str(head), "output": str(output), "model": str(package.folder)}
+    job = {
+        "contract": CONTRACT,
+        "task": "segment",
+        "input": str(head),
+        "output": str(output),
+        "model": str(package.folder),
+    }
     lines: list[dict] = []
     job |= {"method": "multigrey", "region": BOX, "threads": 1, "smoothing": "none"}
     return worker.run(job | changes, lines.append), lines
@@ -277,7 +283,7 @@ def test_what_repair_removes_and_fills_reaches_the_scan():
 
 
 def test_cancelling_while_the_networks_run_leaves_nothing(head, tiny_package, tmp_path):
-    job = {"contract": 3, "task": "segment", "input": str(head), "output": str(tmp_path / "result")}
+    job = {"contract": CONTRACT, "task": "segment", "input": str(head), "output": str(tmp_path / "result")}
     job |= {"method": "multigrey", "model": str(tiny_package.folder), "region": BOX, "threads": 1}
     process = subprocess.Popen(
         [sys.executable, "-m", "OrbitalSegLib.worker", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -311,13 +317,15 @@ def with_one_orbit(head_image, tmp_path_factory) -> Path:
 
 def info(scan_path: Path, region: str) -> tuple[int, list[dict]]:
     lines: list[dict] = []
-    return worker.run({"contract": 3, "task": "info", "input": str(scan_path), "region": region}, lines.append), lines
+    return worker.run(
+        {"contract": CONTRACT, "task": "info", "input": str(scan_path), "region": region}, lines.append
+    ), lines
 
 
 def test_the_region_is_found(head):
     boxes = {}
     for asked in ("auto", "left", "right"):
-        job = {"contract": 3, "task": "segment", "input": str(head), "output": "nowhere", "method": "threshold"}
+        job = {"contract": CONTRACT, "task": "segment", "input": str(head), "output": "nowhere", "method": "threshold"}
         said = Record()
         bone = find_bone(job_from(job | {"region": asked}), Steps(SEGMENT_SHARES, lambda *_: None), said).masks["bone"]
         found = said.entries["region"]

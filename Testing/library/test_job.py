@@ -4,13 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from OrbitalSegLib import CONTRACT
 from OrbitalSegLib.errors import JobError
 from OrbitalSegLib.job import Job, job_from, method_of
 from OrbitalSegLib.methods.method import Resources
 from OrbitalSegLib.postprocessing import PostprocessingParameters
 from OrbitalSegLib.region import Region
 
-SEGMENT = {"contract": 3, "task": "segment", "input": "ct", "output": "result"}
+SEGMENT = {"contract": CONTRACT, "task": "segment", "input": "ct", "output": "result"}
 
 
 def test_the_shortest_job_takes_the_contracts_defaults():
@@ -75,7 +76,7 @@ def test_settings_make_the_same_job_again_and_name_nobody():
         | {"region": [0, 1, 2, 3, 4, 5], "postprocess": {"keep_largest": 2}, "surfaces": ["thin"], "threads": 2}
         | {"purpose": "A plate", "operator": "X", "series": "3", "model": "mine"}
     )
-    again = job_from(SEGMENT | job.settings | {"contract": 3})
+    again = job_from(SEGMENT | job.settings | {"contract": CONTRACT})
     assert again.settings == job.settings
     assert (again.region, again.postprocess, again.surfaces) == (job.region, job.postprocess, job.surfaces)
     assert not {"input", "output", "purpose", "operator", "series", "model"} & job.settings.keys()
@@ -93,11 +94,11 @@ def test_settings_make_the_same_job_again_and_name_nobody():
         SEGMENT | {"region": [0, 10**400, 0, 1, 0, 1]},
         SEGMENT | {"method": "\ud800"},
         SEGMENT | {"output": "\ud800"},
-        {"contract": 3},
-        {"contract": 3, "task": "fly"},
-        {"contract": 3, "task": "info"},
-        {"contract": 3, "task": "segment", "input": "ct"},
-        {"contract": 3, "task": "phantom"},
+        {"contract": CONTRACT},
+        {"contract": CONTRACT, "task": "fly"},
+        {"contract": CONTRACT, "task": "info"},
+        {"contract": CONTRACT, "task": "segment", "input": "ct"},
+        {"contract": CONTRACT, "task": "phantom"},
         SEGMENT | {"colour": "red"},
         SEGMENT | {"input": 5},
         SEGMENT | {"input": ""},
@@ -138,8 +139,8 @@ def test_settings_make_the_same_job_again_and_name_nobody():
         SEGMENT | {"dicom": "surface"},
         SEGMENT | {"dicom": ["skin"]},
         SEGMENT | {"cases": 0},
-        {"contract": 3, "task": "review", "input": "result"},
-        {"contract": 3, "task": "verify", "input": "ct"},
+        {"contract": CONTRACT, "task": "review", "input": "result"},
+        {"contract": CONTRACT, "task": "verify", "input": "ct"},
         SEGMENT | {"surfaces": "bone"},
         SEGMENT | {"surfaces": ["skin"]},
         SEGMENT | {"surfaces": [["bone"]]},

@@ -6,7 +6,7 @@ import pytest
 import SimpleITK as sitk
 from judges import REPAIRS, admesh_repairs, closed_and_outward, pymeshlab_self_intersections
 
-from OrbitalSegLib import worker
+from OrbitalSegLib import CONTRACT, worker
 from OrbitalSegLib.export.stl import read_stl
 from OrbitalSegLib.modelling import mesh
 from OrbitalSegLib.phantom import VARIANTS, scan, write_series
@@ -19,7 +19,7 @@ def result(request, tmp_path_factory) -> Path:
     (folder / "series").mkdir()
     variant = VARIANTS[request.param]
     write_series(scan(variant.anatomy, variant.scanner), folder / "series")
-    job = {"contract": 3, "task": "segment", "input": str(folder / "series"), "output": str(folder / "result")}
+    job = {"contract": CONTRACT, "task": "segment", "input": str(folder / "series"), "output": str(folder / "result")}
     job |= {"method": "threshold", "region": "whole"}
     lines: list[dict] = []
     assert worker.run(job, lines.append) == 0, lines[-1]

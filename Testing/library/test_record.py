@@ -14,7 +14,7 @@ import SimpleITK as sitk
 from hypothesis import given
 from hypothesis import strategies as st
 
-from OrbitalSegLib import worker
+from OrbitalSegLib import CONTRACT, worker
 from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.networks import schema
 from OrbitalSegLib.record import changed_entries, read_record, record_schema, required
@@ -35,12 +35,18 @@ def results(tmp_path_factory) -> Path:
     image = sitk.GetImageFromArray(voxels)
     image.SetSpacing((0.5, 0.5, 0.8))
     sitk.WriteImage(image, str(folder / "ct.nrrd"))
-    job = {"contract": 3, "task": "segment", "method": "threshold", "region": "whole", "purpose": "Plate <for> & floor"}
+    job = {
+        "contract": CONTRACT,
+        "task": "segment",
+        "method": "threshold",
+        "region": "whole",
+        "purpose": "Plate <for> & floor",
+    }
     assert (
         worker.run(job | {"input": str(folder / "ct.nrrd"), "output": str(folder / "result")}, lambda _line: None) == 0
     )
     segmentation = str(folder / "result" / "segmentation.seg.nrrd")
-    job = {"contract": 3, "task": "surface", "input": segmentation, "output": str(folder / "surface")}
+    job = {"contract": CONTRACT, "task": "surface", "input": segmentation, "output": str(folder / "surface")}
     assert worker.run(job, lambda _line: None) == 0
     return folder
 

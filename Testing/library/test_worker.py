@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from OrbitalSegLib import worker
+from OrbitalSegLib import CONTRACT, worker
 from OrbitalSegLib.export.stl import read_stl
 from OrbitalSegLib.phantom import VARIANTS, scan, write_series
 
@@ -36,7 +36,7 @@ def ct(tmp_path_factory) -> Path:
 
 def run(job: dict) -> tuple[int, list[dict]]:
     lines: list[dict] = []
-    return worker.run({"contract": 3, **job}, lines.append), lines
+    return worker.run({"contract": CONTRACT, **job}, lines.append), lines
 
 
 def segment(ct: Path, result: Path, **changes: object) -> tuple[int, list[dict]]:
@@ -52,7 +52,7 @@ def start(job: dict) -> subprocess.Popen:
         stderr=subprocess.PIPE,
         text=True,
     )
-    process.stdin.write(json.dumps({"contract": 3, **job}))
+    process.stdin.write(json.dumps({"contract": CONTRACT, **job}))
     process.stdin.close()
     process.stdin = None
     return process

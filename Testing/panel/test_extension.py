@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from OrbitalSegLib import CONTRACT
+
 ROOT = Path(__file__).resolve().parents[2]
 SAID = "cmake.txt"
 """What CMake warned of."""
@@ -97,7 +99,7 @@ def test_the_installed_module_finds_and_runs_the_installed_library(installed, tm
     found = subprocess.run([sys.executable, "-c", program, str(installed)], capture_output=True, text=True, check=True)
     assert Path(found.stdout.strip()) == installed
     job = tmp_path / "job.json"
-    job.write_text('{"contract": 3, "task": "methods"}')
+    job.write_text(json.dumps({"contract": CONTRACT, "task": "methods"}))
     done = subprocess.run(
         [sys.executable, "-m", "OrbitalSegLib.worker", str(job)],
         cwd=installed,

@@ -10,7 +10,7 @@ import pytest
 import SimpleITK as sitk
 from judges import REPAIRS, admesh_repairs, closed_and_outward, prusa_slicer_info
 
-from OrbitalSegLib import cavity, reading, worker
+from OrbitalSegLib import CONTRACT, cavity, reading, worker
 from OrbitalSegLib.export.stl import read_stl
 from OrbitalSegLib.export.surfaces import write_surface
 from OrbitalSegLib.job import job_from
@@ -49,12 +49,12 @@ SURFACES = (
 
 def run(job: dict) -> tuple[int, list[dict]]:
     lines: list[dict] = []
-    return worker.run({"contract": 3, **job}, lines.append), lines
+    return worker.run({"contract": CONTRACT, **job}, lines.append), lines
 
 
 def found_in(scan: Path, **settings: object) -> tuple[Bone, dict]:
     """What `segment` finds before it makes a surface, which takes longer than the rest, and what its record says."""
-    job = job_from({"contract": 3, "task": "segment", "input": str(scan), "output": "nowhere", **settings})
+    job = job_from({"contract": CONTRACT, "task": "segment", "input": str(scan), "output": "nowhere", **settings})
     record = Record()
     return find_bone(job, Steps(segment_shares(job), lambda *_: None), record), record.entries
 
