@@ -504,6 +504,7 @@ def _monitor(method: Method, bone: Bone, record: Record) -> None:
             feasibility=feasibility,
             orbits=None if orbits is None else {orbit.side: orbit.status for orbit in orbits},
             measures=figures,
+            warnings=scan.warnings,
         )
         record.entries["monitoring"] = monitoring.judge(run)
 

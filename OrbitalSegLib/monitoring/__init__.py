@@ -6,7 +6,7 @@
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.resources import files
@@ -73,6 +73,14 @@ CHECKS = (
     Check("boundary_step", "Fall of probability at the border", "", "The networks are unsure: {found}.", True, True),
 )
 
+OF_READING: dict[str, Verdict] = {
+    "orientation-unknown": CHECK,
+    "damaged-files": CHECK,
+}
+"""The warnings of reading that weigh on the verdict, by their code: `check`, or `do not use` where what came in cannot
+be taken at its word. They are causes: they come before all other reasons. Where one says `do not use`, figures give no
+reason, since what they found follows from it; their checks stay in the table."""
+
 NO_MODEL = "A threshold cannot show walls that the scanner has blurred below it: look at floor and medial wall."
 UNKNOWN_METHOD = "No limits were measured for this method."
 UNKNOWN_MODEL = "No limits were measured for the model package {name}: it may not be the one that you expect."
@@ -109,6 +117,8 @@ class Run:
     orbits: Mapping[str, str] | None
     """Of those asked for: side and status; None where nobody looked for them."""
     measures: Measures
+    warnings: Sequence[tuple[str, str]] = ()
+    """Code and sentence of each that reading gave."""
 
 
 @cache
@@ -121,13 +131,14 @@ def shipped_limits() -> dict[str, Any]:
 def judge(run: Run, limits: dict[str, Any] | None = None) -> dict[str, Any]:
     """The verdict on a run, for the record: `verdict`, `reasons`, `checks` and where the `limits` come from."""
     limits = shipped_limits() if limits is None else limits
-    found = [*_facts(run, limits), *_figures(run, limits)]
-    worst = max((row.verdict for row in found), key=_ORDER.index, default=TRUST)
-    ranked = sorted((row for row in found if row.verdict != TRUST), key=lambda row: -_ORDER.index(row.verdict))
+    causes, facts, figures = _causes(run), _facts(run, limits), _figures(run, limits)
+    found = [*causes, *facts, *figures]
+    followed = _worst(causes) == DO_NOT_USE
+    others = [row for row in (facts if followed else [*facts, *figures]) if row.verdict != TRUST]
     checks = [asdict(row) for row in found]
     return {
-        "verdict": worst,
-        "reasons": [row.reason for row in ranked],
+        "verdict": _worst(found),
+        "reasons": [row.reason for rows in (causes, others) for row in sorted(rows, key=_rank)],
         "checks": [{key: value for key, value in row.items() if key != "reason"} for row in checks],
         "limits": limits["source"],
     }
@@ -147,6 +158,24 @@ class _Row:
 
 def _fact(name: str, term: str, found: str | None, verdict: Verdict, reason: str) -> _Row:
     return _Row(name, term, found, "", None, None, verdict, reason)
+
+
+def _rank(row: _Row) -> int:
+    """The worst first."""
+    return -_ORDER.index(row.verdict)
+
+
+def _worst(rows: Sequence[_Row]) -> Verdict:
+    return max((row.verdict for row in rows), key=_ORDER.index, default=TRUST)
+
+
+def _causes(run: Run) -> list[_Row]:
+    """What reading said that weighs on the verdict, each code with all its sentences."""
+    said: dict[str, list[str]] = {}
+    for code, text in run.warnings:
+        if code in OF_READING:
+            said.setdefault(code, []).append(text)
+    return [_fact(code, "Reading of the scan", code, OF_READING[code], " ".join(texts)) for code, texts in said.items()]
 
 
 def _facts(run: Run, limits: dict[str, Any]) -> list[_Row]:

@@ -1,5 +1,6 @@
 """Monitoring: figures that are what they say, and verdicts with their reasons."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -85,6 +86,38 @@ def test_the_worst_reason_comes_first():
     assert found["verdict"] == DO_NOT_USE
     assert "90 HU" in found["reasons"][0]
     assert "right cut off" in found["reasons"][1]
+
+
+WARNED = ("orientation-unknown", "Left and right are not known.")
+
+
+def test_what_reading_said_comes_first_and_what_followed_from_it_is_no_reason(monkeypatch):
+    noisy = {"measures": {"noise_hu": 90.0}, "orbits": {"right": "cut off", "left": "found"}}
+    found = judge(replace(GOOD, warnings=[("resampled", "Evened out."), WARNED], **noisy), LIMITS)
+    assert (found["verdict"], found["reasons"][0]) == (DO_NOT_USE, WARNED[1])
+    assert spoke(found) == {"orientation-unknown", "noise_hu", "orbits"}
+    assert len(found["reasons"]) == 3
+    monkeypatch.setitem(monitoring.OF_READING, WARNED[0], DO_NOT_USE)
+    found = judge(replace(GOOD, warnings=[WARNED], **noisy), LIMITS)
+    assert found["verdict"] == DO_NOT_USE
+    assert found["reasons"] == [WARNED[1], "Not every orbit is whole in this scan: right cut off, left found."]
+    assert spoke(found) == {"orientation-unknown", "noise_hu", "orbits"}
+
+
+def test_a_warning_that_weighs_speaks_once_and_others_do_not():
+    found = judge(replace(GOOD, warnings=[WARNED, (WARNED[0], "Nor is up."), ("resampled", "Evened out.")]), LIMITS)
+    assert found["verdict"] == CHECK
+    assert found["reasons"] == ["Left and right are not known. Nor is up."]
+    assert [row["id"] for row in found["checks"]].count("orientation-unknown") == 1
+
+
+def test_every_warning_that_weighs_is_in_the_docs_with_its_verdict_and_in_the_contract():
+    docs = Path(__file__).parents[2] / "docs"
+    page, contract = ((docs / name).read_text(encoding="utf-8") for name in ("monitoring.md", "contracts.md"))
+    rows = re.findall(r"^\| `([a-z-]+)` \| (check|do not use) \|$", page, re.MULTILINE)
+    assert dict(rows) == monitoring.OF_READING
+    for code in monitoring.OF_READING:
+        assert f"`{code}`" in contract
 
 
 def test_what_was_not_measured_says_nothing():
