@@ -1,7 +1,7 @@
 """Segmentations as 3D Slicer writes and reads them (`.seg.nrrd`), and plain label maps."""
 
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import count, takewhile
 from pathlib import Path
@@ -12,7 +12,7 @@ import SimpleITK as sitk
 from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.files import output_error, write_image
 from OrbitalSegLib.reading import must_exist
-from OrbitalSegLib.reading.volumes import open_volume
+from OrbitalSegLib.reading.volumes import Warnings, open_volume
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,9 @@ whole head: the names tell the segments apart."""
 
 LABELS_AT_MOST = 128
 """An image with more different values than this is a scan, not a label map."""
+
+LARGEST_LABEL = 1 << 24
+"""Single precision holds whole numbers up to this; larger labels are told apart from smaller ones only."""
 
 _COMPRESSION_LEVEL = 1
 """Masks are mostly long runs: higher levels take several times as long for a few per cent."""
@@ -76,35 +79,49 @@ def write_label_map(mask: sitk.Image, path: Path) -> None:
     write_image(sitk.Cast(mask != 0, sitk.sitkUInt8), path)
 
 
-def read_segmentation(path: Path, segment: str = "bone") -> sitk.Image:
+def read_segmentation(
+    path: Path,
+    segment: str = "bone",
+    header: str | None = None,
+    warn: Callable[[str, str], None] = lambda _code, _text: None,
+) -> sitk.Image:
     """Return one segment of a segmentation, or a plain label map, as a mask: unsigned 8 bits, 1 and 0.
 
     Reads `.seg.nrrd` as 3D Slicer writes it, which may be smaller than the scan; `segment` is a name or an ID, in
     capitals or not. In a plain label map (NRRD, NIfTI, MHA) every value but 0 is the mask and `segment` means nothing.
-    Raises `InputError` `no-such-input`, `unreadable` or `not-a-segmentation`.
+    `header` is the part of the file's header that is believed where parts contradict each other; `warn` hears of what
+    is to be said of the header. Raises `InputError` `no-such-input`, `unreadable`, `inconsistent` or
+    `not-a-segmentation`.
     """
-    must_exist(path)
-    if path.is_dir():
-        raise InputError("not-a-segmentation", "This is a folder, not a segmentation: choose the segmentation's file.")
-    image, _ = open_volume(path)
-    if image.GetDimension() != 3:
-        raise _not_a_segmentation("it is not a volume of three dimensions")
+    image, warnings = _opened(path, header)
+    for code, text in warnings:
+        warn(code, text)
     described = _described_segments(image)
     if described:
         return _select(image, described, segment)
     return _mask_of_label_map(image)
 
 
-def segment_ids(path: Path) -> set[str]:
+def segment_ids(path: Path, header: str | None = None) -> set[str]:
     """The IDs and names of a segmentation's segments, in small letters; none of a plain label map.
 
     Raises as `read_segmentation`.
     """
+    image, _ = _opened(path, header)
+    return {key.casefold() for segment in _described_segments(image) for key in (segment.id, segment.name)}
+
+
+def _opened(path: Path, header: str | None) -> tuple[sitk.Image, Warnings]:
     must_exist(path)
     if path.is_dir():
         raise InputError("not-a-segmentation", "This is a folder, not a segmentation: choose the segmentation's file.")
-    image, _ = open_volume(path)
-    return {key.casefold() for segment in _described_segments(image) for key in (segment.id, segment.name)}
+    return open_volume(path, header, _check_dimensions)
+
+
+def _check_dimensions(reader: sitk.ImageFileReader) -> None:
+    size = reader.GetSize()
+    if len(size) < 3 or any(count > 1 for count in size[3:]):
+        raise _not_a_segmentation("it is not a volume of three dimensions")
 
 
 def _not_a_segmentation(reason: str) -> InputError:
@@ -233,14 +250,17 @@ def _is_vector(image: sitk.Image) -> bool:
 def _mask_of_label_map(labels: sitk.Image) -> sitk.Image:
     if _is_vector(labels):
         raise _not_a_segmentation("it has several values a voxel, and no names for them")
-    if labels.GetPixelID() in (sitk.sitkFloat32, sitk.sitkFloat64):
-        raise _not_a_segmentation("its values are not whole numbers, as in a scan")
-    limits = sitk.MinimumMaximumImageFilter()
-    limits.Execute(labels)
-    if limits.GetMinimum() < 0:
+    if "complex" in labels.GetPixelIDTypeAsString():
+        raise _not_a_segmentation("its values are complex numbers")
+    values = sitk.GetArrayViewFromImage(labels)
+    if values.dtype.kind == "f":
+        if not np.array_equal(values, np.rint(values)):  # what is no number is not equal to itself
+            raise _not_a_segmentation("its values are not whole numbers, as in a scan")
+        values = np.clip(values, -1, LARGEST_LABEL + 1).astype(np.int32)
+    if values.min() < 0:
         raise _not_a_segmentation("it has values below 0, as in a scan")
-    seen = np.zeros(int(limits.GetMaximum()) + 1, bool)
-    seen[sitk.GetArrayViewFromImage(labels)] = True
+    seen = np.zeros(min(int(values.max()), LARGEST_LABEL + 1) + 1, bool)
+    seen[np.minimum(values, LARGEST_LABEL + 1)] = True
     if seen.sum() > LABELS_AT_MOST:
         raise _not_a_segmentation("it has too many different values, as in a scan")
     return labels != 0

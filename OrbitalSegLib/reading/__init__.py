@@ -41,10 +41,12 @@ def read(
     series: str | None = None,
     progress: Progress = silent,
     listed: Callable[[list[dicom.Series]], None] = lambda _series: None,
+    header: str | None = None,
 ) -> Scan:
     """Read a CT in HU. `series` names a DICOM series by number or UID; None takes the one fit for the orbit.
 
-    `listed` hears of all series before one is chosen.
+    `listed` hears of all series before one is chosen. `header` is the part of a volume file's header that is believed
+    where parts contradict each other (docs/reading.md).
 
     Raises `InputError`; its codes are listed in docs/contracts.md, section 7.
     """
@@ -53,7 +55,7 @@ def read(
     if kind and not path.is_dir():
         if series is not None:
             raise InputError("unknown-series", "A volume file holds no series: leave the series out.")
-        scan = read_volume(path, kind)
+        scan = read_volume(path, kind, header)
     else:
         with _listing(path, lambda fraction: progress(0.3 * fraction)) as found:
             listed(found)

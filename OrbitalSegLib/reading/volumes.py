@@ -3,14 +3,18 @@
 import gzip
 import os
 import struct
+import tempfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 
 from OrbitalSegLib.errors import InputError
+from OrbitalSegLib.reading import meta, nifti, nrrd
+from OrbitalSegLib.reading.frames import Stated
 from OrbitalSegLib.reading.stack import GRID_LIMIT
 from OrbitalSegLib.scan import AIR_HU, HIGHEST_HU, MINIMUM_SLICES, Acquisition, Planes, Scan
 
@@ -20,8 +24,20 @@ UNREADABLE = "The volume file cannot be read, as it is damaged, cut off, or of a
 
 GZIP_START = b"\x1f\x8b"
 
-RIGHT_ANGLE = 1e-3
-"""Deviation of a volume's axes from right angles that rounding in its header explains."""
+MISSING_DATA = "The file is a header only, and the file with the voxels that it names is not there: copy both together."
+
+Warnings = tuple[tuple[str, str], ...]
+"""Code and sentence of each."""
+
+HEADERS: dict[str, Callable[[Path, str | None], Stated]] = {
+    "nrrd": nrrd.stated,
+    "nifti": nifti.stated,
+    "meta": meta.stated,
+}
+"""By the kind of a volume file what its header says of where its voxels lie."""
+
+NO_HEADER = (OSError, EOFError, zlib.error, struct.error, ValueError, LookupError, TypeError)
+"""What a header raises that is damaged."""
 
 
 def volume_kind(path: Path) -> str | None:
@@ -31,35 +47,77 @@ def volume_kind(path: Path) -> str | None:
 
 
 def open_volume(
-    path: Path, check: Callable[[sitk.ImageFileReader], None] = lambda _reader: None
-) -> tuple[sitk.Image, sitk.ImageFileReader]:
-    """The image in a volume file, and the reader that knows its header; `check` may refuse it by the header.
+    path: Path,
+    header: str | None = None,
+    check: Callable[[sitk.ImageFileReader], None] = lambda _reader: None,
+) -> tuple[sitk.Image, Warnings]:
+    """The image in a volume file, where its header says that it lies, and what is to be said of that.
 
-    Raises `InputError` `unreadable`.
+    `header` is the part of the header that is believed where parts contradict each other (docs/reading.md); `check` may
+    refuse the file by its reader. A fourth dimension of one is none. Raises `InputError` `unreadable`, `inconsistent`.
     """
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
-    try:
-        reader.ReadImageInformation()
-        check(reader)
-        image = reader.Execute()
-    except RuntimeError as error:
-        raise InputError("unreadable", UNREADABLE) from error
-    if volume_kind(path) == "nifti" and _is_cut(path, reader):
+    kind = volume_kind(path)
+    if kind is None:
         raise InputError("unreadable", UNREADABLE)
-    return image, reader
-
-
-def read_volume(path: Path, kind: str) -> Scan:
-    """A volume file that exists, of the kind that its name says. Raises `InputError`."""
-    image, reader = open_volume(path, _check_layout)
-    while image.GetDimension() > 3:
+    said = _stated(path, kind, header)
+    repaired = said.repaired if isinstance(said, Stated) else {}
+    with _for_reader(path, repaired) as source:
+        reader = sitk.ImageFileReader()
+        reader.SetFileName(str(source))
+        try:
+            reader.ReadImageInformation()
+            check(reader)
+            if isinstance(said, InputError):
+                raise said
+            image = reader.Execute()
+        except RuntimeError as error:
+            raise (said if isinstance(said, InputError) else InputError("unreadable", UNREADABLE)) from error
+    if kind == "nifti" and _is_cut(path, reader):
+        raise InputError("unreadable", UNREADABLE)
+    while image.GetDimension() > 3 and image.GetSize()[-1] == 1:
         image = sitk.Extract(image, [*image.GetSize()[:-1], 0])
-    axes = np.array(image.GetDirection()).reshape(3, 3)
-    if np.abs(axes.T @ axes - np.eye(3)).max() > RIGHT_ANGLE:
-        raise InputError(
+    if image.GetDimension() == 3:
+        said.frame.place(image)
+    return image, said.warnings
+
+
+def _stated(path: Path, kind: str, header: str | None) -> Stated | InputError:
+    """What the header says, or why it cannot be used: the reader may know a better reason."""
+    try:
+        said = HEADERS[kind](path, header)
+    except InputError as error:
+        return error
+    except NO_HEADER:
+        return InputError("unreadable", UNREADABLE)
+    if said.data_file is not None and not (path.parent / said.data_file).is_file():
+        return InputError("unreadable", MISSING_DATA)
+    if not said.frame.is_valid or not said.frame.is_square:
+        return InputError(
             "inconsistent", "The volume's axes are not at right angles: export the original CT series as DICOM."
         )
+    return said
+
+
+@contextmanager
+def _for_reader(path: Path, repaired: Mapping[str, str | None]) -> Iterator[Path]:
+    """The file, or inside the block a copy of it whose header its reader takes."""
+    if not repaired:
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="orbitalseg-") as private:
+        try:
+            copy = nrrd.rewritten(path, repaired, Path(private))
+        except OSError as error:
+            raise InputError(
+                "unreadable",
+                "The volume file has to be copied to be read, and the temporary folder is full: free space there.",
+            ) from error
+        yield copy
+
+
+def read_volume(path: Path, kind: str, header: str | None = None) -> Scan:
+    """A volume file that exists, of the kind that its name says; see `open_volume`. Raises `InputError`."""
+    image, warnings = open_volume(path, header, _check_layout)
     spacing = image.GetSpacing()
     return Scan(
         image=_in_hu(image),
@@ -72,7 +130,7 @@ def read_volume(path: Path, kind: str) -> Scan:
         planes=Planes.of(image),
         kind=kind,
         measured={"slices": image.GetSize()[2], "resampled": False},
-        warnings=_orientation_warning(reader, kind),
+        warnings=warnings,
     )
 
 
@@ -114,16 +172,6 @@ def _check_layout(reader: sitk.ImageFileReader) -> None:
         raise InputError("too-few-slices", "The file holds too few slices for a volume: export the whole CT series.")
     if np.prod(size, dtype=float) > GRID_LIMIT:
         raise InputError("too-large", "The volume is larger than any CT: export the head only.")
-
-
-def _orientation_warning(reader: sitk.ImageFileReader, kind: str) -> tuple[tuple[str, str], ...]:
-    """A volume file need not say how the patient lies; readers then assume something."""
-    said = {key: reader.GetMetaData(key).strip() for key in reader.GetMetaDataKeys()}
-    silent_nifti = kind == "nifti" and {said.get("qform_code", "0"), said.get("sform_code", "0")} == {"0"}
-    if not silent_nifti and not (kind == "nrrd" and "NRRD_space" not in said):
-        return ()
-    text = "The file does not say how the patient lies: left and right may be exchanged, so check them."
-    return (("orientation-unknown", text),)
 
 
 def _in_hu(image: sitk.Image) -> sitk.Image:

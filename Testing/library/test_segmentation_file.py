@@ -197,7 +197,7 @@ RAMP = np.arange(np.prod((8, 8, 8))).reshape(8, 8, 8)
         (sitk.GetImageFromArray((RAMP - 300).astype(np.int16)), "below 0"),
         (sitk.GetImageFromArray(RAMP.astype(np.uint16)), "different values"),
         (sitk.GetImageFromArray((RAMP % 256).astype(np.uint8)), "different values"),
-        (sitk.GetImageFromArray((RAMP % 2).astype(np.float32)), "whole numbers"),
+        (sitk.GetImageFromArray((RAMP % 2).astype(np.float32) / 2), "whole numbers"),
         (sitk.GetImageFromArray(RAMP[..., None].repeat(3, -1).astype(np.uint8), isVector=True), "several values"),
         (sitk.GetImageFromArray((RAMP[0] % 2).astype(np.uint8)), "three dimensions"),
     ],
