@@ -256,11 +256,13 @@ def _mask_of_label_map(labels: sitk.Image) -> sitk.Image:
     if values.dtype.kind == "f":
         if not np.array_equal(values, np.rint(values)):  # what is no number is not equal to itself
             raise _not_a_segmentation("its values are not whole numbers, as in a scan")
-        values = np.clip(values, -1, LARGEST_LABEL + 1).astype(np.int32)
+        values = np.clip(values, -1, LARGEST_LABEL).astype(np.int32)
     if values.min() < 0:
         raise _not_a_segmentation("it has values below 0, as in a scan")
-    seen = np.zeros(min(int(values.max()), LARGEST_LABEL + 1) + 1, bool)
-    seen[np.minimum(values, LARGEST_LABEL + 1)] = True
+    if int(values.max()) > LARGEST_LABEL:
+        values = np.minimum(values, LARGEST_LABEL)
+    seen = np.zeros(int(values.max()) + 1, bool)
+    seen[values] = True
     if seen.sum() > LABELS_AT_MOST:
         raise _not_a_segmentation("it has too many different values, as in a scan")
     return labels != 0
