@@ -52,7 +52,9 @@ def review(job: Job, steps: Steps, record: Record) -> Outcome:
         record.add_people(job.purpose, job.operator, list(job.reviews))
         with record.step("review") as measured:
             automatic = result.automatic()
-            masks = result.masks() if job.edited is None else edited_masks(automatic, job.edited)
+            masks = result.masks()
+            if job.edited is not None:
+                masks = edited_masks(automatic, job.edited, job.header, record.warn)
             steps.step("review")(0.5)
             counted = {name: count(automatic[name], masks[name]) for name in automatic}
             record.entries["edits"] = {"automatic": result.described, "segments": counted}
@@ -83,7 +85,7 @@ def as_dicom(job: Job, steps: Steps, record: Record) -> Outcome:
         record.go_on(result.entries)
         with record.step("reading", {"segment": job.segment}):
             automatic = result.automatic()
-            left = edited_masks(automatic, job.input)
+            left = edited_masks(automatic, job.input, job.header, record.warn)
             masks = {name: mask for name, mask in left.items() if name in job.segment.split("+")}
             if not any(pipeline.volume_ml(mask) for mask in masks.values()):
                 raise InputError("not-a-segmentation", f"The result holds nothing called {job.segment}.")
@@ -115,7 +117,7 @@ def _write_edited(
     if job.ct is not None:
         with record.step("preview"):
             caption = ["Edited by hand after the automatic result."]
-            ct = reading.read(job.ct, job.series).image
+            ct = pipeline.read_ct(job, record).image
             draw_preview(ct, masks, surfaces.get("bone"), folder / PREVIEW_FILE, caption)
             steps.step("preview")(1.0)
 
@@ -272,7 +274,7 @@ def _environment(entries: dict[str, Any]) -> Iterator[Difference]:
 def _ingredients(again: Job, entries: dict[str, Any]) -> Iterator[Difference]:
     """Whether scan and model package are those of the record."""
     assert again.input is not None
-    if sha256_of(reading.read(again.input, again.series).image) != entries["input"]["sha256"]:
+    if sha256_of(reading.read(again.input, again.series, header=again.header).image) != entries["input"]["sha256"]:
         yield Difference("input", "The scan's voxels or their grid are not those that were segmented.")
     model = _automatic(entries, "segmenting")["measured"].get("model")
     if model and package.load(again.model).describe()["sha256"] != model["sha256"]:

@@ -81,6 +81,9 @@ Input = Annotated[Path, typer.Argument(help="A folder of DICOM, a zip of it, or 
 Output = Annotated[Path, typer.Option("--output", "-o", help="The folder to make.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace an existing result.")]
 SeriesOption = Annotated[str | None, typer.Option("--series", help="Series number or UID; default: the fittest.")]
+HeaderOption = Annotated[
+    str | None, typer.Option("--header", help="The part of a volume file's header to believe where parts disagree.")
+]
 RegionOption = Annotated[
     str, typer.Option("--region", help="auto (both orbits), left, right, whole, or a box x0,x1,y0,y1,z0,z1 in mm.")
 ]
@@ -96,11 +99,17 @@ Style = Annotated[ProgressStyle, typer.Option("--progress", help="A bar, JSON li
 
 @app.command()
 def info(
-    source: Input, series: SeriesOption = None, region: RegionOption = "auto", progress: Style = ProgressStyle.bar
+    source: Input,
+    series: SeriesOption = None,
+    header: HeaderOption = None,
+    region: RegionOption = "auto",
+    progress: Style = ProgressStyle.bar,
 ) -> None:
     """List the series of a scan and hold the one fit for the orbit against table A.1 of ISO/IEC 3532-2."""
     summary = _run(
-        {"task": "info", "input": str(source), "series": series, "region": _region(region)}, progress, _show_series
+        {"task": "info", "input": str(source), "series": series, "header": header, "region": _region(region)},
+        progress,
+        _show_series,
     )
     if progress is not ProgressStyle.json:
         _show_conditions(summary)
@@ -117,6 +126,7 @@ def segment(
         list[str] | None, typer.Option("--parameter", "-p", help="A parameter of the method, as thin_above=0.4.")
     ] = None,
     series: SeriesOption = None,
+    header: HeaderOption = None,
     region: RegionOption = "auto",
     model: Annotated[
         str | None, typer.Option(help="A model package's folder, or the name of a shipped one.", show_default="shipped")
@@ -164,6 +174,7 @@ def segment(
         "output": str(output),
         "overwrite": force,
         "series": series,
+        "header": header,
         "region": _region(region),
         "parameters": _parameters(parameter or []),
         "model": model,
@@ -204,6 +215,7 @@ def review(
     output: Output,
     edited: Annotated[Path | None, typer.Option(help="The segmentation as a person left it, if it was edited.")] = None,
     ct: Annotated[Path | None, typer.Option(help="The scan, for a new picture and for DICOM.")] = None,
+    header: HeaderOption = None,
     purpose: Purpose = None,
     operator: Operator = None,
     checked: Annotated[
@@ -227,6 +239,7 @@ def review(
         "overwrite": force,
         "edited": None if edited is None else str(edited),
         "ct": None if ct is None else str(ct),
+        "header": header,
         "purpose": purpose,
         "operator": operator,
         "reviews": [
@@ -277,6 +290,7 @@ def surface(
     ct: Annotated[
         Path | None, typer.Option(help="The scan it was made from: it tells where in a voxel bone ends.")
     ] = None,
+    header: HeaderOption = None,
     smoothing: Annotated[Smoothing, typer.Option(help="Of the surface.")] = Smoothing.faithful,
     file_format: Formats = None,
     simplify_mm: Simplify = None,
@@ -291,6 +305,7 @@ def surface(
         "task": "surface",
         "input": str(segmentation),
         "ct": None if ct is None else str(ct),
+        "header": header,
         "output": str(output),
         "overwrite": force,
         "segment": segment,
@@ -308,6 +323,7 @@ def orbits(
     output: Output,
     ct: Annotated[Path, typer.Option(help="The scan that was segmented.")],
     series: SeriesOption = None,
+    header: HeaderOption = None,
     region: Annotated[str, typer.Option(help="auto (both orbits), left or right.")] = "auto",
     force: Force = False,
     progress: Style = ProgressStyle.bar,
@@ -318,6 +334,7 @@ def orbits(
         "input": str(segmentation),
         "ct": str(ct),
         "series": series,
+        "header": header,
         "region": _region(region),
         "output": str(output),
         "overwrite": force,
@@ -385,6 +402,7 @@ def evaluate(
     walls: Annotated[Path | None, typer.Option(help="The walls.vtp of a synthetic case.")] = None,
     segment: Annotated[str, typer.Option(help="Of the result; `bone+inferred` takes both.")] = "bone",
     region: RegionOption = "whole",
+    header: HeaderOption = None,
     progress: Style = ProgressStyle.bar,
 ) -> None:
     """Hold a segmentation against the truth, by every metric of docs/metrics.md."""
@@ -393,6 +411,7 @@ def evaluate(
         "input": str(result),
         "truth": str(truth),
         "ct": None if ct is None else str(ct),
+        "header": header,
         "walls": None if walls is None else str(walls),
         "segment": segment,
         "region": _region(region),
@@ -412,6 +431,7 @@ def observers(
     people: Annotated[list[Path], typer.Argument(help="Segmentations by two persons or more.")],
     segment: Annotated[str, typer.Option(help="Of the result; `bone+inferred` takes both.")] = "bone",
     region: Annotated[str, typer.Option(help="whole, or a box x0,x1,y0,y1,z0,z1 in mm.")] = "whole",
+    header: HeaderOption = None,
     progress: Style = ProgressStyle.bar,
 ) -> None:
     """Place a method among the people who segmented the same scan: agreement, and their STAPLE consensus."""
@@ -419,6 +439,7 @@ def observers(
         "task": "observers",
         "input": str(result),
         "observers": [str(path) for path in people],
+        "header": header,
         "segment": segment,
         "region": _region(region),
     }

@@ -15,6 +15,7 @@ from OrbitalSegLib.modelling.model import PRINTER_MINIMUM_MM, ModelParameters
 from OrbitalSegLib.modelling.surface import SMOOTHINGS, Smoothing
 from OrbitalSegLib.networks.engines import DEVICES, ENGINES, PRECISIONS
 from OrbitalSegLib.postprocessing import PostprocessingParameters
+from OrbitalSegLib.reading.frames import CHOICES
 from OrbitalSegLib.region import Region
 from OrbitalSegLib.scan import Acquisition, acquisition_from
 
@@ -63,6 +64,8 @@ class Job:
     output: Path | None = None
     overwrite: bool = False
     series: str | None = None
+    header: str | None = None
+    """Which part of a volume file's header is believed where parts contradict each other."""
     region: Region | Orbit = "auto"
     method: str = DEFAULT_METHOD
     parameters: dict[str, Any] = field(default_factory=dict)
@@ -407,6 +410,7 @@ _READERS: dict[str, Any] = {
     "output": _path,
     "overwrite": _flag,
     "series": _optional_text,
+    "header": lambda name, value: None if value is None else _one_of(name, value, CHOICES),
     "region": _region,
     "method": _text,
     "parameters": _object,

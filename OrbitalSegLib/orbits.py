@@ -4,7 +4,7 @@ from typing import Any
 
 import SimpleITK as sitk
 
-from OrbitalSegLib import pipeline, reading
+from OrbitalSegLib import pipeline
 from OrbitalSegLib.cavity import Cavity, measure
 from OrbitalSegLib.errors import InputError, JobError
 from OrbitalSegLib.export.segmentation import read_segmentation, segment_ids
@@ -86,7 +86,7 @@ def orbits(job: Job, steps: Steps, record: Record) -> Outcome:
                 write_map(cavity.surface, folder / f"orbit-{side}.vtp")
             steps.step("writing")(1.0)
         files = pipeline.finish(record, folder)
-    return files, {"orbits": measured, **_compared(cavities)}
+    return files, {"orbits": measured, "sides_known": record.sides_known, **_compared(cavities)}
 
 
 def _read(job: Job, steps: Steps, record: Record) -> tuple[sitk.Image, sitk.Image, sitk.Image | None]:
@@ -99,10 +99,11 @@ def _read(job: Job, steps: Steps, record: Record) -> tuple[sitk.Image, sitk.Imag
     with record.step("reading"):
         ours = job.input / SEGMENTATION_FILE
         source = ours if ours.is_file() else job.input
-        bone = read_segmentation(source)
-        inferred = read_segmentation(source, "inferred") if "inferred" in segment_ids(source) else None
+        bone = read_segmentation(source, header=job.header, warn=record.warn)
+        has_inferred = "inferred" in segment_ids(source, job.header)
+        inferred = read_segmentation(source, "inferred", job.header) if has_inferred else None
         record.add_input("segmentation", bone)
-        ct = reading.read(job.ct, job.series, steps.step("reading")).image
+        ct = pipeline.read_ct(job, record, steps.step("reading")).image
     return ct, bone, inferred
 
 

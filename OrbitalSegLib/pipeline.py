@@ -26,9 +26,9 @@ from OrbitalSegLib.modelling.model import model_of
 from OrbitalSegLib.monitoring import measures
 from OrbitalSegLib.networks.resources import limit_bytes
 from OrbitalSegLib.preview import draw_preview
-from OrbitalSegLib.progress import Progress, Steps, span
+from OrbitalSegLib.progress import Progress, Steps, silent, span
 from OrbitalSegLib.reading.dicom import Series
-from OrbitalSegLib.record import RECORD_FILE, Record, check_replaceable
+from OrbitalSegLib.record import RECORD_FILE, SIDES_UNKNOWN, Record, check_replaceable
 from OrbitalSegLib.region import MARGIN_MM, Point, Region
 from OrbitalSegLib.repairing import repair
 from OrbitalSegLib.scan import Scan, sha256_of
@@ -110,6 +110,7 @@ def segment(job: Job, steps: Steps, record: Record) -> Outcome:
         with record.step("preview"):
             said = f"{method_of(job).title}: {_sentence(bone.found.parameters)}"
             caption = [said, _verdict(record.entries["feasibility"])]
+            caption += [] if record.sides_known else [SIDES_UNKNOWN]
             picture, places_mm = folder / "preview.png", bone.place.openings_mm
             draw_preview(bone.scan.image, bone.own, surfaces.get("bone"), picture, caption, openings_mm=places_mm)
             steps.step("preview")(1.0)
@@ -117,6 +118,7 @@ def segment(job: Job, steps: Steps, record: Record) -> Outcome:
     return files, {
         "method": job.method,
         "volumes_ml": volumes_ml,
+        "sides_known": record.sides_known,
         "feasibility": record.entries["feasibility"],
         "monitoring": {key: record.entries["monitoring"][key] for key in ("verdict", "reasons")},
         "seconds": {entry["step"]: entry["seconds"] for entry in record.entries["steps"]},
@@ -186,11 +188,11 @@ def surface(job: Job, steps: Steps, record: Record) -> Outcome:
     name = safe_name(job.segment)
     with result_folder(job) as folder:
         with record.step("reading", {"segment": name}) as measured:
-            mask = read_segmentation(job.input, job.segment)
+            mask = read_segmentation(job.input, job.segment, job.header, record.warn)
             measured["volume_ml"] = volume_ml(mask)
             steps.step("reading")(1.0)
         record.add_input("segmentation", mask)
-        ct = None if job.ct is None else reading.read(job.ct, job.series).image
+        ct = None if job.ct is None else read_ct(job, record).image
         with record.step("modelling", asdict(job.modelling)) as measured:
             field, allowed = _field_of(job, mask, ct), limit_bytes(job.memory_gb)
             made = model_of(field, job.modelling, allowed, steps.step("modelling"))
@@ -240,8 +242,8 @@ def evaluate(job: Job, steps: Steps, record: Record) -> Outcome:
     assert job.input is not None
     assert job.truth is not None
     with record.step("reading", {"segment": job.segment}):
-        truth = read_segmentation(job.truth)
-        result = _read_result(job.input, job.segment)
+        truth = read_segmentation(job.truth, header=job.header, warn=record.warn)
+        result = _read_result(job, record)
         walls = None if job.walls is None else read_walls(job.walls)
         steps.step("reading")(0.5)
     ct, region = _judged(job, steps, record)
@@ -273,7 +275,7 @@ def evaluate_cases(job: Job, steps: Steps, record: Record) -> Outcome:
     with result_folder(job) as folder:
         cases = table.find_cases(job.input)
         with record.step("evaluating") as measured:
-            found = table.evaluate_cases(cases, steps.step("evaluating"))
+            found = table.evaluate_cases(cases, steps.step("evaluating"), record.warn)
             measured |= {"cases": len(cases), "methods": found.methods}
         write_evaluation(found, cases, folder, steps, record)
         files = finish(record, folder)
@@ -297,8 +299,11 @@ def observers(job: Job, steps: Steps, record: Record) -> Outcome:
 
     assert job.input is not None
     with record.step("reading", {"segment": job.segment}):
-        method = _read_result(job.input, job.segment)
-        persons = {f"observer {n}": read_segmentation(path) for n, path in enumerate(job.observers, 1)}
+        method = _read_result(job, record)
+        persons = {
+            f"observer {n}": read_segmentation(path, header=job.header, warn=record.warn)
+            for n, path in enumerate(job.observers, 1)
+        }
         steps.step("reading")(1.0)
     reference = persons["observer 1"]
     if not isinstance(job.region, Region) and job.region != "auto":
@@ -327,10 +332,12 @@ def observers(job: Job, steps: Steps, record: Record) -> Outcome:
     }
 
 
-def _read_result(path: Path, segment: str) -> sitk.Image:
+def _read_result(job: Job, record: Record) -> sitk.Image:
     """The segments of a segmentation or a result folder, joined where they are several, as `bone+inferred`."""
-    ours = path / SEGMENTATION_FILE
-    parts = [read_segmentation(ours if ours.is_file() else path, name) for name in segment.split("+")]
+    assert job.input is not None
+    ours = job.input / SEGMENTATION_FILE
+    path = ours if ours.is_file() else job.input
+    parts = [read_segmentation(path, name, job.header, record.warn) for name in job.segment.split("+")]
     return sitk.Cast(sitk.NaryAdd(parts) > 0, sitk.sitkUInt8)
 
 
@@ -338,10 +345,19 @@ def _plain_fields(found: Any) -> dict[str, float | str | None]:
     return {name: plain(value) for name, value in asdict(found).items()}
 
 
+def read_ct(job: Job, record: Record, progress: Progress = silent) -> Scan:
+    """The CT that a job names beside its input, with its warnings in the record."""
+    assert job.ct is not None
+    scan = reading.read(job.ct, job.series, progress, header=job.header)
+    for code, text in scan.warnings:
+        record.warn(code, text)
+    return scan
+
+
 def _judged(job: Job, steps: Steps, record: Record) -> tuple[sitk.Image | None, Region]:
     """The CT, if there is one, and the region in which a result is judged."""
     if job.ct is not None:
-        scan = reading.read(job.ct, job.series, steps.step("reading"))
+        scan = read_ct(job, record, steps.step("reading"))
         return scan.image, _place(job, scan, steps, record).region
     if isinstance(job.region, Region):
         return None, job.region
@@ -383,7 +399,7 @@ def _read(
     """Reading, finding the region, and holding the scan against table A.1."""
     assert job.input is not None
     with record.step("reading", {"series": "asked for" if job.series else "chosen"}) as measured:
-        scan = reading.read(job.input, job.series, steps.step("reading"), found)
+        scan = reading.read(job.input, job.series, steps.step("reading"), found, job.header)
         if job.acquisition is not None and scan.kind != "dicom":
             scan = replace(scan, acquisition=job.acquisition)
         measured.update(scan.measured)

@@ -19,7 +19,7 @@ from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.evaluation.figures import badness, evaluate
 from OrbitalSegLib.evaluation.paired import Comparison, compare
 from OrbitalSegLib.evaluation.wall_points import read_walls
-from OrbitalSegLib.export.segmentation import read_segmentation
+from OrbitalSegLib.export.segmentation import Warn, read_segmentation, unheard
 from OrbitalSegLib.files import writing
 from OrbitalSegLib.progress import Progress, silent, span
 
@@ -123,28 +123,36 @@ def find_cases(folder: Path, with_results: bool = True) -> list[CaseFiles]:
     return cases
 
 
-def evaluate_case(case: CaseFiles, progress: Progress = silent) -> list[Row]:
-    """A row for each of a case's results. Raises `InputError`."""
-    truth = read_segmentation(case.truth)
-    ct = None if case.ct is None else reading.read(case.ct).image
-    region = None if case.region is None else read_segmentation(case.region)
+def evaluate_case(case: CaseFiles, progress: Progress = silent, warn: Warn = unheard) -> list[Row]:
+    """A row for each of a case's results; `warn` hears what is to be said of its files. Raises `InputError`."""
+    truth = read_segmentation(case.truth, warn=warn)
+    scan = None if case.ct is None else reading.read(case.ct)
+    for code, text in () if scan is None else scan.warnings:
+        warn(code, text)
+    ct = None if scan is None else scan.image
+    region = None if case.region is None else read_segmentation(case.region, warn=warn)
     walls = None if case.walls is None else read_walls(case.walls)
     rows = []
     for done, (method, path) in enumerate(case.results.items()):
         part = span(progress, done / len(case.results), (done + 1) / len(case.results))
-        found = evaluate(truth, read_segmentation(path), ct, region, walls, progress=part)
+        found = evaluate(truth, read_segmentation(path, warn=warn), ct, region, walls, progress=part)
         rows.append(Row(case.name, method, found))
     return rows
 
 
-def evaluate_cases(cases: Sequence[CaseFiles], progress: Progress = silent) -> Table:
-    """The table of some cases. Raises `InputError`, whose text says which case it is by its number."""
+def evaluate_cases(cases: Sequence[CaseFiles], progress: Progress = silent, warn: Warn = unheard) -> Table:
+    """The table of some cases. Raises `InputError`; its text and what `warn` hears say the case by its number."""
     rows: list[Row] = []
     for done, case in enumerate(cases):
+        which = f"Case {done + 1} of {len(cases)}"
+
+        def said(code: str, text: str, which: str = which) -> None:
+            warn(code, f"{which}: {text}")
+
         try:
-            rows += evaluate_case(case, span(progress, done / len(cases), (done + 1) / len(cases)))
+            rows += evaluate_case(case, span(progress, done / len(cases), (done + 1) / len(cases)), said)
         except InputError as error:
-            raise InputError(error.code, f"Case {done + 1} of {len(cases)}: {error.text}") from error
+            raise InputError(error.code, f"{which}: {error.text}") from error
     return Table(tuple(rows))
 
 

@@ -52,7 +52,7 @@ def experiment(job: Job, steps: Steps, record: Record) -> Outcome:
             cases = _with_results(job, contestants, Path(private), steps.step("experiment"))
             measured["cases"] = len(cases)
         with record.step("evaluating"):
-            found = table.evaluate_cases(cases, steps.step("evaluating"))
+            found = table.evaluate_cases(cases, steps.step("evaluating"), record.warn)
         pipeline.write_evaluation(found, cases, folder, steps, record)
         steps.step("preview")(1.0)
         with writing(folder):

@@ -14,6 +14,13 @@ from OrbitalSegLib.files import output_error, write_image
 from OrbitalSegLib.reading import must_exist
 from OrbitalSegLib.reading.volumes import Warnings, open_volume
 
+Warn = Callable[[str, str], None]
+"""Hears a warning's code and sentence."""
+
+
+def unheard(_code: str, _text: str) -> None:
+    """For those who need no warnings."""
+
 
 @dataclass(frozen=True)
 class _Look:
@@ -83,7 +90,7 @@ def read_segmentation(
     path: Path,
     segment: str = "bone",
     header: str | None = None,
-    warn: Callable[[str, str], None] = lambda _code, _text: None,
+    warn: Warn = unheard,
 ) -> sitk.Image:
     """Return one segment of a segmentation, or a plain label map, as a mask: unsigned 8 bits, 1 and 0.
 

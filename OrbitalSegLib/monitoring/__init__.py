@@ -75,6 +75,10 @@ CHECKS = (
 
 OF_READING: dict[str, Verdict] = {
     "orientation-unknown": CHECK,
+    "header-decided": CHECK,
+    "header-chosen": CHECK,
+    "unit-unknown": CHECK,
+    "template-space": CHECK,
     "damaged-files": CHECK,
 }
 """The warnings of reading that weigh on the verdict, by their code: `check`, or `do not use` where what came in cannot

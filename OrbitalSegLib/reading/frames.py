@@ -162,12 +162,12 @@ def contradiction(kind: str, readings: Mapping[str, str], choices: tuple[str, ..
 
 def chosen(name: str, kind: str) -> tuple[str, str]:
     """The warning that a person decided."""
-    return "header-chosen", f"The {kind} header contradicts itself; {name} was believed, as asked for."
+    return ("header-chosen", f"The {kind} header contradicts itself; {name} was believed, as asked for.")
 
 
 def decided(kind: str, what: str) -> tuple[str, str]:
     """The warning that the standard of the format decided."""
-    return "header-decided", f"The {kind} header contradicts itself or its format: {what}."
+    return ("header-decided", f"The {kind} header contradicts itself or its format: {what}.")
 
 
 def without_size(kind: str) -> InputError:

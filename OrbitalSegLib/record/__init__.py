@@ -41,6 +41,8 @@ ENGINE_PACKAGES = ("torch", "openvino")
 
 NO_RESULT = "This is no result of OrbitalSeg, or its record is damaged: give a result folder or its record.json."
 
+SIDES_UNKNOWN = "Left and right may be exchanged, as no file says how the patient lies."
+
 
 def check_replaceable(folder: Path) -> None:
     """Let a result pass that holds what its record says and nothing else; what a person made is never replaced.
@@ -127,11 +129,17 @@ def last_step(entries: dict[str, Any], name: str) -> dict[str, Any] | None:
     return found
 
 
+def sides_known(entries: dict[str, Any]) -> bool:
+    """Whether what a record calls left and right is so."""
+    return all(warning["code"] != "orientation-unknown" for warning in entries["warnings"])
+
+
 class Record:
     """The growing record of one result. `warned` hears of every warning at once."""
 
     def __init__(self, warned: Callable[[str, str], None] = lambda _code, _text: None) -> None:
         self.warned = warned
+        self._told: list[dict[str, str]] = []
         self.entries: dict[str, Any] = {
             "record": RECORD_VERSION,
             "product": {"name": PRODUCT, "version": __version__, "notice": NOTICE},
@@ -153,8 +161,18 @@ class Record:
         self.entries["steps"].append(entry)
 
     def warn(self, code: str, text: str) -> None:
-        self.entries["warnings"].append({"code": code, "text": text})
-        self.warned(code, text)
+        """Say something once: what stands there is not added again, nor told twice."""
+        entry = {"code": code, "text": text}
+        if entry not in self.entries["warnings"]:
+            self.entries["warnings"].append(entry)
+        if entry not in self._told:
+            self._told.append(entry)
+            self.warned(code, text)
+
+    @property
+    def sides_known(self) -> bool:
+        """Whether what is called left and right is so: every file that was read says how the patient lies."""
+        return sides_known(self.entries)
 
     def add_settings(self, settings: dict[str, Any]) -> None:
         """What the job asked for, so that it can be done again."""

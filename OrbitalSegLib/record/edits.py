@@ -8,23 +8,30 @@ import SimpleITK as sitk
 
 from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.evaluation.grids import mask_array, on_grid_of
-from OrbitalSegLib.export.segmentation import read_segmentation, segment_ids
+from OrbitalSegLib.export.segmentation import Warn, read_segmentation, segment_ids, unheard
 
 OTHER_GRID = "The edited segmentation lies on another grid than the result: save it with the scan's own geometry."
 
 
-def edited_masks(automatic: dict[str, sitk.Image], path: Path) -> dict[str, sitk.Image]:
+def edited_masks(
+    automatic: dict[str, sitk.Image],
+    path: Path,
+    header: str | None = None,
+    warn: Warn = unheard,
+) -> dict[str, sitk.Image]:
     """The automatic segments as a person left them; those that the file lacks stay, as far as they are still bone.
 
     A label map without names is `bone`. What was taken from `bone` is taken from its classes `cortical` and `thin` too,
-    unless these were edited themselves. Raises `InputError` `different-grids` or those of `read_segmentation`.
+    unless these were edited themselves.
+    `header` and `warn` are those of `read_segmentation`. Raises `InputError` `different-grids` or those of that.
     """
-    ids = segment_ids(path)
+    ids = segment_ids(path, header)
     given = {}
     for name, mask in automatic.items():
         if name in ids or (not ids and name == "bone"):
             try:
-                given[name] = sitk.Cast(on_grid_of(mask, read_segmentation(path, name)), sitk.sitkUInt8)
+                edited = read_segmentation(path, name, header, warn)
+                given[name] = sitk.Cast(on_grid_of(mask, edited), sitk.sitkUInt8)
             except InputError as error:
                 raise InputError(error.code, OTHER_GRID if error.code == "different-grids" else error.text) from error
     if not given:

@@ -5,6 +5,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from OrbitalSegLib.record import SIDES_UNKNOWN, sides_known
 from OrbitalSegLib.record.html import html_page, pictures_in, section, table
 
 TONES = {
@@ -87,7 +88,7 @@ def _header(record: dict[str, Any]) -> str:
         f"{escape(product['version'])}, {when}</span></header>"
         f"<p class='notice'>{escape(product['notice'])}</p>"
         "<p class='faint'>What ISO/IEC 3532-1:2023, clause 5 and annex A ask to be written down of a model made from "
-        "images. Left and right are the patient's.</p>"
+        f"images. {'Left and right are the patient&#x27;s.' if sides_known(record) else SIDES_UNKNOWN}</p>"
     )
 
 
