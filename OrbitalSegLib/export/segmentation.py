@@ -261,7 +261,7 @@ def _mask_of_label_map(labels: sitk.Image) -> sitk.Image:
         raise _not_a_segmentation("its values are complex numbers")
     values = sitk.GetArrayViewFromImage(labels)
     if values.dtype.kind == "f":
-        if not np.array_equal(values, np.rint(values)):  # what is no number is not equal to itself
+        if not np.isfinite(values).all() or not np.array_equal(values, np.rint(values)):
             raise _not_a_segmentation("its values are not whole numbers, as in a scan")
         values = np.clip(values, -1, LARGEST_LABEL).astype(np.int32)
     if values.min() < 0:

@@ -93,14 +93,14 @@ class Frame:
 
     @property
     def described(self) -> str:
-        """The nearest directions of the patient along the three indices, and the size of a voxel, for a sentence."""
+        """The nearest directions of the patient along the three axes, and the size of a voxel, for a sentence."""
         names = (("left", "right"), ("back", "front"), ("head", "feet"))
         towards = []
         for direction in self.directions.T:
             axis = int(np.abs(direction).argmax())
             towards.append(names[axis][int(direction[axis] < 0)])
         size = " x ".join(f"{side:.4g}" for side in self.spacing_mm)
-        return f"rows, columns and slices run to the patient's {', '.join(towards)}, with voxels of {size} mm"
+        return f"the axes run to the patient's {', '.join(towards)}, with voxels of {size} mm"
 
     def scaled(self, mm: float) -> "Frame":
         """With every length times `mm`."""
@@ -153,8 +153,8 @@ def relation(
 
 def contradiction(kind: str, readings: Mapping[str, str], choices: tuple[str, ...] = ()) -> InputError:
     """The refusal of a header whose parts say different things: what each part says, by its name."""
-    said = "; by its ".join(f"{name}, {text}" for name, text in readings.items())
-    choose = f"choose the header part that is right ({' or '.join(choices)}), or " if choices else ""
+    said = "; by its ".join(f"{name} {text}" for name, text in readings.items())
+    choose = f"say with `header` which is right ({' or '.join(choices)}), or " if choices else ""
     return InputError(
         "inconsistent", f"The {kind} header contradicts itself: by its {said}: {choose}export the original CT as DICOM."
     )

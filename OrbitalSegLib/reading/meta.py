@@ -94,7 +94,10 @@ def _one_of(
     if wanted in found and len(found[wanted]) == 1:
         warnings.append(chosen(wanted, KIND))
         return found[wanted][0], wanted
-    readings = {name: " and ".join(f"{value.tolist()}" for value in several) for name, several in found.items()}
+    readings = {
+        name: " and ".join(f"it is {' '.join(f'{number:g}' for number in value)}" for value in several)
+        for name, several in found.items()
+    }
     raise contradiction(KIND, readings, tuple(found) if len(found) > 1 else ())
 
 

@@ -106,6 +106,8 @@ def _by_directions(fields: dict[str, str], turn: tuple[float, ...] | None, wante
     unit = _unit(fields)
     if "units" in fields:
         repaired["units"] = None
+    if ("space" in fields) == ("space dimension" in fields):  # both or none, which its reader does not take
+        repaired["space dimension"] = None if "space" in fields else "3"
     if len(vectors) > 3:
         repaired |= _kinds(fields, spatial, len(vectors))
     frame, converted = in_mm(frame, unit, KIND, wanted)
@@ -180,14 +182,15 @@ def _vectors(text: str) -> list[tuple[float, ...] | None]:
 def rewritten(path: Path, repaired: Mapping[str, str | None], into: Path) -> Path:
     """A copy of an NRRD whose header has other lines, for its reader: `into` is an empty folder.
 
-    Raises `OSError` and `ValueError`.
+    Raises `OSError`.
     """
     _, end = lines_of(path)
     target = into / "volume.nrrd"
     with path.open("rb") as source, target.open("wb") as sink:
         head = source.read(end).rstrip(b"\r\n").decode("utf-8", "replace").splitlines()
         kept = [line for line in head if line.partition(":")[0].strip().casefold() not in repaired]
-        kept += [f"{name}: {value}" for name, value in repaired.items() if value is not None]
+        after = 1 + next(index for index, line in enumerate(kept) if line.casefold().startswith("dimension"))
+        kept[after:after] = [f"{name}: {value}" for name, value in repaired.items() if value is not None]
         for index, line in enumerate(kept):
             name, _, value = line.partition(":")
             if name.casefold() in DATA_FILE:

@@ -61,7 +61,7 @@ def open_volume(
         raise InputError("unreadable", UNREADABLE)
     said = _stated(path, kind, header)
     repaired = said.repaired if isinstance(said, Stated) else {}
-    with _for_reader(path, repaired) as source:
+    with _for_reader(path, repaired) as source, _quietly():
         reader = sitk.ImageFileReader()
         reader.SetFileName(str(source))
         try:
@@ -113,6 +113,17 @@ def _for_reader(path: Path, repaired: Mapping[str, str | None]) -> Iterator[Path
                 "The volume file has to be copied to be read, and the temporary folder is full: free space there.",
             ) from error
         yield copy
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without ITK's own words on standard error, which name the file's path."""
+    before = sitk.ProcessObject.GetGlobalWarningDisplay()
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)
+    try:
+        yield
+    finally:
+        sitk.ProcessObject.SetGlobalWarningDisplay(before)
 
 
 def read_volume(path: Path, kind: str, header: str | None = None) -> Scan:
