@@ -47,6 +47,15 @@ TO_LPS = np.diag([-1.0, -1.0, 1.0])
 
 HEADER_BYTES = 544
 
+UNIT_UNKNOWN = (
+    "unit-unknown",
+    "The NIfTI header does not say in which unit its lengths are: they were taken as mm, so check a length.",
+)
+TEMPLATE_SPACE = (
+    "template-space",
+    "The NIfTI header gives places in a standard brain: sizes may not be the patient's, so check a length.",
+)
+
 
 @dataclass(frozen=True, eq=False)
 class _Header:
@@ -138,8 +147,7 @@ def stated(path: Path, wanted: str | None) -> Stated:
     unit = UNITS.get(header.unit, None if header.unit == 0 else f"number {header.unit}")
     frame, converted = in_mm(frame, unit, KIND, wanted)
     if header.unit == 0:
-        text = "The NIfTI header does not say in which unit its lengths are: they were taken as mm, so check a length."
-        converted = (*converted, ("unit-unknown", text))
+        converted = (*converted, UNIT_UNKNOWN)
     return Stated(frame, (*warnings, *converted))
 
 
@@ -191,10 +199,7 @@ def _sized(header: _Header, sform: Frame, wanted: str | None) -> tuple[Frame, li
 
 def _alone(code: int) -> list[tuple[str, str]]:
     """What is said where nothing but places in a standard brain is given."""
-    if code < FIRST_TEMPLATE_CODE:
-        return []
-    text = "The NIfTI header gives places in a standard brain: sizes may not be the patient's, so check a length."
-    return [("template-space", text)]
+    return [TEMPLATE_SPACE] if code >= FIRST_TEMPLATE_CODE else []
 
 
 def _lost(header: _Header, name: str, index: int) -> list[tuple[str, str]]:

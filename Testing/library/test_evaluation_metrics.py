@@ -10,6 +10,7 @@ import SimpleITK as sitk
 from scipy import ndimage
 
 from OrbitalSegLib.errors import InputError
+from OrbitalSegLib.evaluation.grids import LATTICE_TOLERANCE, on_grid_of
 from OrbitalSegLib.evaluation.overlap import overlap, overlap_by_class
 from OrbitalSegLib.evaluation.surfaces import SurfaceDistances, largest_error, surface_distances, weighted_percentile
 from OrbitalSegLib.evaluation.topology import Topology, topology
@@ -365,3 +366,26 @@ def test_topology_inside_a_region():
     assert topology(image_of(ring()), image_of(region)) == Topology(1, 1, 0)
     region[:, :, 5:] = False
     assert topology(image_of(ring()), image_of(region)) == Topology(1, 0, 0)
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 2, 0), (2, 1, 0)])
+@pytest.mark.parametrize("flips", [(1, 1, 1), (-1, 1, 1), (1, -1, -1), (-1, -1, -1)])
+def test_the_same_voxels_in_another_order_of_axes_are_the_same_grid(order, flips):
+    truth, result, spacing = random_pair(3)
+    whole = image_of(truth, spacing), image_of(result, spacing)
+    other = sitk.PermuteAxes(whole[1], order)[tuple(slice(None, None, step) for step in flips)]
+    assert np.array_equal(sitk.GetArrayFromImage(on_grid_of(whole[0], other)), sitk.GetArrayFromImage(whole[1]))
+    assert overlap(whole[0], other) == overlap(*whole)
+    assert surface_distances(whole[0], other).figures() == surface_distances(*whole).figures()
+    part = other[1:, :-1, 2:]
+    assert overlap(whole[0], part) == overlap(whole[0], on_grid_of(whole[1], part))
+
+
+def test_voxels_that_lie_apart_by_the_tolerance_are_others():
+    truth = image_of(BOX)
+    near, far = image_of(BOX), image_of(BOX)
+    for image, share in ((near, 0.8), (far, 1.2)):
+        image.SetOrigin(image.TransformContinuousIndexToPhysicalPoint([share * LATTICE_TOLERANCE, 0.0, 0.0]))
+    assert overlap(truth, near).dice == 1
+    with pytest.raises(InputError):
+        overlap(truth, far)
