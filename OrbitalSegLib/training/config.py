@@ -105,13 +105,13 @@ def load(path: Path) -> Training:
 
 def parse(table: dict[str, typing.Any]) -> Training:
     """A training from the tables of its TOML file. Raises `InputError` `invalid-config`."""
-    return _build(Training, table, "")
+    return build(Training, table, "")
 
 
 T = typing.TypeVar("T")
 
 
-def _build(kind: type[T], table: dict[str, typing.Any], where: str) -> T:
+def build(kind: type[T], table: dict[str, typing.Any], where: str) -> T:
     hints = typing.get_type_hints(kind)
     unknown = sorted(set(table) - set(hints))
     if unknown:
@@ -129,7 +129,7 @@ def _build(kind: type[T], table: dict[str, typing.Any], where: str) -> T:
 def _value(hint: typing.Any, value: typing.Any, where: str) -> typing.Any:
     origin = typing.get_origin(hint)
     if dataclasses.is_dataclass(hint) and isinstance(value, dict):
-        return _build(typing.cast(type, hint), value, f"{where}.")
+        return build(typing.cast(type, hint), value, f"{where}.")
     if origin is tuple and isinstance(value, list):
         return tuple(_value(typing.get_args(hint)[0], item, where) for item in value)
     if origin is dict and isinstance(value, dict):
