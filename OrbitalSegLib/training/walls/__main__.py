@@ -13,6 +13,7 @@ import torch
 
 from OrbitalSegLib.training.walls import heads
 from OrbitalSegLib.training.walls.config import load
+from OrbitalSegLib.training.walls.evidence import EvidenceLesson
 from OrbitalSegLib.training.walls.training import train
 from OrbitalSegLib.training.walls.volume import VolumeLesson
 
@@ -41,10 +42,10 @@ def main() -> None:
     if given.command == "heads":
         heads.make(walls, given.templates, given.work, stop)
         return
-    lessons = [VolumeLesson(walls)]
+    volume, evidence = VolumeLesson(walls), EvidenceLesson(walls)
     while not stop():
-        for lesson in lessons:
-            train(walls, lesson, given.work, walls.checkpoint_steps, _tell, stop)
+        train(walls, volume, given.work, walls.checkpoint_steps, _tell, stop)
+        train(walls, evidence, given.work, walls.checkpoint_steps * walls.evidence.steps_each, _tell, stop)
 
 
 def _tell(line: str) -> None:

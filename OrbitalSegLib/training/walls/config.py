@@ -57,7 +57,7 @@ class Evidence:
     bank: int = 64  # filters along the normal, shared by all profiles of a square
     hidden: tuple[int, ...] = (256, 64)
     batch: int = 512
-    pieces: int = 8  # drawn pieces of wall in a batch
+    pieces: int = 6  # drawn pieces of wall in a batch
     drawn_share: float = 0.5  # of a batch, from drawn pieces of wall; the rest from heads
     steps_each: int = 2  # steps for each step of the volume's training
     rate: Rate = Rate()
