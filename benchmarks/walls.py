@@ -2,13 +2,13 @@
 
     python benchmarks/walls.py --work CHECKPOINTS --templates TEMPLATES --left-out visible-human --out OUT --heads 24
 
-Heads of the left-out template, every one fractured, slices below 1.25 mm, half of them with walls of one thickness. They
-are kept in OUT, as is what each network says of each point of the walls; a run that was stopped goes on. `figures.md`
-has the tables, with 90 % of 500 draws of the heads as the spread.
+Heads of the left-out template, every one fractured, slices below 1.25 mm, half of them with walls of one thickness.
+They are kept in OUT, as is what each network says of each point of the walls; a run that was stopped goes on.
+`figures.md` has the tables, with 90 % of 500 draws of the heads as the spread.
 """
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -23,6 +23,7 @@ from OrbitalSegLib.networks import engines, package
 from OrbitalSegLib.networks.consensus import triplanar
 from OrbitalSegLib.preprocessing import working_grid
 from OrbitalSegLib.training.cases import WORKING_SPACING_MM, Case
+from OrbitalSegLib.training.walls import config
 from OrbitalSegLib.training.walls.asking import EvidenceAsked, VolumeAsked, placed
 from OrbitalSegLib.training.walls.heads import judged, misplaced
 
@@ -44,7 +45,7 @@ def cases(run: Run, count: int) -> list[tuple[str, Case]]:
         settings = replace(run.settings(), fracture_share=1.0, thin_slice_share=1.0)
         wall_mm = WALLS_MM[number % len(WALLS_MM)]
         settings = settings.with_wall(wall_mm) if wall_mm else settings
-        found.append((f"{number:03d}", run.kept_head(run.left_out, FIRST_SEED + number, settings)))
+        found.append((f"{number:03d}", run.kept_case(run.left_out, FIRST_SEED + number, settings, truth=False)))
     return found
 
 
@@ -52,5 +53,183 @@ def shipped(ct: sitk.Image, model: package.Package, running: Mapping[str, engine
     """Calibrated probabilities of methods C and B, as the highest of a method's networks."""
     grid = working_grid(ct, WORKING_SPACING_MM)
     means = triplanar(ct, running, grid).probabilities
-    said = {name: model.networks[name].calibration.apply(sitk.GetArrayFromImage(image)) for name, image in means.items()}
-    return {"multigrey": grid.image(np.maximum(said["cortical"], said["thin"])), "singlegrey": grid.image(said["single"])}
+    said = {
+        name: model.networks[name].calibration.apply(sitk.GetArrayFromImage(image)) for name, image in means.items()
+    }
+    return {
+        "multigrey": grid.image(np.maximum(said["cortical"], said["thin"])),
+        "singlegrey": grid.image(said["single"]),
+    }
+
+
+def said_of(case: Case, volume: VolumeAsked, evidence: EvidenceAsked, seed: int) -> Said:
+    """What the new networks say of each judged point of a head."""
+    points = judged(case.walls, case)
+    said = volume.of(case.working_ct)
+    bone = sitk.Maximum(said["cortical"], said["thin"])
+    rng = np.random.default_rng(seed)
+    known = evidence.of(case.ct, *misplaced(points, rng))
+    where = placed(said, points.points_mm, points.normals)
+    found = evidence.of(case.ct, points.points_mm + where.offset_mm[:, None] * points.normals, where.normals)
+    return {
+        "volume": highest(points, bone),
+        "place known": known.bone,
+        "place found": np.where(where.there, found.bone, 0),
+        "there": where.there,
+        "offset_mm": where.offset_mm,
+        "thickness known": known.thickness_mm,
+        "thickness found": found.thickness_mm,
+        "hole": points.hole != 0,
+        "thickness_mm": points.thickness_mm,
+        "area_mm2": points.area_mm2,
+    }
+
+
+def shipped_of(case: Case, model: package.Package, running: Mapping[str, engines.Engine]) -> Said:
+    points = judged(case.walls, case)
+    return {name: highest(points, image) for name, image in shipped(case.ct, model, running).items()}
+
+
+NETWORKS = ("multigrey", "singlegrey", "volume", "place known", "place found")
+
+
+def limit_at(peak: np.ndarray, weight: np.ndarray, share: float) -> float:
+    """The lowest limit above which at most `share` of the weight lies."""
+    order = np.argsort(-peak, kind="stable")
+    gone = np.cumsum(weight[order]) / max(weight.sum(), 1e-9)
+    first = np.searchsorted(gone, share, side="right")
+    return float(peak[order][min(first, len(peak) - 1)])
+
+
+def closed_at(said: Said, name: str, weight: np.ndarray, share: float, where: np.ndarray) -> float:
+    """Share of the flagged wall that is closed where `share` of hole area is."""
+    limit = limit_at(said[name][said["hole"]], weight[said["hole"]], share)
+    return float((weight * (where & (said[name] > limit))).sum() / max((weight * where).sum(), 1e-9))
+
+
+def spread_of(said: Said, name: str, share: float, where: np.ndarray) -> str:
+    """With 90 % of draws of the heads."""
+    heads = int(said["head"].max()) + 1
+    rng = np.random.default_rng(1)
+    drawn = []
+    for _ in range(DRAWS):
+        count = np.bincount(rng.integers(heads, size=heads), minlength=heads)
+        drawn.append(closed_at(said, name, said["area_mm2"] * count[said["head"]], share, where))
+    low, high = np.percentile(drawn, [5, 95])
+    return f"{closed_at(said, name, said['area_mm2'], share, where):.3f} ({low:.2f} to {high:.2f})"
+
+
+def curve_table(said: Said) -> str:
+    intact = ~said["hole"]
+    rows = []
+    for name in NETWORKS:
+        for share in HOLES:
+            classes = [
+                intact & (said["thickness_mm"] >= low) & (said["thickness_mm"] < high)
+                for low, high in pairwise(THICKNESS_CLASSES_MM)
+            ]
+            by_class = [f"{closed_at(said, name, said['area_mm2'], share, of):.3f}" for of in classes]
+            rows.append([name, f"{share:.0%}", spread_of(said, name, share, intact), *by_class])
+    titles = ["network", "holes closed", "walls closed", *(f"from {low:g} mm" for low in THICKNESS_CLASSES_MM[:-1])]
+    return markdown(titles, rows)
+
+
+def answers_table(said: Said) -> str:
+    """Seen, inferred, gap, not placed: the limits are chosen on every other head and tell of the rest."""
+    hole, area = said["hole"], said["area_mm2"]
+    answer = np.full(len(hole), "not placed", dtype="<U10")
+    for part in (0, 1):
+        choosing, telling = said["head"] % 2 != part, said["head"] % 2 == part
+        chosen, walls = choosing & hole, choosing & ~hole & said["there"]
+        seen = limit_at(said["place found"][chosen], area[chosen], SEEN_HOLES)
+        gap = -limit_at(-said["place found"][walls], area[walls], GAP_WALLS)
+        value = said["place found"]
+        told = np.where(value > seen, "seen", np.where(value < gap, "gap", "inferred"))
+        answer[telling & said["there"]] = told[telling & said["there"]]
+    rows = []
+    for name, of in (("intact wall", ~hole), ("holes", hole)):
+        shares = [
+            area[of & (answer == kind)].sum() / area[of].sum() for kind in ("seen", "inferred", "gap", "not placed")
+        ]
+        rows.append([name, *(f"{share:.3f}" for share in shares)])
+    return markdown(["", "seen", "inferred", "gap", "not placed"], rows)
+
+
+def calibration_error(said: Said, name: str) -> float:
+    """Of bone itself where wall and hole are equally likely, in ten bins; `place found` where there is a place."""
+    there = said["there"] if name == "place found" else np.ones(len(said["hole"]), bool)
+    bone, area, value = ~said["hole"][there], said["area_mm2"][there], said[name][there]
+    weight = np.where(bone, 0.5 * area / area[bone].sum(), 0.5 * area / area[~bone].sum())
+    bins = np.minimum((value * 10).astype(int), 9)
+    error = 0.0
+    for number in range(10):
+        of = bins == number
+        if weight[of].sum():
+            error += abs((weight[of] * value[of]).sum() - (weight[of] * bone[of]).sum())
+    return error
+
+
+def measures_table(said: Said) -> str:
+    hole, there, area = said["hole"], said["there"], said["area_mm2"]
+    rows = []
+    for name, of in (("intact wall", ~hole), ("holes", hole)):
+        off = np.abs(said["offset_mm"][of & there])
+        rows.append([f"{name}: placed", f"{area[of & there].sum() / area[of].sum():.3f}"])
+        rows.append(
+            [f"{name}: place off by, median and 95 %, mm", "{:.2f}, {:.2f}".format(*np.percentile(off, [50, 95]))]
+        )
+    for name in ("known", "found"):
+        rows.append([f"calibration error, place {name}", f"{calibration_error(said, f'place {name}'):.3f}"])
+        thick = ~hole & there & (said["thickness_mm"] >= 0.3)
+        off = np.abs(said[f"thickness {name}"] - said["thickness_mm"])[thick]
+        rows.append([f"thickness off by, place {name}, from 0.3 mm on, median mm", f"{np.median(off):.2f}"])
+    return markdown(["", ""], rows)
+
+
+def kept(path: Path, make: Callable[[], Said]) -> Said:
+    """What was said, read where it was kept."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        said = make()
+        part = path.with_suffix(".part")
+        with part.open("wb") as file:
+            np.savez_compressed(file, **said)
+        part.replace(path)
+    with np.load(path) as said:
+        return dict(said)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in ("work", "templates", "out"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--config", type=Path, default=Path(config.__file__).parents[1] / "configs" / "walls.toml")
+    parser.add_argument("--left-out", default="visible-human")
+    parser.add_argument("--heads", type=int, default=60)
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    run = Run(Path(), given.templates, given.left_out, given.out)
+    walls = config.load(given.config)
+    volume, evidence = VolumeAsked(walls, given.work), EvidenceAsked(walls, given.work)
+    model = package.load()
+    running = {name: engines.choose(model, name, threads=1) for name in model.networks}
+    parts = []
+    for number, (name, case) in enumerate(cases(run, given.heads)):
+        own = given.out / f"volume-{volume.step}-evidence-{evidence.step}" / f"{name}.npz"
+        said = kept(own, lambda case=case, number=number: said_of(case, volume, evidence, number))
+        said |= kept(given.out / "shipped" / f"{name}.npz", lambda case=case: shipped_of(case, model, running))
+        parts.append(said | {"head": np.full(len(said["hole"]), number)})
+        print(name, flush=True)
+    said = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    hole, area = said["hole"], said["area_mm2"]
+    text = "\n".join((
+        f"Volume step {volume.step}, evidence step {evidence.step}; {given.heads} heads of {given.left_out}; "
+        f"walls {area[~hole].sum():.0f} mm², holes {area[hole].sum():.0f} mm².\n",
+        curve_table(said), answers_table(said), measures_table(said),
+    ))  # fmt: skip
+    (given.out / "figures.md").write_text(text, "utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -77,12 +77,12 @@ class Run:
     def case(self, template: str, seed: int, settings: Settings, *, truth: bool = False) -> Case:
         return synthesize(self.template(template), seed, settings, truth=truth)
 
-    def kept_case(self, template: str, seed: int, settings: Settings) -> Case:
-        """A case with truth, which is kept in the folder of the run, since truth takes longest."""
+    def kept_case(self, template: str, seed: int, settings: Settings, *, truth: bool = True) -> Case:
+        """A case, by default with truth, which takes longest; it is kept in the folder of the run."""
         folder = self.out / "cases" / f"{template}-{seed:05d}"
         if not is_case(folder):
             folder.parent.mkdir(parents=True, exist_ok=True)
-            _write_unless_there(self.case(template, seed, settings, truth=True), folder)
+            _write_unless_there(self.case(template, seed, settings, truth=truth), folder)
         return read_case(folder)
 
 

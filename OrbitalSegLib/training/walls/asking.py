@@ -1,0 +1,131 @@
+"""What both networks say of a scan: of voxels, and of places of a wall. They are read from a training's checkpoints."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+from scipy import ndimage
+
+from OrbitalSegLib.evaluation.grids import voxel_indices
+from OrbitalSegLib.networks.unet3d import folded
+from OrbitalSegLib.training.walls.config import Walls
+from OrbitalSegLib.training.walls.evidence import EvidenceLesson
+from OrbitalSegLib.training.walls.training import LAST
+from OrbitalSegLib.training.walls.unrolling import MARGIN, SAMPLES, unrolled
+from OrbitalSegLib.training.walls.volume import ANSWERS, VolumeLesson, windowed
+
+Array = np.ndarray
+
+SEARCH_MM = 1.5
+"""A place is looked for this far to both sides of a point."""
+STEP_MM = 0.1
+PLACED_ABOVE = 0.5
+"""There is a place where its probability is higher than this."""
+
+
+def averaged(work: Path, lesson: VolumeLesson | EvidenceLesson) -> int:
+    """Load a training's averaged weights into its lesson; the step they are of."""
+    state = torch.load(work / lesson.name / LAST, "cpu", weights_only=True)
+    lesson.model.load_state_dict(state["average"])
+    lesson.model.eval()
+    return int(state["step"])
+
+
+class VolumeAsked:
+    """The network of places."""
+
+    def __init__(self, walls: Walls, work: Path) -> None:
+        lesson = VolumeLesson(walls)
+        self.step = averaged(work, lesson)
+        self._model = folded(lesson.model).to(memory_format=torch.channels_last_3d)
+
+    @torch.inference_mode()
+    def of(self, working_ct: sitk.Image) -> dict[str, sitk.Image]:
+        """`ANSWERS` on the working grid, 32-bit float: probabilities, and mm of distance.
+
+        What lies beyond the scan is taken to be as at its border.
+        """
+        hu = sitk.GetArrayFromImage(working_ct).astype(np.float32)
+        padded = np.pad(hu, [(0, -length % self._model.stride) for length in hu.shape], mode="edge")
+        with torch.autocast("cpu", torch.bfloat16):
+            said = self._model(windowed(torch.from_numpy(padded)[None]))[0].float()
+        z, y, x = hu.shape
+        found = {}
+        for number, name in enumerate(ANSWERS):
+            values = said[number, :z, :y, :x]
+            found[name] = sitk.GetImageFromArray((values if name == "distance" else values.sigmoid()).numpy())
+            found[name].CopyInformation(working_ct)
+        return found
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Where a wall belongs near some points."""
+
+    there: Array
+    """Flags (n,): whether there is a place."""
+    offset_mm: Array
+    """Of the place along each point's normal."""
+    normals: Array
+    """Of the wall at the place, out of the orbit."""
+
+
+def placed(said: dict[str, sitk.Image], points_mm: Array, normals: Array) -> Placed:
+    """The place nearest to what the network of places says on the line through each point (n, 3) in LPS.
+
+    It is looked for where the probability is highest; the distance said there leads to the mid-surface.
+    """
+    offsets = np.linspace(-SEARCH_MM, SEARCH_MM, 2 * round(SEARCH_MM / STEP_MM) + 1)
+    lines = points_mm[:, None] + offsets[:, None] * normals[:, None]
+    probability = _linear(said["place"], lines)
+    best = probability.argmax(axis=1)
+    rows = np.arange(len(points_mm))
+    at = lines[rows, best]
+    smooth = sitk.SmoothingRecursiveGaussian(said["distance"], 0.5)
+    slope = np.stack(
+        [_linear(smooth, at + step) - _linear(smooth, at - step) for step in 0.5 * np.eye(3)], axis=1
+    )  # over 1 mm
+    length = np.linalg.norm(slope, axis=1, keepdims=True)
+    own = np.where(length > 0.2, slope / np.maximum(length, 1e-6), normals)
+    along = np.einsum("ij,ij->i", own, normals)
+    own[along < 0.5] = normals[along < 0.5]  # no wall stands so far off
+    offset = offsets[best] - np.clip(_linear(smooth, at), -SEARCH_MM, SEARCH_MM)
+    return Placed(probability[rows, best] > PLACED_ABOVE, offset, own)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a scan shows of a wall at some places, each (n,)."""
+
+    bone: Array
+    """Probability that there is bone, where wall and hole are equally likely beforehand."""
+    thickness_mm: Array
+    deviation_mm: Array
+    """How far the thickness is off, in the mean."""
+
+
+class EvidenceAsked:
+    """The network of profiles."""
+
+    def __init__(self, walls: Walls, work: Path) -> None:
+        lesson = EvidenceLesson(walls)
+        self.step = averaged(work, lesson)
+        self._model = lesson.model
+
+    @torch.inference_mode()
+    def of(self, ct: sitk.Image, points_mm: Array, normals: Array) -> Answers:
+        """Of a scan in HU on its own grid, at places (n, 3) in LPS of a wall with unit normals out of the orbit."""
+        squares = unrolled(ct, points_mm, normals)[..., MARGIN : MARGIN + SAMPLES].astype(np.float32)
+        parts = [self._model(windowed(part)) for part in torch.from_numpy(squares).split(4096)]
+        said = torch.cat(parts) if parts else torch.zeros(0, 3)
+        thickness, spread = said[:, 1].clamp_min(0), said[:, 2].clamp(-4, 2).exp()
+        return Answers(said[:, 0].sigmoid().numpy(), thickness.numpy(), spread.numpy())
+
+
+def _linear(image: sitk.Image, points_mm: Array) -> Array:
+    """An image at points (..., 3), by linear interpolation."""
+    index = voxel_indices(image, points_mm.reshape(-1, 3))[:, ::-1].T
+    values = ndimage.map_coordinates(sitk.GetArrayFromImage(image), index, order=1, mode="nearest")
+    return values.reshape(points_mm.shape[:-1])
