@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
+from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from OrbitalSegLib.evaluation.grids import voxel_indices
@@ -75,7 +76,7 @@ def pack(case: Case, rng: np.random.Generator) -> Head:
     """A case as the trainings see it."""
     label = store.flags_of_case(sitk.GetArrayFromImage(case.label), sitk.GetArrayFromImage(case.clean))
     distance = distance_mm(case.walls, case.working_ct)
-    label[(np.abs(distance) < PLACE_MM) | ((label & Flag.HOLE) > 0)] |= np.uint8(FLAGS["place"])
+    label[_place(label, distance)] |= np.uint8(FLAGS["place"])
     stored = np.where(np.isfinite(distance), np.rint(distance / STORED_MM), 127).astype(np.int8)
     places = {}
     for kind in PLACES:
@@ -86,6 +87,14 @@ def pack(case: Case, rng: np.random.Generator) -> Head:
     profiles, thickness_mm = _profiles(case, rng)
     hu = sitk.GetArrayFromImage(case.working_ct)
     return Head(hu, label, stored, places, profiles, thickness_mm.astype(np.float32))
+
+
+def _place(label: Array, distance: Array) -> Array:
+    """Where a wall belongs. A case's walls lack the points of holes with bone behind them: there the place is where
+    the hole's band meets the border of the orbit, which is the mid-surface and knows of no hole."""
+    orbit = (label & Flag.ORBIT) > 0
+    border = ndimage.binary_dilation(orbit) & ndimage.binary_dilation(~orbit)
+    return (np.abs(distance) < PLACE_MM) | (border & ((label & Flag.HOLE) > 0))
 
 
 def distance_mm(walls: WallPoints, grid: sitk.Image) -> Array:
