@@ -77,7 +77,7 @@ def train(
     optimiser = torch.optim.Adam(lesson.model.parameters())
     average = {name: value.detach().clone() for name, value in lesson.model.state_dict().items()}
     step, seconds = 0, 0.0
-    identity = repr((walls.seed, walls.heads, lesson.how, walls.average, walls.gradient_limit))
+    identity = identity_of(walls, lesson)
     if (out / LAST).exists():
         state = torch.load(out / LAST, "cpu", weights_only=True)
         if state["identity"] != identity:
@@ -111,6 +111,12 @@ def train(
             tell(f"{lesson.name} step {step}, {seconds:.0f} s of processor: {_means(rows)}")
             rows = []
     return step
+
+
+def identity_of(walls: Walls, lesson: Lesson) -> str:
+    """The numbers that may not change within a training. What heads are drawn from may: those that are there stay."""
+    heads = (walls.heads.first_seed, walls.heads.steps_each, walls.heads.in_use)
+    return repr((walls.seed, heads, lesson.how, walls.average, walls.gradient_limit))
 
 
 def _learn(
