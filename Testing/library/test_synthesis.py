@@ -175,6 +175,16 @@ def test_values_are_those_of_twelve_bits_and_steps_are_kept() -> None:
     assert (inner % 4 == 0).all()
 
 
+def test_septa_and_cells_stand_in_the_sinus_alone_and_change_nothing_else() -> None:
+    plain = synthesize(TEMPLATE, 8, PLAIN.with_wall(0.5))
+    parted = synthesize(TEMPLATE, 8, replace(PLAIN.with_wall(0.5), septa=(3, 3), cells=(4, 4)))
+    assert np.array_equal(plain.walls.points_mm, parted.walls.points_mm)
+    more = flagged(parted, Flag.BONE) & ~flagged(plain, Flag.BONE)
+    assert more.sum() > 500
+    assert flagged(plain, Flag.AIRSPACE)[more].all()
+    assert not (flagged(plain, Flag.BONE) & ~flagged(parted, Flag.BONE)).any()
+
+
 def test_an_intact_wall_is_labelled_where_it_lies_and_has_no_hole() -> None:
     case = synthesize(TEMPLATE, 8, PLAIN.with_wall(0.2))
     bone, hole = flagged(case, Flag.BONE), flagged(case, Flag.HOLE)

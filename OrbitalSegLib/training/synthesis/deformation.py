@@ -26,6 +26,9 @@ SMOOTH = ("skin_mm", "opening_mm")
 COARSE = 4
 """Which sinus and which side is nearest is known on every so many voxels."""
 
+PARTITIONS_CLEAR_MM = 0.4
+"""A drawn septum ends this far from the middle of a sinus's wall."""
+
 Places = tuple[np.ndarray, np.ndarray, np.ndarray]
 """x, y and z in template mm of every voxel of a grid."""
 
@@ -50,6 +53,35 @@ class Anatomy:
     """How much nearer the left orbit is than the right one; negative on the left side of the template."""
 
 
+class Partitions:
+    """Septa and cells that a sinus has besides the template's: planes and spheres, in mm of the scanned head."""
+
+    def __init__(self, draw: Draw, settings: Settings) -> None:
+        random = draw.stream("partitions")
+        half = np.array(settings.size_mm) / 2
+        septa, cells = (int(random.integers(low, high + 1)) for low, high in (settings.septa, settings.cells))
+        directions = random.normal(size=(septa, 3))
+        self._planes = [
+            (direction / np.linalg.norm(direction), random.uniform(-half, half)) for direction in directions
+        ]
+        smallest, largest = np.log(settings.cell_mm)
+        radii = np.exp(random.uniform(smallest, largest, cells))
+        self._cells = [(radius, random.uniform(-half, half)) for radius in radii]
+
+    def within(self, septum_mm: np.ndarray, sinus_mm: np.ndarray, grid: Grid) -> np.ndarray:
+        """The distance to the nearest septum, these included."""
+        if not self._planes and not self._cells:
+            return septum_mm
+        x, y, z = grid.open_axes()
+        nearest = np.full(grid.shape, np.inf, np.float32)
+        for (a, b, c), (px, py, pz) in self._planes:
+            nearest = np.minimum(nearest, np.abs(a * (x - px) + b * (y - py) + c * (z - pz)))
+        for radius, (px, py, pz) in self._cells:
+            nearest = np.minimum(nearest, np.abs(np.sqrt((x - px) ** 2 + (y - py) ** 2 + (z - pz) ** 2) - radius))
+        inside = sinus_mm < -PARTITIONS_CLEAR_MM
+        return np.where(inside, np.minimum(septum_mm, nearest), septum_mm).astype(np.float32)
+
+
 class Deformation:
     """Where in the template each place of the scanned head lies.
 
@@ -61,6 +93,7 @@ class Deformation:
         self.mirrored = draw.chance("mirror", settings.mirror_share)
         self._matrix = self._drawn_matrix(draw, settings)
         self._centre = self._drawn_centre(draw, settings)
+        self._partitions = Partitions(draw, settings)
         reach = max(settings.size_mm) / 2 + 2
         coarse_mm, ripple_mm = draw.uniform("deformation_mm", settings.deformation_mm), draw.uniform(
             "ripple_mm", settings.ripple_mm
@@ -131,6 +164,7 @@ class Deformation:
         for some in (sharp[:AT_ONCE], sharp[AT_ONCE:]):
             warped |= zip(some, _sampled([distances[name] for name in some], places), strict=True)
         warped |= zip(SMOOTH, _sampled_coarsely([distances[name] for name in SMOOTH], places, 2), strict=True)
+        warped["septum_mm"] = self._partitions.within(warped["septum_mm"], warped["sinus_mm"], grid)
         nasal, left = _sampled_coarsely(self._nearer, places, COARSE)
         return Anatomy(grid, places, **warped, nasal_mm=nasal, left_mm=left)
 

@@ -93,6 +93,12 @@ class Settings:
     lining_mm: Range = (0.1, 1.0)
     """Mucosa on the wall where a sinus is counted as air."""
     thickened_mm: Range = (0.5, 6.0)
+    septa: tuple[int, int] = (0, 0)
+    """How many flat septa cut through the sinuses, besides the template's."""
+    cells: tuple[int, int] = (0, 0)
+    """How many round cells are set into the sinuses, at random places of the volume, besides the template's."""
+    cell_mm: Range = (2.5, 8.0)
+    """Radius of such a cell."""
     nasal_lining_mm: Range = (0.8, 5.0)
     """Mucosa of nose and turbinates."""
 
