@@ -17,12 +17,17 @@ import numpy as np
 import SimpleITK as sitk
 import torch
 from figures.common import Run, markdown
+from figures.real import listed
 
+from OrbitalSegLib.evaluation.coverage import Sites
+from OrbitalSegLib.evaluation.grids import voxel_indices
 from OrbitalSegLib.evaluation.walls import THICKNESS_CLASSES_MM, highest
 from OrbitalSegLib.networks import engines, package
 from OrbitalSegLib.networks.consensus import triplanar
-from OrbitalSegLib.preprocessing import working_grid
+from OrbitalSegLib.preprocessing import to_isotropic, working_grid
+from OrbitalSegLib.training.calibration import sites_of_case
 from OrbitalSegLib.training.cases import WORKING_SPACING_MM, Case
+from OrbitalSegLib.training.validation import RealScan
 from OrbitalSegLib.training.walls import config
 from OrbitalSegLib.training.walls.asking import EvidenceAsked, VolumeAsked, placed
 from OrbitalSegLib.training.walls.heads import judged, misplaced
@@ -35,6 +40,10 @@ HOLES = (0.02, 0.05, 0.10, 0.20)
 DRAWS = 500
 SEEN_HOLES, GAP_WALLS = 0.03, 0.01
 """Three answers: of hole area so much is called seen, of intact wall so much a gap."""
+
+ANSWERS = ("seen", "inferred", "gap", "not placed")
+QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
+MARGIN_MM = 20.0
 
 Said = dict[str, np.ndarray]
 
@@ -134,25 +143,64 @@ def curve_table(said: Said) -> str:
     return markdown(titles, rows)
 
 
+def limits_of(said: Said, of: np.ndarray) -> tuple[float, float]:
+    """Above the first it is seen, below the second a gap: chosen on the flagged points."""
+    value, area, hole = said["place found"], said["area_mm2"], said["hole"]
+    holes, walls = of & hole, of & ~hole & said["there"]
+    return limit_at(value[holes], area[holes], SEEN_HOLES), -limit_at(-value[walls], area[walls], GAP_WALLS)
+
+
+def answers(bone: np.ndarray, there: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
+    """One of `ANSWERS` for each place."""
+    told = np.where(bone > limits[0], "seen", np.where(bone < limits[1], "gap", "inferred"))
+    return np.where(there, told, "not placed")
+
+
 def answers_table(said: Said) -> str:
-    """Seen, inferred, gap, not placed: the limits are chosen on every other head and tell of the rest."""
-    hole, area = said["hole"], said["area_mm2"]
-    answer = np.full(len(hole), "not placed", dtype="<U10")
-    for part in (0, 1):
-        choosing, telling = said["head"] % 2 != part, said["head"] % 2 == part
-        chosen, walls = choosing & hole, choosing & ~hole & said["there"]
-        seen = limit_at(said["place found"][chosen], area[chosen], SEEN_HOLES)
-        gap = -limit_at(-said["place found"][walls], area[walls], GAP_WALLS)
-        value = said["place found"]
-        told = np.where(value > seen, "seen", np.where(value < gap, "gap", "inferred"))
-        answer[telling & said["there"]] = told[telling & said["there"]]
+    """The limits are chosen on every other head and tell of the rest."""
+    hole, area, even = said["hole"], said["area_mm2"], said["head"] % 2 == 0
+    told = np.where(
+        even,
+        answers(said["place found"], said["there"], limits_of(said, ~even)),
+        answers(said["place found"], said["there"], limits_of(said, even)),
+    )
     rows = []
     for name, of in (("intact wall", ~hole), ("holes", hole)):
-        shares = [
-            area[of & (answer == kind)].sum() / area[of].sum() for kind in ("seen", "inferred", "gap", "not placed")
-        ]
+        shares = [area[of & (told == kind)].sum() / area[of].sum() for kind in ANSWERS]
         rows.append([name, *(f"{share:.3f}" for share in shares)])
-    return markdown(["", "seen", "inferred", "gap", "not placed"], rows)
+    return markdown(["", *ANSWERS], rows)
+
+
+def lines_of(ct: sitk.Image, sites: Sites, volume: VolumeAsked, evidence: EvidenceAsked) -> Said:
+    """What is said where a line from sinus air to orbital fat has to cross a wall."""
+    outwards = sites.start_mm - sites.end_mm
+    normals = outwards / np.linalg.norm(outwards, axis=1, keepdims=True)
+    middle = (sites.start_mm + sites.end_mm) / 2
+    where = placed(volume.of(to_isotropic(ct, WORKING_SPACING_MM)), middle, normals)
+    found = evidence.of(ct, middle + where.offset_mm[:, None] * normals, where.normals)
+    return {"bone": found.bone, "thickness_mm": found.thickness_mm, "there": where.there}
+
+
+def lines_table(lines: Mapping[str, Said], limits: tuple[float, float]) -> str:
+    """Unbroken walls of scans beside those of heads: is the evidence alike?"""
+    rows = []
+    for name, said in lines.items():
+        told, there = answers(said["bone"], said["there"], limits), said["there"]
+        shares = [f"{(told == kind).mean():.3f}" for kind in ANSWERS]
+        bone = [f"{value:.2f}" for value in np.quantile(said["bone"][there], QUANTILES)] if there.any() else [""] * 5
+        thick = f"{np.median(said['thickness_mm'][there]):.2f}" if there.any() else ""
+        rows.append([name, len(there), *shares, *bone, thick])
+    titles = ["lines of", "number", *ANSWERS, *(f"P(bone), {share:.0%}" for share in QUANTILES), "thickness, median mm"]
+    return markdown(titles, rows)
+
+
+def part_of(real: RealScan) -> sitk.Image:
+    """The scan around the lines, with a margin."""
+    ends = np.concatenate([real.sites.start_mm, real.sites.end_mm])
+    corners = voxel_indices(real.scan, np.array([ends.min(axis=0) - MARGIN_MM, ends.max(axis=0) + MARGIN_MM]))
+    low = np.maximum(np.floor(corners[0]).astype(int), 0)
+    high = np.minimum(np.ceil(corners[1]).astype(int) + 1, real.scan.GetSize())
+    return real.scan[low[0] : high[0], low[1] : high[1], low[2] : high[2]]
 
 
 def calibration_error(said: Said, name: str) -> float:
@@ -204,28 +252,37 @@ def main() -> None:
     for name in ("work", "templates", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--config", type=Path, default=Path(config.__file__).parents[1] / "configs" / "walls.toml")
+    parser.add_argument("--data", type=Path, help="a folder of real scans")
     parser.add_argument("--left-out", default="visible-human")
     parser.add_argument("--heads", type=int, default=60)
     given = parser.parse_args()
     torch.set_num_threads(1)
-    run = Run(Path(), given.templates, given.left_out, given.out)
+    run = Run(Path(), given.templates, given.left_out, given.out, data=given.data)
     walls = config.load(given.config)
     volume, evidence = VolumeAsked(walls, given.work), EvidenceAsked(walls, given.work)
     model = package.load()
     running = {name: engines.choose(model, name, threads=1) for name in model.networks}
-    parts = []
+    parts, lines = [], {}
     for number, (name, case) in enumerate(cases(run, given.heads)):
-        own = given.out / f"volume-{volume.step}-evidence-{evidence.step}" / f"{name}.npz"
-        said = kept(own, lambda case=case, number=number: said_of(case, volume, evidence, number))
+        own = given.out / f"volume-{volume.step}-evidence-{evidence.step}"
+        said = kept(own / f"{name}.npz", lambda case=case, number=number: said_of(case, volume, evidence, number))
         said |= kept(given.out / "shipped" / f"{name}.npz", lambda case=case: shipped_of(case, model, running))
         parts.append(said | {"head": np.full(len(said["hole"]), number)})
+        sites = sites_of_case(case)
+        lines[name] = kept(
+            own / f"{name}-lines.npz", lambda case=case, sites=sites: lines_of(case.ct, sites, volume, evidence)
+        )
         print(name, flush=True)
+    lines = {given.left_out: {key: np.concatenate([line[key] for line in lines.values()]) for key in lines["000"]}}
+    for real in listed(run):
+        lines[f"{real.name}, real"] = lines_of(part_of(real), real.sites, volume, evidence)
     said = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     hole, area = said["hole"], said["area_mm2"]
     text = "\n".join((
         f"Volume step {volume.step}, evidence step {evidence.step}; {given.heads} heads of {given.left_out}; "
         f"walls {area[~hole].sum():.0f} mm², holes {area[hole].sum():.0f} mm².\n",
         curve_table(said), answers_table(said), measures_table(said),
+        lines_table(lines, limits_of(said, said["hole"] | True)),
     ))  # fmt: skip
     (given.out / "figures.md").write_text(text, "utf-8")
     print(text)

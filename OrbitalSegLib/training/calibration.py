@@ -64,9 +64,15 @@ def curve_of_scan(ct: sitk.Image, box_mm: Box | None = None) -> Curve:
 
 def curve_of_case(case: Case) -> Curve | None:
     """The same for intact wall of a case; None where too little wall borders on air."""
-    sites = find_sites(case.ct, _orbits_box(case.label))
-    sites = _without_holes(sites, case.label)
+    sites = sites_of_case(case)
     return _curve(sites, case.ct) if len(sites.start_mm) >= FEWEST_LINES else None
+
+
+def sites_of_case(case: Case) -> Sites:
+    """Where intact wall of a case is judged, as on a real scan: lines that cross no hole."""
+    sites = find_sites(case.ct, _orbits_box(case.label))
+    kept = ~lines_crossing(sitk.And(case.label, int(Flag.HOLE)) > 0, sites.start_mm, sites.end_mm)
+    return replace(sites, start_mm=sites.start_mm[kept], end_mm=sites.end_mm[kept])
 
 
 def calibrate(cases: Sequence[Path], scans: Mapping[str, Curve]) -> Calibration:
@@ -88,12 +94,6 @@ def _orbits_box(label: sitk.Image) -> Box:
     low = origin + spacing * inside.min(axis=0)[::-1] - MAX_WALL_MM
     high = origin + spacing * inside.max(axis=0)[::-1] + MAX_WALL_MM
     return tuple(float(v) for pair in zip(low, high, strict=True) for v in pair)
-
-
-def _without_holes(sites: Sites, label: sitk.Image) -> Sites:
-
-    kept = ~lines_crossing(sitk.And(label, int(Flag.HOLE)) > 0, sites.start_mm, sites.end_mm)
-    return replace(sites, start_mm=sites.start_mm[kept], end_mm=sites.end_mm[kept])
 
 
 def main() -> None:

@@ -227,3 +227,18 @@ def test_a_tiny_network_tells_wall_from_hole(tmp_path: Path, made: Path) -> None
         holes.append(said.bone[piece.thickness_mm == 0])
     wall, hole = np.concatenate(walls), np.concatenate(holes)
     assert (wall[:, None] > hole).mean() > 0.85
+
+
+def test_walls_are_counted_where_so_much_of_hole_area_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
+    import walls
+
+    hole = np.arange(40) < 20
+    said = {"place found": np.concatenate([np.linspace(0.1, 0.8, 20), np.linspace(0.41, 1.0, 20)]), "hole": hole}
+    area = np.ones(40)
+    assert walls.limit_at(said["place found"][hole], area[hole], 0.05) == pytest.approx(np.linspace(0.1, 0.8, 20)[18])
+    strict, loose = (walls.closed_at(said, "place found", area, share, ~hole) for share in (0.05, 0.2))
+    assert strict == (said["place found"][20:] > np.linspace(0.1, 0.8, 20)[18]).mean()
+    assert loose > strict
+    told = walls.answers(np.array([0.9, 0.5, 0.1, 0.9]), np.array([True, True, True, False]), (0.7, 0.3))
+    assert told.tolist() == ["seen", "inferred", "gap", "not placed"]
