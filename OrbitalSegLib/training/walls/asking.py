@@ -118,7 +118,7 @@ class EvidenceAsked:
     def of(self, ct: sitk.Image, points_mm: Array, normals: Array) -> Answers:
         """Of a scan in HU on its own grid, at places (n, 3) in LPS of a wall with unit normals out of the orbit."""
         squares = unrolled(ct, points_mm, normals)[..., MARGIN : MARGIN + SAMPLES].astype(np.float32)
-        parts = [self._model(windowed(part)) for part in torch.from_numpy(squares).split(4096)]
+        parts = [self._model(windowed(part)) for part in torch.from_numpy(squares).split(4096) if len(part)]
         said = torch.cat(parts) if parts else torch.zeros(0, 3)
         thickness, spread = said[:, 1].clamp_min(0), said[:, 2].clamp(-4, 2).exp()
         return Answers(said[:, 0].sigmoid().numpy(), thickness.numpy(), spread.numpy())
