@@ -29,8 +29,8 @@ from OrbitalSegLib.training.calibration import sites_of_case
 from OrbitalSegLib.training.cases import WORKING_SPACING_MM, Case
 from OrbitalSegLib.training.validation import RealScan
 from OrbitalSegLib.training.walls import config
-from OrbitalSegLib.training.walls.asking import EvidenceAsked, VolumeAsked, placed
-from OrbitalSegLib.training.walls.heads import judged, misplaced
+from OrbitalSegLib.training.walls.asking import PLACED_ABOVE, EvidenceAsked, VolumeAsked, placed
+from OrbitalSegLib.training.walls.heads import distance_mm, judged, misplaced
 
 FIRST_SEED = 820_000
 WALLS_MM = (None, 0.2, None, 0.3, None, 0.5)
@@ -42,6 +42,7 @@ SEEN_HOLES, GAP_WALLS = 0.03, 0.01
 """Three answers: of hole area so much is called seen, of intact wall so much a gap."""
 
 ANSWERS = ("seen", "inferred", "gap", "not placed")
+FAR_MM = 1.5
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
 MARGIN_MM = 20.0
 
@@ -79,6 +80,8 @@ def said_of(case: Case, volume: VolumeAsked, evidence: EvidenceAsked, seed: int)
     rng = np.random.default_rng(seed)
     known = evidence.of(case.ct, *misplaced(points, rng))
     where = placed(said, points.points_mm, points.normals)
+    belongs = sitk.GetArrayFromImage(said["place"]) > PLACED_ABOVE
+    far = np.abs(distance_mm(case.walls, case.working_ct)) > FAR_MM
     found = evidence.of(case.ct, points.points_mm + where.offset_mm[:, None] * points.normals, where.normals)
     return {
         "volume": highest(points, bone),
@@ -86,6 +89,8 @@ def said_of(case: Case, volume: VolumeAsked, evidence: EvidenceAsked, seed: int)
         "place found": np.where(where.there, found.bone, 0),
         "there": where.there,
         "offset_mm": where.offset_mm,
+        "voxels": np.array([belongs.sum()]),
+        "voxels far": np.array([(belongs & far).sum()]),
         "thickness known": known.thickness_mm,
         "thickness found": found.thickness_mm,
         "hole": points.hole != 0,
@@ -226,6 +231,8 @@ def measures_table(said: Said) -> str:
         rows.append(
             [f"{name}: place off by, median and 95 %, mm", "{:.2f}, {:.2f}".format(*np.percentile(off, [50, 95]))]
         )
+    far = said["voxels far"].sum() / said["voxels"].sum()
+    rows.append([f"voxels of place farther than {FAR_MM:g} mm from a wall", f"{far:.3f}"])
     for name in ("known", "found"):
         rows.append([f"calibration error, place {name}", f"{calibration_error(said, f'place {name}'):.3f}"])
         thick = ~hole & there & (said["thickness_mm"] >= 0.3)
