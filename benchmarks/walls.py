@@ -193,8 +193,7 @@ def lines_table(lines: Mapping[str, Said], limits: tuple[float, float]) -> str:
         told, there = answers(said["bone"], said["there"], limits), said["there"]
         shares = [f"{(told == kind).mean():.3f}" for kind in ANSWERS]
         bone = [f"{value:.2f}" for value in np.quantile(said["bone"][there], QUANTILES)] if there.any() else [""] * 5
-        thick = f"{np.median(said['thickness_mm'][there]):.2f}" if there.any() else ""
-        rows.append([name, len(there), *shares, *bone, thick])
+        rows.append([name, len(there), *shares, *bone, _median(said["thickness_mm"][there])])
     titles = ["lines of", "number", *ANSWERS, *(f"P(bone), {share:.0%}" for share in QUANTILES), "thickness, median mm"]
     return markdown(titles, rows)
 
@@ -223,22 +222,23 @@ def calibration_error(said: Said, name: str) -> float:
 
 
 def measures_table(said: Said) -> str:
-    hole, there, area = said["hole"], said["there"], said["area_mm2"]
+    hole, there = said["hole"], said["there"]
     rows = []
     for name, of in (("intact wall", ~hole), ("holes", hole)):
         off = np.abs(said["offset_mm"][of & there])
-        rows.append([f"{name}: placed", f"{area[of & there].sum() / area[of].sum():.3f}"])
-        rows.append(
-            [f"{name}: place off by, median and 95 %, mm", "{:.2f}, {:.2f}".format(*np.percentile(off, [50, 95]))]
-        )
-    far = said["voxels far"].sum() / said["voxels"].sum()
-    rows.append([f"voxels of place farther than {FAR_MM:g} mm from a wall", f"{far:.3f}"])
+        rows.append([f"{name}: place off by, median mm", _median(off)])
+    far = said["voxels far"].sum() / max(said["voxels"].sum(), 1)
+    rows.append([f"of the voxels of place so many lie farther than {FAR_MM:g} mm from a wall", f"{far:.3f}"])
     for name in ("known", "found"):
         rows.append([f"calibration error, place {name}", f"{calibration_error(said, f'place {name}'):.3f}"])
         thick = ~hole & there & (said["thickness_mm"] >= 0.3)
         off = np.abs(said[f"thickness {name}"] - said["thickness_mm"])[thick]
-        rows.append([f"thickness off by, place {name}, from 0.3 mm on, median mm", f"{np.median(off):.2f}"])
+        rows.append([f"thickness off by, place {name}, from 0.3 mm on, median mm", _median(off)])
     return markdown(["", ""], rows)
+
+
+def _median(values: np.ndarray) -> str:
+    return f"{np.median(values):.2f}" if len(values) else ""
 
 
 def kept(path: Path, make: Callable[[], Said]) -> Said:
