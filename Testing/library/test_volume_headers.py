@@ -1,6 +1,7 @@
 """A volume file whose header contradicts itself is right, warned of, or refused: nothing is wrong silently."""
 
 import itertools
+import json
 import tempfile
 from collections import Counter
 from collections.abc import Callable
@@ -16,10 +17,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from volume_files import Stored, is_right, meta, nifti, nrrd, numbers, stored
 
-from OrbitalSegLib import reading
+from OrbitalSegLib import CONTRACT, reading, worker
 from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.export.segmentation import read_segmentation, write_label_map, write_segmentation
 from OrbitalSegLib.reading.frames import CHOICES
+from OrbitalSegLib.record import SIDES_UNKNOWN
 
 ORDERS = [
     (order, flips) for order in itertools.permutations(range(3)) for flips in itertools.product((False, True), repeat=3)
@@ -607,3 +609,70 @@ def test_no_contradiction_is_wrong_silently():
 def test_a_choice_changes_nothing_where_nothing_is_contradicted(tmp_path, choice):
     for name, write in WRITERS.items():
         assert outcome(write(tmp_path / name, stored()), choice) == (True, [])
+
+
+# Through the worker
+
+
+def lines_of(**job: Any) -> list[dict[str, Any]]:
+    lines: list[dict[str, Any]] = []
+    worker.run({"contract": CONTRACT, **job}, lines.append)
+    return lines
+
+
+def said(lines: list[dict[str, Any]]) -> list[str]:
+    return [line["code"] for line in lines if "code" in line]
+
+
+def test_masks_in_another_order_of_axes_and_type_are_equal_for_every_judge(tmp_path):
+    paths = []
+    for index, case in enumerate((ORDERS[0], ORDERS[13], ORDERS[42])):
+        it = stored(*case)
+        mask = Stored((it.voxels > 500).astype(np.int16), it.axes_mm, it.origin_mm)
+        paths.append(str(nifti(tmp_path / f"{index}.nii", mask, dtype=("u1", "f8", "i2")[index])))
+    for other in paths[1:]:
+        figures = lines_of(task="evaluate", truth=paths[0], input=other, region="whole")[-1]["summary"]["figures"]
+        assert figures["whole_dice"] == 1
+    found = lines_of(task="observers", input=paths[0], observers=paths[1:], region="whole")[-1]["summary"]
+    assert found["pairs"][0]["dice"] == 1
+    volumes = []
+    for index, path in enumerate(paths):
+        lines = lines_of(task="surface", input=path, output=str(tmp_path / f"surface-{index}"))
+        volumes.append(lines[-1]["summary"]["volume_ml"])
+        assert said(lines) == []
+    assert volumes == [volumes[0]] * 3
+
+
+def test_a_lying_mask_is_refused_by_every_judge_and_can_be_chosen(tmp_path):
+    it = stored()
+    mask = Stored((it.voxels > 500).astype(np.int16), it.axes_mm, it.origin_mm)
+    good = str(nifti(tmp_path / "good.nii", mask))
+    lying = str(nifti(tmp_path / "lying.nii", mask, sform=MIRROR @ it.axes_mm))
+    jobs: tuple[dict[str, Any], ...] = (
+        {"task": "evaluate", "truth": good, "input": lying, "region": "whole"},
+        {"task": "evaluate", "truth": lying, "input": good, "region": "whole"},
+        {"task": "observers", "input": good, "observers": [good, lying], "region": "whole"},
+        {"task": "surface", "input": lying, "output": str(tmp_path / "out")},
+    )
+    for job in jobs:
+        assert said(lines_of(**job)) == ["inconsistent"]
+        lines = lines_of(**job, header="qform")
+        assert lines[-1]["event"] == "result"
+        assert said(lines) == ["header-chosen"]
+    assert said(lines_of(**jobs[0], header="hform")) == ["invalid-job"]
+
+
+def test_what_has_no_sides_says_so_in_summary_record_and_verdict(tmp_path):
+    volume = nrrd(tmp_path / "ct.nrrd", stored(), "3D-right-handed")
+    job = {"task": "segment", "input": str(volume), "region": "whole", "method": "threshold", "sides": True}
+    lines = lines_of(**job, output=str(tmp_path / "out"))
+    summary = lines[-1]["summary"]
+    assert "orientation-unknown" in said(lines)
+    assert summary["sides_known"] is False
+    assert summary["monitoring"]["verdict"] != "trust"
+    record = json.loads((tmp_path / "out" / "record.json").read_text(encoding="utf-8"))
+    assert "orientation-unknown" in [warning["code"] for warning in record["warnings"]]
+    assert SIDES_UNKNOWN in (tmp_path / "out" / "record.html").read_text(encoding="utf-8")
+    known = lines_of(**job | {"input": str(nrrd(volume, stored()))}, output=str(tmp_path / "other"))
+    assert known[-1]["summary"]["sides_known"] is True
+    assert SIDES_UNKNOWN not in (tmp_path / "other" / "record.html").read_text(encoding="utf-8")
