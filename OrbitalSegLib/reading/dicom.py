@@ -17,6 +17,7 @@ from pydicom.dataset import Dataset
 
 from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.progress import Progress, silent
+from OrbitalSegLib.reading.claims import claims
 from OrbitalSegLib.reading.headers import CT_CLASSES, DamagedFile, Slice, header_of, slices_of, text_of, values_of
 from OrbitalSegLib.reading.pixels import DamagedPixels, stored_frames
 from OrbitalSegLib.reading.stack import find_gaps, to_image, without_duplicates
@@ -341,6 +342,7 @@ def load(series: Series, progress: Progress = silent) -> Scan:
     planes = _planes(slices)
     with warnings.catch_warnings(action="ignore"):  # as in `list_series`
         voxels = _voxels(slices, lambda fraction: progress(0.7 * fraction))
+    notes += claims(slices, series.slice_distance_mm)
     gaps = find_gaps(planes, [item.name for item in slices])
     image, measured = to_image(voxels, planes, lambda fraction: progress(0.7 + 0.3 * fraction))
     if measured["resampled"]:

@@ -40,6 +40,7 @@ KEYWORDS = (
     *("SliceThickness", "SingleCollimationWidth", "KVP", "XRayTubeCurrent", "RevolutionTime"),
     *("ReconstructionDiameter", "ConvolutionKernel", "FilterType"),
     *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns", "NumberOfFrames"),
+    *("ImagerPixelSpacing", "SpacingBetweenSlices", "FrameOfReferenceUID"),
     *("SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "PixelRepresentation"),
     *("PixelPaddingValue", "PixelPaddingRangeLimit", "RescaleIntercept", "RescaleSlope", "RescaleType"),
     *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),

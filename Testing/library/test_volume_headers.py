@@ -15,6 +15,7 @@ import volume_files
 from dicom_series import ct_slices, save
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydicom.dataset import Dataset
 from volume_files import Stored, is_right, meta, nifti, nrrd, numbers, stored
 
 from OrbitalSegLib import CONTRACT, reading, worker
@@ -609,6 +610,31 @@ def test_no_contradiction_is_wrong_silently():
 def test_a_choice_changes_nothing_where_nothing_is_contradicted(tmp_path, choice):
     for name, write in WRITERS.items():
         assert outcome(write(tmp_path / name, stored()), choice) == (True, [])
+
+
+# DICOM
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"ImagerPixelSpacing": 0.5}, ["header-decided"]),
+        ({"ImagerPixelSpacing": 1.0}, []),
+        ({"SpacingBetweenSlices": 2.0}, ["header-decided"]),
+        ({"SpacingBetweenSlices": -1.0}, []),
+        ({"SliceThickness": 3.0, "PatientPosition": "FFP", "SliceLocation": -1.0}, []),
+    ],
+)
+def test_the_image_plane_decides_in_a_dicom_series(tmp_path, changes, said):
+    assert outcome(_dicom(dict(changes), tmp_path / "series")) == (True, said)
+
+
+def test_two_frames_of_reference_in_one_series_are_said(tmp_path):
+    def change(item: Dataset, index: int) -> None:
+        item.FrameOfReferenceUID = f"1.2.{3 + index // 4}"
+
+    scan = reading.read(save(ct_slices(change=change), tmp_path / "scan"))
+    assert [code for code, _ in scan.warnings] == ["header-decided"]
 
 
 # Through the worker
