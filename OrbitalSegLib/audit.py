@@ -46,9 +46,10 @@ def review(job: Job, steps: Steps, record: Record) -> Outcome:
     """A result folder, and what a person made of it; a result folder with edits counted and reviews added out."""
     assert job.input is not None
     result = _Result(job.input, _entries(job.input))
-    headers = pipeline.source_headers(job, job.ct)
+    pipeline.check_can_simplify(job)
+    record.go_on(result.entries)
+    headers = pipeline.source_headers(job, job.ct, record)
     with pipeline.result_folder(job) as folder:
-        record.go_on(result.entries)
         record.add_people(job.purpose, job.operator, list(job.reviews))
         with record.step("review") as measured:
             automatic = result.automatic()
@@ -79,10 +80,9 @@ def as_dicom(job: Job, steps: Steps, record: Record) -> Outcome:
     assert job.input is not None
     assert job.record is not None
     result = _Result(job.record, _entries(job.record))
-    wanted = replace(job, dicom=("segmentation",))
-    headers = pipeline.source_headers(wanted, job.ct)
+    record.go_on(result.entries)
+    headers = pipeline.source_headers(replace(job, dicom=("segmentation",)), job.ct, record)
     with pipeline.result_folder(job) as folder:
-        record.go_on(result.entries)
         with record.step("reading", {"segment": job.segment}):
             automatic = result.automatic()
             left = edited_masks(automatic, job.input, job.header, record.warn)
@@ -94,7 +94,7 @@ def as_dicom(job: Job, steps: Steps, record: Record) -> Outcome:
             steps.step("reading")(1.0)
         with record.step("writing") as measured:
             measured["volumes_ml"] = {name: pipeline.volume_ml(mask) for name, mask in masks.items()}
-            pipeline.write_dicom(masks, [], headers, wanted, record, folder)
+            pipeline.write_dicom_segmentation(masks, headers, record, folder)
             steps.step("writing")(1.0)
         files = pipeline.finish(record, folder)
     return files, {"volumes_ml": measured["volumes_ml"], "edits": record.entries["edits"]}
@@ -112,10 +112,10 @@ def _write_edited(
         result.copy(folder, "probability-*.nrrd")
         write_segmentation(masks, folder / SEGMENTATION_FILE)
         write_label_map(masks["bone"], folder / "bone.nii.gz")
-        pipeline.write_surfaces(surfaces, folder, job)
+        pipeline.write_surfaces(surfaces, folder, job, record)
         steps.step("writing")(1.0)
     if job.ct is not None:
-        with record.step("preview"):
+        with record.step("preview"), record.extra(folder / PREVIEW_FILE):
             caption = ["Edited by hand after the automatic result."]
             ct = pipeline.read_ct(job, record).image
             draw_preview(ct, masks, surfaces.get("bone"), folder / PREVIEW_FILE, caption)

@@ -4,6 +4,7 @@ import io
 import signal
 import sys
 from collections.abc import Callable
+from contextvars import ContextVar
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
@@ -30,7 +31,20 @@ VERDICT_STYLES = {
     "do not use": "red",
 }
 
+
+def _end(_value: object, **_options: object) -> None:
+    """After a command: the code of a run whose result is there, but not all that was asked for besides."""
+    code = ended_with.get()
+    ended_with.set(0)
+    if code:
+        raise typer.Exit(code)
+
+
+ended_with: ContextVar[int] = ContextVar("ended_with", default=0)
+"""The code with which a command ends once it has shown what was done."""
+
 app = typer.Typer(
+    result_callback=_end,
     no_args_is_help=True,
     add_completion=False,
     help=f"OrbitalSeg: a head CT in, a printable model of the orbital bones out. {NOTICE}",
@@ -681,7 +695,9 @@ def _run(job: dict[str, Any], style: ProgressStyle, show_series: Any = lambda _l
 
     with bar:
         code = worker.run({"contract": CONTRACT, **job}, emit)
-    if code:
+    if code == worker.INCOMPLETE:
+        ended_with.set(code)
+    elif code:
         raise typer.Exit(code)
     return outcome
 

@@ -1,5 +1,8 @@
 """The errors that a user can cause; every other exception is a bug."""
 
+INTERNAL = "OrbitalSeg made a mistake of its own: please report it with the text on standard error."
+NO_MEMORY = "The scan does not fit into the memory: close other programs, or choose a region."
+
 
 class OrbitalSegError(Exception):
     """One sentence that says what is wrong, where, and what to do.

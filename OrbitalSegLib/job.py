@@ -35,7 +35,6 @@ NO_SETTINGS = frozenset(
         *("task", "input", "output", "overwrite", "series", "model", "segment", "variant", "truth", "ct", "walls"),
         *("observers", "acquisition", "edited", "record", "purpose", "operator", "reviews", "dicom", "deidentify"),
         *("methods", "cases"),
-        "acquisition",
     )
 )
 """Keys of a job that name files, people or other tasks."""

@@ -1,7 +1,7 @@
 """The main job, walked in one direction: reading, preparing, segmenting, repairing, modelling, writing."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,14 +13,15 @@ from vtkmodules.vtkCommonDataModel import vtkPolyData
 
 from OrbitalSegLib import acquisition, monitoring, reading, remodel
 from OrbitalSegLib.errors import InputError, JobError, OutputError
-from OrbitalSegLib.export import dicom
+from OrbitalSegLib.export import dicom, headers
 from OrbitalSegLib.export.segmentation import LOOKS, read_segmentation, write_label_map, write_segmentation
-from OrbitalSegLib.export.surfaces import write_map, write_surface
+from OrbitalSegLib.export.surfaces import MAIN_FORMAT, surface_path, write_map, write_surface
 from OrbitalSegLib.files import safe_name, whole, write_image, writing
 from OrbitalSegLib.job import Job, Orbit, method_of
 from OrbitalSegLib.locate import Orbit as FoundOrbit
 from OrbitalSegLib.locate import Orbits, locate
 from OrbitalSegLib.methods.method import Masks, Method, Segmented, Task
+from OrbitalSegLib.modelling import simplification
 from OrbitalSegLib.modelling.field import BoneField, agreeing, field_of_edited
 from OrbitalSegLib.modelling.model import model_of
 from OrbitalSegLib.monitoring import measures
@@ -92,7 +93,8 @@ def segment(job: Job, steps: Steps, record: Record) -> Outcome:
     """A CT in, a result folder out (docs/contracts.md, section 6). Raises `OrbitalSegError`."""
     if "inferred" in job.surfaces and not method_of(job).infers:
         raise JobError("invalid-job", f"{method_of(job).title} gives no inferred wall: leave that surface out.")
-    headers = source_headers(job, job.input)
+    check_can_simplify(job)
+    sources = source_headers(job, job.input, record)
     with result_folder(job) as folder:
         bone = find_bone(job, steps, record)
         surfaces = model(bone.own, job, steps, record, bone.field, bone.middle_mm)
@@ -104,14 +106,15 @@ def segment(job: Job, steps: Steps, record: Record) -> Outcome:
             write_label_map(bone.masks["bone"], folder / "bone.nii.gz")
             for name, probability in bone.found.probabilities.items():
                 write_image(probability, folder / f"probability-{name}.nrrd")
-            write_surfaces(surfaces, folder, job)
-            write_dicom(bone.masks, [name for name in surfaces if name in LOOKS], headers, job, record, folder)
+            write_surfaces(surfaces, folder, job, record)
+            write_dicom(bone.masks, [name for name in surfaces if name in LOOKS], sources, job, record, folder)
             steps.step("writing")(1.0)
-        with record.step("preview"):
+        picture = folder / "preview.png"
+        with record.step("preview"), record.extra(picture):
             said = f"{method_of(job).title}: {_sentence(bone.found.parameters)}"
             caption = [said, _verdict(record.entries["feasibility"])]
             caption += [] if record.sides_known else [SIDES_UNKNOWN]
-            picture, places_mm = folder / "preview.png", bone.place.openings_mm
+            places_mm = bone.place.openings_mm
             draw_preview(bone.scan.image, bone.own, surfaces.get("bone"), picture, caption, openings_mm=places_mm)
             steps.step("preview")(1.0)
         files = finish(record, folder)
@@ -186,6 +189,7 @@ def surface(job: Job, steps: Steps, record: Record) -> Outcome:
     """A segmentation in, edited by hand or not; a folder with its surface out."""
     assert job.input is not None
     name = safe_name(job.segment)
+    check_can_simplify(job)
     with result_folder(job) as folder:
         with record.step("reading", {"segment": name}) as measured:
             mask = read_segmentation(job.input, job.segment, job.header, record.warn)
@@ -198,7 +202,7 @@ def surface(job: Job, steps: Steps, record: Record) -> Outcome:
             made = model_of(field, job.modelling, allowed, steps.step("modelling"))
             found = measured[name] = made.measured
         with record.step("writing"):
-            write_surfaces({name: made.coloured}, folder, job)
+            write_surfaces({name: made.coloured}, folder, job, record)
             steps.step("writing")(1.0)
         files = finish(record, folder)
     return files, {"volume_ml": volume_ml(mask), "surface": found}
@@ -261,7 +265,7 @@ def write_evaluation(found: "Table", cases: "Sequence[CaseFiles]", folder: Path,
         table.write_tables(found, folder)
         steps.step("writing")(1.0)
     if pictures.can_draw():
-        with record.step("preview"):
+        with record.step("preview"), record.extra(folder / "boxes.png"):
             pictures.draw_all(found, cases, folder)
     else:
         record.warn("no-pictures", "Pictures need matplotlib, so none were drawn: pip install 'orbitalseg[learn]'.")
@@ -525,38 +529,64 @@ def _monitor(method: Method, bone: Bone, record: Record) -> None:
         record.entries["monitoring"] = monitoring.judge(run)
 
 
-def write_surfaces(surfaces: dict[str, vtkPolyData], folder: Path, job: Job | None = None) -> None:
-    """In every format that the job asks for, and as a map of what was measured at each vertex where it does."""
+def write_surfaces(surfaces: dict[str, vtkPolyData], folder: Path, job: Job, record: Record) -> None:
+    """In every format that the job asks for, and as a map of what was measured at each vertex where it does.
+
+    What comes besides STL never costs the run.
+    """
     for name, mesh in surfaces.items():
-        for format_name in ("stl",) if job is None else job.formats:
-            write_surface(mesh, folder, name, format_name)
-        if job is not None and job.quality_map:
-            write_map(mesh, folder / f"{safe_name(name)}-quality.vtp")
+        for format_name in job.formats:
+            with nullcontext() if format_name == MAIN_FORMAT else record.extra(surface_path(folder, name, format_name)):
+                write_surface(mesh, folder, name, format_name)
+        if job.quality_map:
+            path = folder / f"{safe_name(name)}-quality.vtp"
+            with record.extra(path):
+                write_map(mesh, path)
 
 
-def source_headers(job: Job, scan: Path | None) -> list[Dataset]:
-    """The headers that results in DICOM need; none where none are asked for. Raises `InputError`."""
+def check_can_simplify(job: Job) -> None:
+    """Whether what the surfaces need is installed, before anything is done. Raises `InputError` `needs-mesh`."""
+    if job.simplify_mm is not None:
+        simplification.check_installed()
+
+
+def source_headers(job: Job, scan: Path | None, record: Record) -> list[Dataset]:
+    """The headers that results in DICOM need, checked; none where none are asked for. Raises `InputError`."""
     if not job.dicom:
         return []
     if scan is None:
         raise JobError("invalid-job", "Results in DICOM need the scan: give `ct`.")
     if "segmentation" in job.dicom:
         dicom.check_can_write()
-    headers = reading.read_headers(scan, job.series)
-    return dicom.without_identity(headers) if job.deidentify else headers
+    whole = reading.read_headers(scan, job.series)
+    if job.deidentify:
+        headers.check(whole)
+        return headers.prepared(headers.without_identity(whole))[0]
+    found, said = headers.prepared(whole)
+    for sentence in said:
+        record.warn("dicom-header", sentence)
+    return found
 
 
 def write_dicom(
-    masks: Masks, surfaces: list[str], headers: list[Dataset], job: Job, record: Record, folder: Path
+    masks: Masks, surfaces: list[str], sources: list[Dataset], job: Job, record: Record, folder: Path
 ) -> None:
-    """Write as DICOM what the job asks for; surfaces are those whose STL stands in the folder."""
+    """Write as DICOM what the job asks for, which never costs the run; surfaces are those whose STL is there."""
     if "segmentation" in job.dicom:
-        algorithm = dicom.algorithm_of(record.entries)
-        dicom.write_dicom_segmentation(masks, headers, folder / "segmentation.dcm", algorithm)
+        with record.extra(folder / dicom.SEGMENTATION_FILE):
+            write_dicom_segmentation(masks, sources, record, folder)
     if "surface" in job.dicom:
         for name in surfaces:
             stl, (segment, _, side) = folder / f"{safe_name(name)}.stl", name.partition("-")
-            dicom.write_dicom_surface(stl, headers, folder / f"{stl.name}.dcm", f"{LOOKS[segment].name} {side}".strip())
+            path = folder / f"{stl.name}.dcm"
+            with record.extra(path):
+                dicom.write_dicom_surface(stl, sources, path, f"{LOOKS[segment].name} {side}".strip())
+
+
+def write_dicom_segmentation(masks: Masks, sources: list[Dataset], record: Record, folder: Path) -> None:
+    """The masks as DICOM, with what the record says of how they were made. Raises as the writer does."""
+    algorithm = dicom.algorithm_of(record.entries)
+    dicom.write_dicom_segmentation(masks, sources, folder / dicom.SEGMENTATION_FILE, algorithm)
 
 
 def finish(record: Record, folder: Path) -> list[str]:

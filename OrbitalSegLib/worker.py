@@ -11,20 +11,28 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
-from OrbitalSegLib.errors import Cancelled, JobError, OrbitalSegError
+from OrbitalSegLib.errors import INTERNAL, NO_MEMORY, Cancelled, JobError, OrbitalSegError
 
 Emit = Callable[[dict[str, Any]], None]
 
-INTERNAL = "OrbitalSeg made a mistake of its own: please report it with the text on standard error."
+INCOMPLETE = 6
+"""The exit code where all was done but outputs are missing that can fail without costing the result."""
 
 
 def run(values: object, emit: Emit) -> int:
     """Do one job. `emit` gets every line as an object, the last one `result` or `error`. Returns the exit code."""
+    warned = set()
+
+    def hear(line: dict[str, Any]) -> None:
+        if line["event"] == "warning":
+            warned.add(line["code"])
+        emit(line)
+
     try:
         from OrbitalSegLib.job import job_from  # the packages behind it take a second: errors above need none
 
         job = job_from(values)
-        files, summary = _TASKS[job.task](job, emit)
+        files, summary = _TASKS[job.task](job, hear)
     except KeyboardInterrupt:
         return _fail(Cancelled(), emit)
     except OrbitalSegError as error:
@@ -35,7 +43,7 @@ def run(values: object, emit: Emit) -> int:
         traceback.print_exc()
         return _fail(OrbitalSegError("internal", INTERNAL), emit)
     emit({"event": "result", "files": files, "summary": summary})
-    return 0
+    return INCOMPLETE if "incomplete" in warned else 0
 
 
 def _fail(error: OrbitalSegError, emit: Emit) -> int:
@@ -46,7 +54,7 @@ def _fail(error: OrbitalSegError, emit: Emit) -> int:
 def _too_large() -> OrbitalSegError:
     from OrbitalSegLib.errors import InputError
 
-    return InputError("too-large", "The scan does not fit into the memory: close other programs, or choose a region.")
+    return InputError("too-large", NO_MEMORY)
 
 
 def _steps(shares: dict[str, float], emit: Emit) -> Any:

@@ -1,8 +1,9 @@
 """Segments of the scene -> files that were read back before anyone is told that they exist."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from slicer.i18n import tr as _
 
 from OrbitalSegLib.export.segmentation import read_segmentation, write_label_map
 from OrbitalSegLib.export.surfaces import FORMATS
+from OrbitalSegLib.files import name_together, workplace
 from OrbitalSegPanel import jobs, segments, volumes
 
 EDITED = "edited.seg.nrrd"
@@ -78,47 +80,45 @@ class Plan:
         """The segmentation, or the half of it, for the worker."""
         save(target, private / EDITED, self.segments, self._is_kept)
 
-    def names(self, segment: str, *endings: str) -> list[Path]:
-        """Where the files of a segment go that belong together; left and right stand in their names."""
-        return free_names(self.folder, f"{segment}-{self.side}", endings)
-
     def take(self, made: Path, segment: str) -> list[Path]:
-        """Copy a surface that the worker made, with the map of its quality and its record, and read the copies back.
+        """Copy a surface that the worker made, with the map of its quality and its record.
 
-        Raises `OSError` or `ValueError`; no copy is then left.
+        Raises `OSError`, `ValueError` or `OrbitalSegError`; no copy is then left.
         """
-        sources = [made / f"{segment}.{self.form}", made / f"{segment}{MAP}", made / "record.json"]
-        copies = self.names(segment, f".{self.form}", MAP, RECORD)
-        try:
-            for source, copy in zip(sources, copies, strict=True):
-                _copy_whole(source, copy)
-        except BaseException:
-            for copy in copies:
-                copy.unlink(missing_ok=True)
-            raise
-        return copies
+        record = {MAP: made / f"{segment}{MAP}", RECORD: made / "record.json"}
+        return self._put(segment, {f".{self.form}": made / f"{segment}.{self.form}", **record})
 
     def take_dicom(self, made: Path) -> list[Path]:
-        """Copy the DICOM segmentation that the worker made, and read it back. Raises `OSError` or `ValueError`."""
-        copies = self.names("segmentation", ".dcm")
-        _copy_whole(made / DICOM_FILE, copies[0])
-        return copies
+        """Copy the DICOM segmentation that the worker made. Raises as `take`."""
+        return self._put("segmentation", {".dcm": made / DICOM_FILE})
 
     def write_voxels(self, target: Any, private: Path) -> list[Path]:
-        """The voxels themselves; every file is read back. Raises `OSError`, `ValueError` or `OrbitalSegError`."""
+        """The voxels themselves; every file is read back before it gets its name. Raises as `take`."""
         self.save(target, private)
         if self.form == "nrrd":
-            written = self.names("segmentation", ENDINGS["nrrd"])
-            _copy(private / EDITED, written[0])
-        else:
-            written = []
             for segment in self.segments:
-                written += self.names(segment, ENDINGS["nifti"])
-                write_label_map(read_segmentation(private / EDITED, segment), written[-1])
-        for path in written:
-            for segment in self.segments:
-                read_segmentation(path, segment)
+                read_segmentation(private / EDITED, segment)
+            return self._put("segmentation", {ENDINGS["nrrd"]: private / EDITED})
+        written = []
+        for segment in self.segments:
+            path = private / f"{segment}{ENDINGS['nifti']}"
+            write_label_map(read_segmentation(private / EDITED, segment), path)
+            read_segmentation(path)
+            written += self._put(segment, {ENDINGS["nifti"]: path})
         return written
+
+    def _put(self, stem: str, sources: dict[str, Path]) -> list[Path]:
+        """Copy files that belong together, by their endings, compare them byte by byte, and give them names.
+
+        Left and right stand in the names, which are the first that nothing has: nobody's file is ever replaced.
+        """
+        with workplace(self.folder) as private:
+            copies = [private / f"copy{ending}" for ending in sources]
+            for source, copy in zip(sources.values(), copies, strict=True):
+                shutil.copyfile(source, copy)
+                if copy.read_bytes() != source.read_bytes():
+                    raise ValueError(_("A file was not written whole: check the disk, and export again."))
+            return name_together(copies, _names(self.folder, f"{stem}-{self.side}", list(sources)))
 
     def _is_kept(self, x_mm: np.ndarray) -> np.ndarray:
         """Which places of the patient's x axis (LPS) the side holds."""
@@ -171,11 +171,16 @@ def save(target: Any, path: Path, wanted: Any = segments.OURS, is_kept: Any = No
 
 def free_names(folder: Path, stem: str, endings: Sequence[str]) -> list[Path]:
     """The stem, or the first one with a number, with each ending, so that none of them exists."""
-    for name in (stem, *(f"{stem}-{number}" for number in range(2, 10_000))):
-        paths = [folder / f"{name}{ending}" for ending in endings]
+    for paths in _names(folder, stem, endings):
         if not any(path.exists() for path in paths):
             return paths
     raise ValueError(_("The folder holds too many files of that name: choose another one."))
+
+
+def _names(folder: Path, stem: str, endings: Sequence[str]) -> Iterator[list[Path]]:
+    """The stem with each ending, then those with numbers."""
+    for name in chain([stem], (f"{stem}-{number}" for number in range(2, 10_000))):
+        yield [folder / f"{name}{ending}" for ending in endings]
 
 
 def _side(side: str, record: dict[str, Any] | None, volume: Any) -> tuple[str, float | None]:
@@ -213,21 +218,3 @@ def _between_the_orbits(volume: Any) -> float:
             _("Left and right cannot be told apart: two orbits were not found in the scan. Export both sides.")
         )
     return (openings[0][0] + openings[1][0]) / 2
-
-
-def _copy_whole(source: Path, path: Path) -> None:
-    """Copy a file, and compare the copy byte by byte."""
-    _copy(source, path)
-    if path.read_bytes() != source.read_bytes():
-        path.unlink()
-        raise ValueError(_("A file was not written whole: check the disk, and export again."))
-
-
-def _copy(source: Path, path: Path) -> None:
-    """Copy under a temporary name first, so that no half file ever bears the real one."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        shutil.copyfile(source, part)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -24,6 +24,9 @@ CANCELLED = "cancelled"
 CRASHED = "crashed"
 BROKEN = "broken-contract"
 
+INCOMPLETE = 6
+"""The worker's exit code where the result is there and its warnings say what is missing besides."""
+
 Line = dict[str, Any]
 """One of the worker's lines, decoded."""
 
@@ -209,7 +212,7 @@ class Worker(_Process):
     def _judged(self, code: int) -> Outcome:
         """What exit code and last line say together; a success needs both."""
         event = self._last.get("event")
-        if code == 0 and event == "result":
+        if code in (0, INCOMPLETE) and event == "result":
             return Outcome(self._last)
         if event == "error":
             return Outcome(None, str(self._last.get("code")), str(self._last.get("text")))

@@ -1,8 +1,8 @@
 """Results as DICOM for an archive, in the scan's study: a segmentation (highdicom), surfaces as Encapsulated STL."""
 
+import re
 import warnings
 from collections.abc import Sequence
-from copy import deepcopy
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.util import find_spec
@@ -11,16 +11,20 @@ from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
+from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, EncapsulatedSTLStorage, ExplicitVRLittleEndian, generate_uid
 
 from OrbitalSegLib import NOTICE, PRODUCT, __version__
 from OrbitalSegLib.errors import InputError
+from OrbitalSegLib.export.headers import PATIENT_AND_STUDY, named, unchecked
 from OrbitalSegLib.export.segmentation import LOOKS
 from OrbitalSegLib.files import writing
 
 SEGMENTATION_SERIES, SURFACE_SERIES = 7301, 7302
 """Series numbers that scanners do not give."""
+
+SEGMENTATION_FILE = "segmentation.dcm"
 
 SAME_PLACE_MM = 1e-3
 """Slices this near to the planes of the scan grid are those planes. Readers want frames evenly spaced: slices that lie
@@ -40,28 +44,6 @@ FAMILIES: dict[str, Code] = {
     "networks": ("123110", "DCM", "Artificial Intelligence"),
 }
 """CID 7162: what kind of algorithm a method is."""
-
-PATIENT_AND_STUDY = (
-    *("PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex", "PatientAge", "PatientSize"),
-    *("PatientWeight", "StudyInstanceUID", "StudyDate", "StudyTime", "StudyID", "StudyDescription"),
-    *("AccessionNumber", "ReferringPhysicianName", "SpecificCharacterSet", "TimezoneOffsetFromUTC"),
-    *("PatientIdentityRemoved", "DeidentificationMethod"),
-)
-"""What a result shares with the study that it belongs to."""
-
-REQUIRED_EMPTY = (
-    *("PatientName", "PatientID", "PatientBirthDate", "PatientSex"),
-    *("StudyDate", "StudyTime", "StudyID", "AccessionNumber", "ReferringPhysicianName"),
-)
-"""Type 2 of the patient's and the study's modules: present, and empty where nothing is known."""
-
-TECHNICAL = (
-    *("SOPClassUID", "Modality", "Rows", "Columns", "PixelSpacing", "SliceThickness", "SpacingBetweenSlices"),
-    *("ImagePositionPatient", "ImageOrientationPatient", "InstanceNumber", "NumberOfFrames", "BitsAllocated"),
-    *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
-)
-UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID")
-ANONYMOUS = "ANONYMOUS"
 
 
 @dataclass(frozen=True)
@@ -97,53 +79,16 @@ def check_can_write() -> None:
         raise InputError("needs-highdicom", "A DICOM segmentation needs highdicom: pip install 'orbitalseg[dicom]'.")
 
 
-def without_identity(headers: Sequence[Dataset]) -> list[Dataset]:
-    """Headers that say where the voxels are and nothing of the patient; every identifier is a new one.
-
-    The same identifier gets the same new one within a call, and another one in the next.
-    """
-    secret = str(generate_uid())
-    found = []
-    for header in headers:
-        clean = Dataset()
-        for keyword in TECHNICAL:
-            if keyword in header:
-                clean[keyword] = deepcopy(header[keyword])
-        for keyword in REQUIRED_EMPTY:
-            setattr(clean, keyword, "")
-        for keyword in UIDS:
-            if keyword in header:
-                setattr(clean, keyword, generate_uid(entropy_srcs=[secret, str(header[keyword].value)]))
-        _drop_identifiers(clean)
-        clean.PatientName, clean.PatientID = f"{ANONYMOUS}^", ANONYMOUS
-        clean.PatientIdentityRemoved = "YES"
-        clean.DeidentificationMethod = "Nothing but the geometry of the source was kept"
-        found.append(clean)
-    return found
-
-
-def _drop_identifiers(header: Dataset) -> None:
-    """Of an enhanced header's frames keep what says where they are."""
-    for keyword in ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"):
-        for group in header.get(keyword) or ():
-            for element in list(group):
-                if element.keyword not in (
-                    "PixelMeasuresSequence",
-                    "PlanePositionSequence",
-                    "PlaneOrientationSequence",
-                ):
-                    del group[element.tag]
-
-
 def write_dicom_segmentation(
     masks: dict[str, sitk.Image], headers: Sequence[Dataset], path: Path, algorithm: Algorithm
 ) -> None:
     """Write masks on the scan grid as a DICOM segmentation (binary) in the study of the source series.
 
-    `headers` are those of the source's slices, in the order of the scan grid's planes. Where the grid is the scanner's
-    own, each frame refers to its source slice; where the scan was resampled (a tilted gantry), each frame carries its
-    own position in the source's frame of reference. A segment without voxels is left out. Raises `InputError`
-    `needs-highdicom`, `inconsistent` (headers that DICOM does not allow) and `OutputError`.
+    `headers` are those of the source's slices, as `headers.prepared` gives them, in the order of the scan grid's
+    planes. Where the grid is the scanner's own, each frame refers to its source slice; where the scan was resampled (a
+    tilted gantry), each frame carries its own position in the source's frame of reference. A segment without voxels is
+    left out. Raises `InputError` `needs-highdicom`, `inconsistent` (headers that DICOM does not allow) and
+    `OutputError`.
     """
     check_can_write()
     import highdicom as hd
@@ -151,9 +96,9 @@ def write_dicom_segmentation(
     kept = {name: mask for name, mask in masks.items() if np.any(sitk.GetArrayViewFromImage(mask))}
     first = next(iter(kept.values()))
     segments = [_segment(hd, number, name, algorithm) for number, name in enumerate(kept, 1)]
-    sources = [_complete(header) for header in headers]
+    sources = [_with_thickness(header, first) for header in headers]
     try:
-        with warnings.catch_warnings(action="ignore"):  # names of patients that break a rule
+        with warnings.catch_warnings(action="ignore"), unchecked():
             dataset = hd.seg.Segmentation(
                 source_images=sources,
                 pixel_array=np.stack([sitk.GetArrayFromImage(mask) for mask in kept.values()], axis=-1),
@@ -174,12 +119,19 @@ def write_dicom_segmentation(
             )
     except (ValueError, TypeError, AttributeError, KeyError) as error:
         raise InputError(
-            "inconsistent", "The scan's DICOM headers lack what a DICOM segmentation needs: leave that output out."
+            "inconsistent",
+            f"No DICOM segmentation can be made of the scan's DICOM headers ({_cause(error)}): leave that output out.",
         ) from error
     # highdicom takes the header's slice distance where the pixels are the header's: that of a tilted table is another.
     dataset.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence = _measures(hd, first)
-    with writing(path.parent):
+    with writing(path.parent), unchecked():
         dataset.save_as(path, enforce_file_format=True)
+
+
+def _cause(error: Exception) -> str:
+    """The attribute by which highdicom fails, by its name in DICOM, or else what kind of error it is."""
+    keyword = next((word for word in re.findall(r"\w+", str(error)) if tag_for_keyword(word)), None)
+    return named(keyword) if keyword else type(error).__name__
 
 
 def _segment(hd: Any, number: int, name: str, algorithm: Algorithm) -> Any:
@@ -204,15 +156,13 @@ def _segment(hd: Any, number: int, name: str, algorithm: Algorithm) -> Any:
     )
 
 
-def _complete(header: Dataset) -> Dataset:
-    """The header with the empty attributes that the standard wants present; archives leave them out."""
+def _with_thickness(header: Dataset, mask: sitk.Image) -> Dataset:
+    """A header that highdicom takes; the thickness it asks for is replaced by the grid's own in what it makes."""
+    if header.get("SliceThickness"):
+        return header
     whole = Dataset()
     whole.update(header)
-    for keyword in REQUIRED_EMPTY:
-        if keyword not in whole:
-            setattr(whole, keyword, "")
-    if "FrameOfReferenceUID" not in whole:  # the same for all slices of a series, for ever
-        whole.FrameOfReferenceUID = generate_uid(entropy_srcs=[str(whole.SeriesInstanceUID), "frame of reference"])
+    whole.SliceThickness = mask.GetSpacing()[2]
     return whole
 
 
@@ -248,12 +198,12 @@ def _measures(hd: Any, mask: sitk.Image) -> Any:
 def write_dicom_surface(stl: Path, headers: Sequence[Dataset], path: Path, title: str) -> None:
     """Write an STL file (LPS, mm) as Encapsulated STL in the study and frame of reference of the source series.
 
-    Raises `OutputError`.
+    `headers` are those of `headers.prepared`. Raises `OutputError`.
     """
-    header = _complete(headers[0])
+    header = headers[0]
     now = datetime.now().astimezone()
     dataset = Dataset()
-    for keyword in PATIENT_AND_STUDY:
+    for keyword in ("SpecificCharacterSet", *PATIENT_AND_STUDY):
         if keyword in header:
             dataset[keyword] = header[keyword]
     dataset.SOPClassUID, dataset.SOPInstanceUID = EncapsulatedSTLStorage, generate_uid()
@@ -287,7 +237,7 @@ def write_dicom_surface(stl: Path, headers: Sequence[Dataset], path: Path, title
     dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
     dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    with writing(path.parent):
+    with writing(path.parent), unchecked():
         dataset.save_as(path, enforce_file_format=True)
 
 

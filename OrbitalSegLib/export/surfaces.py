@@ -47,14 +47,23 @@ FORMATS = {
 }
 
 
-def write_surface(surface: vtkPolyData, folder: Path, name: str, format_name: str = "stl") -> Path:
+MAIN_FORMAT = "stl"
+"""Without it there is no surface; the others come besides."""
+
+
+def surface_path(folder: Path, name: str, format_name: str = MAIN_FORMAT) -> Path:
+    """Where `write_surface` writes."""
+    return folder / f"{safe_name(name)}.{FORMATS[format_name].ending}"
+
+
+def write_surface(surface: vtkPolyData, folder: Path, name: str, format_name: str = MAIN_FORMAT) -> Path:
     """Write a surface of triangles (LPS, mm) as `NAME.ENDING`, with a name that every file system takes.
 
     The file holds the name as it was given. It is read back and compared: number of triangles, bounds and volume, bit
     by bit where the format keeps the order of points. Raises `OutputError` `cannot-write` or `disk-full`.
     """
     chosen = FORMATS[format_name]
-    path = folder / f"{safe_name(name)}.{chosen.ending}"
+    path = surface_path(folder, name, format_name)
     points, triangles = mesh.arrays_of(surface)
     points = points.astype(np.float32)
     look = LOOKS.get(name.split("-")[0])

@@ -96,6 +96,7 @@ class ByValue:
     ct: sitk.Image
     bone: sitk.Image
     parameters: dict[str, float]
+    """Bone ends at `lower_hu` and `upper_hu`, where the method has such limits."""
     probabilities: dict[str, sitk.Image] = field(default_factory=dict)
     measured: dict[str, Any] = field(default_factory=dict)
     tile_size: int | None = None
@@ -111,7 +112,8 @@ class ByValue:
         return "CT"
 
     def fraction(self, name: str, masks: Masks) -> sitk.Image:  # noqa: ARG002 - the CT knows nothing of masks
-        lower_hu, upper_hu = self.parameters["lower_hu"], self.parameters.get("upper_hu", HIGHEST_HU)
+        lower_hu = self.parameters.get("lower_hu", CORTICAL_ABOVE_HU)
+        upper_hu = self.parameters.get("upper_hu", HIGHEST_HU)
         if name == "cortical":
             lower_hu = max(lower_hu, CORTICAL_ABOVE_HU)
         if name == "thin":

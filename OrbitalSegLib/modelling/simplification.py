@@ -29,6 +29,15 @@ PUSHES, PUSH = 10, 0.2
 wall, or of a fold."""
 
 
+def check_installed() -> None:
+    """Raises `InputError` `needs-mesh` where the package is missing."""
+    try:
+        import manifold3d  # noqa: F401
+    except ModuleNotFoundError as missing:
+        text = "Simplifying needs one more package: pip install 'orbitalseg[mesh]', or leave `simplify_mm` out."
+        raise InputError("needs-mesh", text) from missing
+
+
 def simplified(
     points: Floats, triangles: Integers, deviation_mm: float, progress: Progress = silent
 ) -> tuple[Floats, Integers, dict[str, Any]]:
@@ -37,11 +46,9 @@ def simplified(
     Returns points (32-bit), triangles and what was measured. Raises `InputError` `needs-mesh` where the package is
     missing, `damaged-surface` where no try gives a sound surface.
     """
-    try:
-        import manifold3d
-    except ModuleNotFoundError as missing:
-        text = "Simplifying needs one more package: pip install 'orbitalseg[mesh]', or leave `simplify_mm` out."
-        raise InputError("needs-mesh", text) from missing
+    check_installed()
+    import manifold3d
+
     whole = manifold3d.Manifold(manifold3d.Mesh(points.astype(np.float32), triangles.astype(np.uint32)))
     for attempt in range(TRIES):
         tolerance_mm = FIRST * deviation_mm / 2**attempt

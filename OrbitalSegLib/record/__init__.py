@@ -4,8 +4,9 @@ import hashlib
 import json
 import platform
 import time
+import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from datetime import datetime
 from functools import cache
@@ -21,7 +22,8 @@ from vtkmodules.vtkCommonCore import vtkVersion
 
 from OrbitalSegLib import NOTICE, PRODUCT, __version__
 from OrbitalSegLib.acquisition import Condition, Feasibility
-from OrbitalSegLib.errors import InputError, OutputError
+from OrbitalSegLib.errors import INTERNAL, NO_MEMORY, InputError, OrbitalSegError, OutputError
+from OrbitalSegLib.files import output_error
 from OrbitalSegLib.networks import schema
 from OrbitalSegLib.record import required
 from OrbitalSegLib.scan import Scan, grid_of, sha256_of
@@ -35,7 +37,6 @@ OWN_FILES = (RECORD_FILE, PAGE_FILE, LOG_FILE)
 """What every record writes anew: times stand in it."""
 
 SEAL = "seal"
-
 ENGINE_PACKAGES = ("torch", "openvino")
 """Packages that may run the networks; their versions are recorded where they are installed."""
 
@@ -174,6 +175,16 @@ class Record:
         """Whether what is called left and right is so: every file that was read says how the patient lies."""
         return sides_known(self.entries)
 
+    @contextmanager
+    def extra(self, path: Path) -> Iterator[None]:
+        """For a file that never costs the run: what stops the block becomes a warning, and no half file stays."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - whatever it is, the result is worth more than this file
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+            self.warn("incomplete", f"{path.name} could not be written; all else was. {_reason(error, path.parent)}")
+
     def add_settings(self, settings: dict[str, Any]) -> None:
         """What the job asked for, so that it can be done again."""
         self.entries["settings"] = settings
@@ -210,7 +221,9 @@ class Record:
         self.entries["outputs"] = listed(folder)
         if last_step(self.entries, "segmenting"):
             self.entries["missing"] = required.missing(self.entries)
-            (folder / PAGE_FILE).write_text(page_of(self.entries, folder), encoding="utf-8")
+            with self.extra(folder / PAGE_FILE):
+                (folder / PAGE_FILE).write_text(page_of(self.entries, folder), encoding="utf-8")
+            self.write_log(folder / LOG_FILE)
             self.entries["outputs"] = listed(folder)
         self.entries[SEAL] = seal_of(self.entries)
         text = json.dumps(self.entries, indent=1, ensure_ascii=False) + "\n"
@@ -224,6 +237,16 @@ class Record:
             lines.append(f"{entry['step']}: {entry['seconds']:.2f} s, {json.dumps(entry['measured'])}")
         lines += [f"warning {entry['code']}: {entry['text']}" for entry in self.entries["warnings"]]
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _reason(error: Exception, folder: Path) -> str:
+    if isinstance(error, OrbitalSegError):
+        return error.text
+    if isinstance(error, OSError):
+        return output_error(error, folder).text
+    if not isinstance(error, MemoryError):
+        traceback.print_exception(error)  # a bug: its cause goes to standard error
+    return NO_MEMORY if isinstance(error, MemoryError) else INTERNAL
 
 
 def _now() -> str:

@@ -62,8 +62,11 @@ IMAGES = {"ct": "ct", "working_ct": "working-ct", "clean": "clean", "label": "la
 
 
 def write_case(case: Case, folder: Path) -> None:
-    """Write the folder whole or not at all. Raises `OutputError` `exists`, `cannot-write` or `disk-full`."""
-    with whole(folder) as new, writing(folder.parent):
+    """Write the folder whole or not at all; of two who make the same case one does.
+
+    Raises `OutputError` `exists`, `cannot-write` or `disk-full`.
+    """
+    with whole(folder, keep=False) as new, writing(folder.parent):
         new.mkdir()
         for name, file in IMAGES.items():
             write_image(getattr(case, name), new / f"{file}.nrrd")

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from OrbitalSegLib.errors import InputError
+from OrbitalSegLib.files import alone
 from OrbitalSegLib.networks import package
 from OrbitalSegLib.training import dataset, presets, quality, selection
 from OrbitalSegLib.training import finetune as finetuning
@@ -22,13 +23,15 @@ def train(
     training = _training(config, steps)
     for name in networks:
         training.classes(name)
-    _inspect([entry for folder in cases for entry in dataset.collect(folder)], training, output, tell)
-    for name in networks or training.networks:
-        weights = train_one(training, name, cases, output / name, output / "packed", tell, stop)
-        if stop():
-            tell("Stopped; the same command goes on.")
-            return
-        tell(f"{name}: {weights.name}")
+    entries = [entry for folder in cases for entry in dataset.collect(folder)]
+    with alone(output, _is_training):
+        _inspect(entries, training, output, tell)
+        for name in networks or training.networks:
+            weights = train_one(training, name, cases, output / name, output / "packed", tell, stop)
+            if stop():
+                tell("Stopped; the same command goes on.")
+                return
+            tell(f"{name}: {weights.name}")
 
 
 def finetune(
@@ -43,14 +46,18 @@ def finetune(
 ) -> None:
     """Train a package further. Raises `InputError`, `OutputError`."""
     training = _training(config, steps)
-    _inspect(dataset.collect(data), training, output, tell)
-    made = finetuning.finetune(package.load(model), training, data, output, held_out, tell, stop)
+    entries = dataset.collect(data)
+    with alone(output, _is_training):
+        _inspect(entries, training, output, tell)
+        made = finetuning.finetune(package.load(model), training, data, output, held_out, tell, stop)
     tell("Stopped; the same command goes on." if made is None else f"The new package is {made.name}.")
 
 
 def select(config: Path, output: Path, again: bool, tell: Tell, stop: Stop) -> None:
     """Choose a model in eight steps. Raises `InputError`."""
-    found = selection.select(selection.load(config), output, tell, stop, again)
+    chosen = selection.load(config)
+    with alone(output, _is_training):
+        found = selection.select(chosen, output, tell, stop, again)
     if found is None:
         tell("Stopped; the same command goes on.")
         return
@@ -64,10 +71,14 @@ def _training(config: str, steps: int | None) -> Training:
     return replace(training, steps=steps) if steps else training
 
 
+def _is_training(folder: Path) -> bool:
+    """Whether a training was begun in a folder before folders had a lock."""
+    return any(folder.glob("*/training.json")) or any(folder.glob("*/*/training.json"))
+
+
 def _inspect(entries: Sequence[dataset.Entry], training: Training, output: Path, tell: Tell) -> None:
     """Quality checks before anything is learnt, with their report. Raises `InputError` `bad-case` for an error."""
     findings = quality.inspect(entries, training.labels)
-    output.mkdir(parents=True, exist_ok=True)
     quality.write_report(entries, findings, output / "quality.csv")
     for finding in findings:
         tell(f"{finding.severity}: {finding.case}: {finding.text}")

@@ -1,6 +1,9 @@
 """Results as DICOM: where the source's slices are, in the source's study, and readable by others."""
 
-from collections.abc import Sequence
+import errno
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +14,14 @@ from dicom_judges import dcmqi_agrees, errors_in, highdicom_agrees
 from dicom_series import ct_slices, enhanced, save
 from pydicom.dataset import Dataset
 
-from OrbitalSegLib import CONTRACT, reading, worker
+from OrbitalSegLib import CONTRACT, pipeline, reading, worker
 from OrbitalSegLib.errors import InputError
-from OrbitalSegLib.export import dicom
+from OrbitalSegLib.export import dicom, surfaces
+from OrbitalSegLib.export import headers as source
 from OrbitalSegLib.export.stl import read_stl, write_stl
 from OrbitalSegLib.modelling.surface import surface_of_mask
 from OrbitalSegLib.phantom import Anatomy, Scanner, scan, write_series
+from OrbitalSegLib.record import page, read_record
 
 ALGORITHM = dicom.Algorithm("threshold", "values", "1.2.3", {"lower_hu": "300"})
 IDENTITY = ("Phantom^OrbitalSeg", "ORBITALSEG-PHANTOM", "20260101")
@@ -49,9 +54,14 @@ def masks_of(series: Path) -> dict[str, sitk.Image]:
     return {"bone": ct > 300, "cortical": ct > 600, "thin": ct > 30_000}
 
 
+def headers_of(series: Path) -> list[Dataset]:
+    """As a run prepares them."""
+    return source.prepared(reading.read_headers(series))[0]
+
+
 def write(series: Path, path: Path, headers: Sequence[Dataset] | None = None) -> dict[str, sitk.Image]:
     masks = masks_of(series)
-    dicom.write_dicom_segmentation(masks, headers or reading.read_headers(series), path, ALGORITHM)
+    dicom.write_dicom_segmentation(masks, headers or headers_of(series), path, ALGORITHM)
     return masks
 
 
@@ -80,7 +90,7 @@ def test_dciodvfy_finds_no_error_that_the_source_does_not_have(series, tmp_path,
     masks = write(series, tmp_path / "seg.dcm")
     mesh, _ = surface_of_mask(masks["bone"])
     write_stl(mesh, tmp_path / "bone.stl")
-    dicom.write_dicom_surface(tmp_path / "bone.stl", reading.read_headers(series), tmp_path / "bone.dcm", "Bone")
+    dicom.write_dicom_surface(tmp_path / "bone.stl", headers_of(series), tmp_path / "bone.dcm", "Bone")
     known = errors_in(next(series.iterdir()), program)
     assert errors_in(tmp_path / "seg.dcm", program) <= known
     assert errors_in(tmp_path / "bone.dcm", program) <= known
@@ -113,7 +123,7 @@ def test_each_frame_of_an_untilted_scan_names_its_source_slice(straight, tmp_pat
 
 def test_a_result_that_was_edited_is_called_semiautomatic(straight, tmp_path):
     edited = dicom.Algorithm("multigrey", "networks", "1.2.3", {}, edited=True)
-    dicom.write_dicom_segmentation(masks_of(straight), reading.read_headers(straight), tmp_path / "seg.dcm", edited)
+    dicom.write_dicom_segmentation(masks_of(straight), headers_of(straight), tmp_path / "seg.dcm", edited)
     segment = pydicom.dcmread(tmp_path / "seg.dcm").SegmentSequence[0]
     assert segment.SegmentAlgorithmType == "SEMIAUTOMATIC"
     family = segment.SegmentationAlgorithmIdentificationSequence[0].AlgorithmFamilyCodeSequence[0]
@@ -123,7 +133,7 @@ def test_a_result_that_was_edited_is_called_semiautomatic(straight, tmp_path):
 def test_the_surface_in_dicom_is_the_surface(straight, tmp_path):
     mesh, _ = surface_of_mask(masks_of(straight)["bone"])
     write_stl(mesh, tmp_path / "bone.stl")
-    dicom.write_dicom_surface(tmp_path / "bone.stl", reading.read_headers(straight), tmp_path / "bone.dcm", "Bone")
+    dicom.write_dicom_surface(tmp_path / "bone.stl", headers_of(straight), tmp_path / "bone.dcm", "Bone")
     found = pydicom.dcmread(tmp_path / "bone.dcm")
     source = pydicom.dcmread(next(straight.iterdir()))
     assert found.StudyInstanceUID == source.StudyInstanceUID
@@ -138,12 +148,12 @@ def test_the_surface_in_dicom_is_the_surface(straight, tmp_path):
 
 def test_without_identity_nothing_of_the_patient_or_the_study_is_left(straight, tmp_path):
     headers = reading.read_headers(straight)
-    clean = dicom.without_identity(headers)
+    clean = source.prepared(source.without_identity(headers))[0]
     write(straight, tmp_path / "seg.dcm", clean)
     mesh, _ = surface_of_mask(masks_of(straight)["bone"])
     write_stl(mesh, tmp_path / "bone.stl")
     dicom.write_dicom_surface(tmp_path / "bone.stl", clean, tmp_path / "bone.dcm", "Bone")
-    uids = {str(header[keyword].value) for header in headers for keyword in dicom.UIDS}
+    uids = {str(header[keyword].value) for header in headers for keyword in source.UIDS}
     for name in ("seg.dcm", "bone.dcm"):
         found = pydicom.dcmread(tmp_path / name)
         assert found.PatientIdentityRemoved == "YES"
@@ -158,8 +168,7 @@ def test_without_identity_nothing_of_the_patient_or_the_study_is_left(straight, 
 def test_an_enhanced_multiframe_scan_is_placed_right(tmp_path):
     folder = save([enhanced(ct_slices())], tmp_path / "enhanced")
     masks = {"bone": reading.read(folder).image > 300}
-    headers = reading.read_headers(folder)
-    dicom.write_dicom_segmentation(masks, headers, tmp_path / "seg.dcm", ALGORITHM)
+    dicom.write_dicom_segmentation(masks, headers_of(folder), tmp_path / "seg.dcm", ALGORITHM)
     assert highdicom_agrees(tmp_path / "seg.dcm", [masks["bone"]])
 
 
@@ -191,10 +200,187 @@ def test_a_scan_that_is_no_dicom_gives_no_dicom(straight, tmp_path):
     assert (code, last["code"]) == (3, "no-dicom")
 
 
-def test_headers_that_dicom_does_not_allow_are_refused_with_a_sentence(straight, tmp_path):
+@pytest.mark.parametrize("keyword", source.REQUIRED)
+def test_what_nothing_can_do_without_is_refused_by_its_name_before_the_run(straight, tmp_path, keyword, monkeypatch):
+    monkeypatch.setattr(pipeline, "find_bone", lambda *_arguments: pytest.fail("the run began"))
     headers = reading.read_headers(straight)
-    del headers[0].StudyInstanceUID
-    with pytest.raises(InputError) as caught:
-        write(straight, tmp_path / "seg.dcm", headers)
-    assert caught.value.code == "inconsistent"
+    del headers[1][keyword]
+    monkeypatch.setattr(reading, "read_headers", lambda *_arguments: headers)
+    for deidentify in (False, True):
+        code, last = run(input=str(straight), output=str(tmp_path / "r"), dicom=["segmentation"], deidentify=deidentify)
+        assert (code, last["code"]) == (3, "inconsistent")
+        assert source.named(keyword) in last["text"]
     assert list(tmp_path.iterdir()) == []
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Headers that are not as they should be
+
+
+def changed(folder: Path, change: Callable[[Dataset], None]) -> Path:
+    """A small series with every header changed; nothing is checked."""
+    with source.unchecked():
+        return save(ct_slices(change=lambda header, _index: change(header)), folder)
+
+
+def set_bytes(header: Dataset, keyword: str, content: bytes) -> None:
+    """Set a value as it stands on a disk."""
+    tag, kind = pydicom.tag.Tag(keyword), pydicom.datadict.dictionary_VR(keyword)
+    header[tag] = pydicom.dataelem.RawDataElement(tag, kind, len(content), content, 0, False, True)
+
+
+def both(series: Path, folder: Path) -> tuple[list[Dataset], list[str]]:
+    """A segmentation and a surface in DICOM, read back, and what was said of the headers."""
+    folder.mkdir(exist_ok=True)
+    headers, said = source.prepared(reading.read_headers(series))
+    masks = {"bone": reading.read(series).image > 300}
+    dicom.write_dicom_segmentation(masks, headers, folder / "seg.dcm", ALGORITHM)
+    (folder / "bone.stl").write_bytes(b"a surface")
+    dicom.write_dicom_surface(folder / "bone.stl", headers, folder / "bone.dcm", "Bone")
+    with source.unchecked():
+        assert highdicom_agrees(folder / "seg.dcm", [masks["bone"]])
+        written = [pydicom.dcmread(folder / name) for name in ("seg.dcm", "bone.dcm")]
+        for one in written:
+            one.decode()
+    return written, said
+
+
+NAMES = {
+    "Japanese": (["", "ISO 2022 IR 87"], "Yamada^Tarou=山田^太郎=やまだ^たろう"),
+    "Korean": (["", "ISO 2022 IR 149"], "Hong^Gildong=洪^吉洞=홍^길동"),
+    "Latin-1": ("ISO_IR 100", "Müller^Jörg"),
+    "Greek": ("ISO_IR 126", "Διονυσιος"),
+    "Russian": ("ISO_IR 144", "Люкceмбypг"),
+    "Chinese": ("GB18030", "Wang^XiaoDong=王^小东"),
+    "UTF-8": ("ISO_IR 192", "Wang^XiaoDong=王^小東"),
+    "ASCII": (None, "Miller^George"),
+}
+
+
+@pytest.mark.parametrize("language", NAMES)
+def test_names_in_every_character_set_are_written_as_utf_8(tmp_path, language):
+    sets, name = NAMES[language]
+
+    def change(header: Dataset) -> None:
+        if sets is not None:
+            header.SpecificCharacterSet = sets
+        header.PatientName = name
+
+    written, said = both(changed(tmp_path / "scan", change), tmp_path / "out")
+    assert said == []
+    for one in written:
+        assert one.SpecificCharacterSet == "ISO_IR 192"
+        assert str(one.PatientName) == name
+    for file in ("seg.dcm", "bone.dcm"):
+        assert name.encode() in (tmp_path / "out" / file).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("sets", "raw", "name", "how"),
+    [
+        (None, "Müller^Jörg".encode("latin-1"), "Müller^Jörg", "Latin-1"),
+        (None, "Müller^Jörg".encode(), "Müller^Jörg", "UTF-8"),
+        ("ISO_IR 192", "Müller^Jörg".encode("latin-1"), "Müller^Jörg", "Latin-1"),
+        ("ISO_IR 999", "Yamada=山田".encode(), "Yamada=山田", "UTF-8"),
+        (None, "山田^太郎".encode("shift_jis"), "", "left out"),
+        (None, b"Yamada^Tarou=\x1b$B;3ED\x1b(B^\x1b$BB@O:\x1b(B", "Yamada^Tarou=山田^太郎", "ISO 2022"),
+    ],
+)
+def test_a_name_that_is_not_in_the_character_set_is_read_by_the_one_that_fits_and_said(sets, raw, name, how):
+    header = ct_slices()[0]
+    header.SpecificCharacterSet = sets
+    set_bytes(header, "PatientName", raw)
+    (found,), (said,) = source.prepared([header])
+    assert str(found.PatientName) == name
+    assert said.startswith("Patient's Name (0010,0010)")
+    assert how in said
+
+
+INVALID = {
+    "PatientSex": "W",
+    "PatientAge": "34 years",
+    "PatientWeight": "70,5",
+    "PatientBirthDate": "1950.02.30",
+    "StudyDate": "20260230",
+    "StudyTime": "99:99",
+    "AccessionNumber": "A-NUMBER-THAT-IS-TOO-LONG",
+    "PatientID": "TWO\\VALUES",
+    "StudyID": "A-STUDY-ID-THAT-IS-TOO-LONG",
+}
+
+
+@pytest.mark.parametrize("keyword", INVALID)
+def test_an_optional_value_that_is_invalid_is_left_out_and_said(tmp_path, keyword):
+    written, said = both(
+        changed(tmp_path / "scan", lambda header: set_bytes(header, keyword, INVALID[keyword].encode())),
+        tmp_path / "out",
+    )
+    assert len(said) == 1
+    assert source.named(keyword) in said[0]
+    assert not any(one.get(keyword) for one in written)
+    assert all(one.StudyInstanceUID for one in written)
+
+
+def test_all_that_is_optional_may_be_missing(tmp_path):
+    keep = {*source.REQUIRED, *source.TECHNICAL, "RescaleSlope", "RescaleIntercept", "PixelData", "ImageType"}
+
+    def change(header: Dataset) -> None:
+        for element in list(header):
+            if not (element.keyword in keep or element.tag.group == 0x0028) or element.keyword == "SliceThickness":
+                del header[element.tag]
+
+    written, said = both(changed(tmp_path / "scan", change), tmp_path / "out")
+    assert said == []
+    assert written[0].FrameOfReferenceUID == written[1].FrameOfReferenceUID
+    assert written[0].PatientName == written[1].PatientName == ""
+
+
+def test_an_identifier_that_breaks_the_rules_is_written_as_it_stands(tmp_path):
+    broken = "1.2.840.007.1"
+    scan_folder = changed(tmp_path / "scan", lambda header: setattr(header, "StudyInstanceUID", broken))
+    written, _ = both(scan_folder, tmp_path / "out")
+    assert [one.StudyInstanceUID for one in written] == [broken, broken]
+
+
+def test_what_fails_at_the_end_costs_only_itself(tmp_path, monkeypatch):
+    def fail(*_arguments: object, **_more: object) -> None:
+        raise InputError("inconsistent", "No.")
+
+    def crash(*_arguments: object, **_more: object) -> None:
+        raise RuntimeError
+
+    def full(_points: object, _triangles: object, path: Path, *_more: object) -> None:
+        path.write_text("half")
+        raise OSError(errno.ENOSPC, "no")
+
+    monkeypatch.setattr(dicom, "write_dicom_segmentation", fail)
+    monkeypatch.setattr(dicom, "write_dicom_surface", fail)
+    monkeypatch.setattr(pipeline, "draw_preview", crash)
+    monkeypatch.setattr(pipeline, "write_map", full)
+    monkeypatch.setitem(surfaces.FORMATS, "3mf", replace(surfaces.FORMATS["3mf"], write=full))
+    monkeypatch.setattr(page, "page_of", crash)
+    asked = {"formats": ["stl", "3mf"], "dicom": ["segmentation", "surface"], "quality_map": True}
+    box = {"region": "whole", "smoothing": "none"}
+    lines: list[dict] = []
+    job = {
+        "contract": CONTRACT,
+        "task": "segment",
+        "method": "threshold",
+        "input": str(save(ct_slices(), tmp_path / "scan")),
+        **asked,
+        **box,
+    }
+    assert worker.run(job | {"output": str(tmp_path / "r")}, lines.append) == worker.INCOMPLETE
+    there = {path.name for path in (tmp_path / "r").iterdir()}
+    assert (
+        there
+        == {"segmentation.seg.nrrd", "bone.nii.gz", "bone.stl", "record.json", "log.txt"}
+        == set(lines[-1]["files"])
+    )
+    said = [line["text"] for line in lines if line.get("code") == "incomplete"]
+    lost = ["bone.3mf", "bone-quality.vtp", "segmentation.dcm", "bone.stl.dcm", "preview.png", "record.html"]
+    assert [text.partition(" ")[0] for text in said] == lost
+    record = json.loads((tmp_path / "r" / "record.json").read_text())
+    assert [one["text"] for one in record["warnings"] if one["code"] == "incomplete"] == said
+    assert all(text in (tmp_path / "r" / "log.txt").read_text() for text in said)
+    read_record(tmp_path / "r")
