@@ -14,12 +14,13 @@ from vtkmodules.vtkCommonDataModel import vtkPolyData
 from OrbitalSegLib import acquisition, monitoring, reading, remodel
 from OrbitalSegLib.errors import InputError, JobError, OutputError
 from OrbitalSegLib.export import dicom, headers
-from OrbitalSegLib.export.segmentation import LOOKS, read_segmentation, write_label_map, write_segmentation
+from OrbitalSegLib.export.segmentation import read_segmentation, write_label_map, write_segmentation
 from OrbitalSegLib.export.surfaces import MAIN_FORMAT, surface_path, write_map, write_surface
 from OrbitalSegLib.files import safe_name, whole, write_image, writing
 from OrbitalSegLib.job import Job, Orbit, method_of
 from OrbitalSegLib.locate import Orbit as FoundOrbit
 from OrbitalSegLib.locate import Orbits, locate
+from OrbitalSegLib.looks import LOOKS
 from OrbitalSegLib.methods.method import Masks, Method, Segmented, Task
 from OrbitalSegLib.modelling import simplification
 from OrbitalSegLib.modelling.field import BoneField, agreeing, field_of_edited

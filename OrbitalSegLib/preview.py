@@ -11,6 +11,7 @@ from vtkmodules.vtkCommonDataModel import vtkPolyData
 
 from OrbitalSegLib import NOTICE, __version__
 from OrbitalSegLib.files import write_image
+from OrbitalSegLib.looks import LOOKS
 from OrbitalSegLib.raster import Floats, FrontView, colour, draw_front, draw_text, wrapped
 from OrbitalSegLib.region import Point
 
@@ -47,7 +48,7 @@ BACKGROUND = colour(0.055, 0.065, 0.085)
 TEXT = colour(0.90, 0.92, 0.95)
 FAINT = colour(0.68, 0.72, 0.78)
 WARNING = colour(1.0, 0.74, 0.35)
-CONTOURS = {"inferred": colour(0.78, 0.52, 1.0), "bone": colour(1.0, 0.42, 0.16)}
+CONTOURS = {"inferred": colour(*LOOKS["inferred"].colour), "bone": colour(1.0, 0.25, 0.16)}
 CROSS = colour(0.35, 0.62, 0.95)
 
 WINDOW_HU = (-500.0, 1300.0)

@@ -23,7 +23,7 @@ def sentence(method: Method, settings: Any, volume: Any) -> str:
     if volume is None or volume.GetImageData() is None:
         return ""
     if not method.needs_model:
-        return _("A threshold needs little memory.")
+        return _("A method without networks needs little memory.")
     from OrbitalSegLib.networks.consensus import needed_bytes
     from OrbitalSegLib.networks.resources import limit_bytes
 

@@ -20,7 +20,12 @@ WALLS = ("bone", segments.INFERRED)
 END = "end"
 """Of each point of a measured orbit's surface: what ends the orbit there, an index into `END_COLOURS`."""
 
-END_COLOURS = ((60, 150, 255), (240, 228, 200), (255, 191, 0), (225, 40, 160))
+END_COLOURS = (
+    (60, 150, 255),
+    (240, 228, 200),
+    tuple(round(255 * part) for part in segments.WARNING_COLOUR),
+    (225, 40, 160),
+)
 """Of the opening, bone, inferred wall, and where no wall was found and it was bridged."""
 
 SIDE = "OrbitalSeg.side"

@@ -11,6 +11,7 @@ import slicer
 from vtkmodules.vtkCommonCore import reference
 from vtkmodules.vtkCommonMath import vtkMatrix4x4
 
+from OrbitalSegLib.looks import LOOKS
 from OrbitalSegPanel.volumes import RAS_TO_LPS, cells, matrix_of
 
 OURS = ("bone", "cortical", "thin", "inferred")
@@ -18,15 +19,9 @@ OURS = ("bone", "cortical", "thin", "inferred")
 
 INFERRED = "inferred"
 
-NAMES = {
-    "bone": "Orbital bone",
-    "cortical": "Cortical bone",
-    "thin": "Thin bone",
-    "inferred": "Inferred wall (not seen on the scan)",
-}
+NAMES = {name: LOOKS[name].name for name in OURS} | {INFERRED: f"{LOOKS[INFERRED].name} (not seen on the scan)"}
 
-WARNING_COLOUR = (1.0, 0.75, 0.0)
-"""Amber: an inferred wall is nothing that the scan shows."""
+WARNING_COLOUR = LOOKS[INFERRED].colour
 
 HASH_TAG = "OrbitalSeg.sha256"
 """Of a segment's voxels, as a run wrote them: where it differs, somebody edited them."""

@@ -18,8 +18,8 @@ from pydicom.uid import UID, EncapsulatedSTLStorage, ExplicitVRLittleEndian, gen
 from OrbitalSegLib import NOTICE, PRODUCT, __version__
 from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.export.headers import PATIENT_AND_STUDY, named, unchecked
-from OrbitalSegLib.export.segmentation import LOOKS
 from OrbitalSegLib.files import writing
+from OrbitalSegLib.looks import LOOKS
 
 SEGMENTATION_SERIES, SURFACE_SERIES = 7301, 7302
 """Series numbers that scanners do not give."""

@@ -11,6 +11,7 @@ import SimpleITK as sitk
 
 from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.files import output_error, write_image
+from OrbitalSegLib.looks import LOOKS
 from OrbitalSegLib.reading import must_exist
 from OrbitalSegLib.reading.volumes import Warnings, open_volume
 
@@ -20,23 +21,6 @@ Warn = Callable[[str, str], None]
 
 def unheard(_code: str, _text: str) -> None:
     """For those who need no warnings."""
-
-
-@dataclass(frozen=True)
-class _Look:
-    """How a segment is called and coloured (red, green, blue from 0 to 1)."""
-
-    name: str
-    colour: tuple[float, float, float]
-
-
-LOOKS = {
-    # Slicer's own bone colour, 241 214 145; the others are chosen to tell apart where they overlap.
-    "bone": _Look("Bone", (0.945098, 0.839216, 0.568627)),
-    "cortical": _Look("Cortical bone", (0.890196, 0.407843, 0.333333)),
-    "thin": _Look("Thin bone", (0.207843, 0.654902, 0.741176)),
-    "inferred": _Look("Inferred wall", (0.654902, 0.450980, 0.811765)),
-}
 
 TERM = (
     "Segmentation category and type - 3D Slicer General Anatomy list"

@@ -10,8 +10,8 @@ from vtkmodules.vtkIOXML import vtkXMLPolyDataReader, vtkXMLPolyDataWriter
 
 from OrbitalSegLib.errors import OutputError
 from OrbitalSegLib.export import obj, ply, stl, threemf
-from OrbitalSegLib.export.segmentation import LOOKS
 from OrbitalSegLib.files import output_error, safe_name
+from OrbitalSegLib.looks import LOOKS
 from OrbitalSegLib.modelling import mesh
 from OrbitalSegLib.modelling.intersections import Floats, Integers
 

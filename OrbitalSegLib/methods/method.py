@@ -86,7 +86,7 @@ class Segmented(Protocol):
 
     @property
     def fraction_source(self) -> str:
-        """What `fraction` is made from: `CT` or `probability`."""
+        """What `fraction` is made from: `CT`, `probability` or `mask`."""
 
 
 @dataclass
@@ -96,7 +96,7 @@ class ByValue:
     ct: sitk.Image
     bone: sitk.Image
     parameters: dict[str, float]
-    """Bone ends at `lower_hu` and `upper_hu`, where the method has such limits."""
+    """Bone ends at `lower_hu` and `upper_hu`; of a method without such limits only the mask says where it ends."""
     probabilities: dict[str, sitk.Image] = field(default_factory=dict)
     measured: dict[str, Any] = field(default_factory=dict)
     tile_size: int | None = None
@@ -109,11 +109,16 @@ class ByValue:
 
     @property
     def fraction_source(self) -> str:
-        return "CT"
+        return "CT" if self._has_limit else "mask"
 
-    def fraction(self, name: str, masks: Masks) -> sitk.Image:  # noqa: ARG002 - the CT knows nothing of masks
-        lower_hu = self.parameters.get("lower_hu", CORTICAL_ABOVE_HU)
-        upper_hu = self.parameters.get("upper_hu", HIGHEST_HU)
+    @property
+    def _has_limit(self) -> bool:
+        return "lower_hu" in self.parameters
+
+    def fraction(self, name: str, masks: Masks) -> sitk.Image:
+        if not self._has_limit:
+            return sitk.Cast(masks[name], sitk.sitkFloat32)
+        lower_hu, upper_hu = self.parameters["lower_hu"], self.parameters.get("upper_hu", HIGHEST_HU)
         if name == "cortical":
             lower_hu = max(lower_hu, CORTICAL_ABOVE_HU)
         if name == "thin":

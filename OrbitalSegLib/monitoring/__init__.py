@@ -85,7 +85,7 @@ OF_READING: dict[str, Verdict] = {
 be taken at its word. They are causes: they come before all other reasons. Where one says `do not use`, figures give no
 reason, since what they found follows from it; their checks stay in the table."""
 
-NO_MODEL = "A threshold cannot show walls that the scanner has blurred below it: look at floor and medial wall."
+NO_MODEL = "Without networks, walls that the scanner has blurred away cannot be shown: look at floor and medial wall."
 UNKNOWN_METHOD = "No limits were measured for this method."
 UNKNOWN_MODEL = "No limits were measured for the model package {name}: it may not be the one that you expect."
 NOT_LOCATED = "Orbits were not looked for in this region, so neither walls nor symmetry were checked."

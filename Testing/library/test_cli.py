@@ -1,5 +1,6 @@
 """`orbitalseg`, as a person types it."""
 
+import errno
 import json
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import SimpleITK as sitk
 from typer.testing import CliRunner
 
 import OrbitalSegLib
-from OrbitalSegLib import __main__, __version__
+from OrbitalSegLib import __main__, __version__, pipeline
 from OrbitalSegLib.cli import app
 from OrbitalSegLib.methods import DEFAULT_METHOD
 from OrbitalSegLib.phantom import VARIANTS, Scanner, scan, truth, write_series
@@ -65,6 +66,20 @@ def test_segment_writes_a_result_and_says_what_it_is(ct, tmp_path):
     assert forced.exit_code == 0
     steps = [entry["step"] for entry in json.loads((tmp_path / "result" / "record.json").read_text())["steps"]]
     assert "postprocessing" not in steps
+
+
+def test_a_run_that_lacks_only_an_extra_shows_its_result_and_ends_with_a_code_of_its_own(ct, tmp_path, monkeypatch):
+    def fail(*_arguments: object, **_more: object) -> None:
+        raise OSError(errno.ENOSPC, "no")
+
+    monkeypatch.setattr(pipeline, "draw_preview", fail)
+    done = orbitalseg("segment", ct, *THRESHOLD, "-o", tmp_path / "result", "-p", "lower_hu=200")
+    assert done.exit_code == 6
+    assert "bone 3.9 ml" in done.stdout
+    assert "preview.png could not be written" in done.stderr
+    assert (tmp_path / "result" / "bone.stl").exists()
+    monkeypatch.undo()
+    assert orbitalseg("methods").exit_code == 0
 
 
 def test_surface_makes_an_stl_of_a_segment(ct, tmp_path):

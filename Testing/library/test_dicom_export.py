@@ -106,7 +106,7 @@ def test_the_segmentation_belongs_to_the_source_and_says_how_it_was_made(straigh
     referred = {item.ReferencedSOPInstanceUID for item in found.ReferencedSeriesSequence[0].ReferencedInstanceSequence}
     assert referred == {pydicom.dcmread(path).SOPInstanceUID for path in straight.iterdir()}
     segment = found.SegmentSequence[0]
-    assert (segment.SegmentLabel, segment.SegmentAlgorithmType) == ("Bone", "AUTOMATIC")
+    assert (segment.SegmentLabel, segment.SegmentAlgorithmType) == ("Orbital bone", "AUTOMATIC")
     assert segment.SegmentedPropertyTypeCodeSequence[0].CodeValue == "272673000"
     algorithm = segment.SegmentationAlgorithmIdentificationSequence[0]
     assert (algorithm.AlgorithmName, algorithm.AlgorithmVersion) == ("OrbitalSeg threshold", "1.2.3")

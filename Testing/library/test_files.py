@@ -9,7 +9,7 @@ import SimpleITK as sitk
 
 from OrbitalSegLib import files
 from OrbitalSegLib.errors import OutputError
-from OrbitalSegLib.files import output_error, safe_name, whole, write_image, writing
+from OrbitalSegLib.files import alone, give_name, name_together, output_error, safe_name, whole, write_image, writing
 
 
 def names(folder: Path) -> list[str]:
@@ -182,3 +182,43 @@ def test_a_vanished_folder_cannot_be_written_to(tmp_path):
 def test_a_segments_name_becomes_a_name_that_every_system_takes(name, safe):
     assert safe_name(name) == safe
     assert len(safe_name("x" * 300)) <= 80
+
+
+def test_files_that_belong_together_get_the_first_names_of_which_none_is_taken(tmp_path):
+    private = tmp_path / "private"
+    private.mkdir()
+    made = [private / "a", private / "b"]
+    for path in made:
+        path.write_text(f"our {path.name}")
+    (tmp_path / "bone.vtp").write_text("theirs")
+    groups = [[tmp_path / f"{stem}.stl", tmp_path / f"{stem}.vtp"] for stem in ("bone", "bone-2")]
+    assert name_together(made, groups) == groups[1]
+    assert contents(tmp_path) == {"bone.vtp": "theirs", "bone-2.stl": "our a", "bone-2.vtp": "our b"}
+
+
+def test_a_disk_without_hard_links_still_replaces_nothing(tmp_path, monkeypatch):
+    def no_links(*_arguments: object) -> None:
+        raise OSError(errno.EPERM, "no")
+
+    monkeypatch.setattr(Path, "hardlink_to", no_links)
+    (tmp_path / "new").write_text("new")
+    (tmp_path / "taken").write_text("theirs")
+    with pytest.raises(FileExistsError):
+        give_name(tmp_path / "new", tmp_path / "taken")
+    give_name(tmp_path / "new", tmp_path / "free")
+    assert contents(tmp_path) == {"taken": "theirs", "free": "new"}
+
+
+def test_one_run_works_in_a_folder_for_long_and_in_nobody_elses(tmp_path):
+    with alone(tmp_path / "training", lambda _folder: False):
+        with pytest.raises(OutputError) as caught, alone(tmp_path / "training", lambda _folder: True):
+            pytest.fail("another run works there")
+        assert "Another run" in caught.value.text
+    with alone(tmp_path / "training", lambda _folder: False):
+        pass  # it goes on
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.jpg").write_text("theirs")
+    with pytest.raises(OutputError) as caught, alone(tmp_path / "photos", lambda _folder: False):
+        pytest.fail("that folder is somebody's")
+    assert caught.value.code == "exists"
+    assert names(tmp_path / "photos") == ["a.jpg"]

@@ -6,7 +6,7 @@ import SimpleITK as sitk
 
 from OrbitalSegLib.errors import JobError
 from OrbitalSegLib.methods import DEFAULT_METHOD, METHODS
-from OrbitalSegLib.methods.method import Task, split_by_value
+from OrbitalSegLib.methods.method import ByValue, Task, split_by_value
 from OrbitalSegLib.networks import package
 from OrbitalSegLib.progress import silent
 from OrbitalSegLib.region import Region
@@ -95,3 +95,15 @@ def test_parameters_that_make_no_sense_are_refused(name, parameters, code):
     with pytest.raises(JobError) as caught:
         METHODS[name].make_parameters(parameters)
     assert caught.value.code == code
+
+
+def test_a_method_without_a_lower_limit_has_a_surface_too():
+    values = np.full((4, 4, 4), 40, np.int16)
+    values[1:3, 1:3, 1:3] = 1000
+    ct = sitk.GetImageFromArray(values)
+    found = ByValue(ct, ct > 500, {"window": 3.0})
+    masks = found.classes(found.bone)
+    assert found.fraction_source == "mask"
+    for name, mask in masks.items():
+        fraction = sitk.GetArrayFromImage(found.fraction(name, masks))
+        np.testing.assert_array_equal(fraction > 0.5, sitk.GetArrayFromImage(mask) > 0)

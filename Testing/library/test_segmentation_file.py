@@ -7,7 +7,8 @@ import pytest
 import SimpleITK as sitk
 
 from OrbitalSegLib.errors import InputError, OutputError
-from OrbitalSegLib.export.segmentation import LOOKS, read_segmentation, write_label_map, write_segmentation
+from OrbitalSegLib.export.segmentation import read_segmentation, write_label_map, write_segmentation
+from OrbitalSegLib.looks import LOOKS
 
 SIZE_ZYX = (4, 5, 6)
 
@@ -151,7 +152,7 @@ def test_a_segment_that_is_not_there_is_named_with_those_that_are(segments, path
     code, text = code_of(path, "mandible")
     assert code == "not-a-segmentation"
     assert "mandible" in text
-    assert "Bone, Cortical bone, Thin bone, Inferred wall" in text
+    assert "Orbital bone, Cortical bone, Thin bone, Inferred wall" in text
 
 
 @pytest.mark.parametrize(

@@ -305,7 +305,7 @@ def test_the_archive_gets_what_was_chosen_in_the_scans_own_study(host, panel, wo
     ui.exportCortical.click()
     assert "Files written and read back: 1." in work(ui.exportButton), ui.exportLabel.text
     written = highdicom.seg.segread(out / "segmentation-both.dcm")
-    assert [item.SegmentLabel for item in written.SegmentSequence] == ["Bone", "Cortical bone"]
+    assert [item.SegmentLabel for item in written.SegmentSequence] == ["Orbital bone", "Cortical bone"]
     assert str(written.StudyInstanceUID) == str(pydicom.dcmread(next(iter(files.values()))).StudyInstanceUID)
     node = ui.segmentationSelector.currentNode()
     voxels = [int(segments.array_of(segments.label_map(node, name)).sum()) for name in ("bone", "cortical")]

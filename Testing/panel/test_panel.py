@@ -177,7 +177,7 @@ def test_the_parameters_are_those_of_the_method(ready, name):
 
 
 def test_the_memory_of_a_run_is_said_before_it_starts(ready, tmp_path):
-    assert ready.ui.memoryLabel.text == "A threshold needs little memory."
+    assert ready.ui.memoryLabel.text == "A method without networks needs little memory."
     choose(ready.ui.methodBox, "multigrey")
     assert ready.ui.memoryLabel.text.startswith("Memory: about ")
     (tmp_path / "model.json").write_text("{")

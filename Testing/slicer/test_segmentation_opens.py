@@ -6,7 +6,8 @@ import SimpleITK as sitk
 from vtkmodules.vtkCommonCore import reference
 from vtkmodules.vtkCommonMath import vtkMatrix4x4
 
-from OrbitalSegLib.export.segmentation import LOOKS, TERM, read_segmentation, write_segmentation
+from OrbitalSegLib.export.segmentation import TERM, read_segmentation, write_segmentation
+from OrbitalSegLib.looks import LOOKS
 
 SIZE_ZYX = (6, 7, 8)
 STRAIGHT = (1, 0, 0, 0, 1, 0, 0, 0, 1)
