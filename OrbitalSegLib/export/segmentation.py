@@ -22,6 +22,7 @@ Warn = Callable[[str, str], None]
 def unheard(_code: str, _text: str) -> None:
     """For those who need no warnings."""
 
+
 TERM = (
     "Segmentation category and type - 3D Slicer General Anatomy list"
     "~SCT^85756007^Tissue~SCT^272673000^Bone~^^~Anatomic codes - DICOM master list~^^~^^"
