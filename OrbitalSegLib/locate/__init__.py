@@ -5,6 +5,8 @@ from its axis to the side meets a wall 15 to 20 mm away, and a line from in fron
 such pyramids, of the phantom's formula with the proportions of real orbits, is laid over the scan on a coarse grid:
 first in many places and poses, counting the bone where walls have to be and the free room where none may be; then the
 best are fitted to the walls that rays meet, and the fit is judged by the share of rays that meet a wall in its place.
+The one that is found is fitted once more on a finer grid, until where the cells of the coarse one lay no longer matters:
+a head that is mirrored, turned or cropped has its orbits in the same place.
 """
 
 import dataclasses
@@ -30,6 +32,12 @@ _STAGES: tuple[tuple[int, tuple[float, ...]], ...] = (
     (4, (12, 11, 10, 9, 8, 7, 6, 6, 6, 6)),
 )
 """How many poses are kept, and the gates in mm of the steps that fit them."""
+
+_FINE_MM = 1.5
+_FINE_GATES_MM = (6,) * 12
+"""Of the last fit, on a finer grid: with 3 mm a rim lay up to 2.5 mm elsewhere in the mirrored scan, with 1.5 mm 0.3."""
+_LOOKED_AT_MM = 24.0
+"""How far around the located orbits the last fit looks: further than rays run and walls may still move."""
 
 _LEAST_LIKENESS, _MORE_IF_LITTLE_IS_SEEN = 0.92, 0.22
 """How like orbits what is in view must be: real ones have 1.0 to 1.4, other things 0.5 to 0.85. The less of them is in
@@ -139,19 +147,27 @@ def locate(ct: sitk.Image, progress: Progress = silent) -> Orbits:
         better = refound.score > findings.score
         best, findings = fitted.where(better, best), refound.where(better, findings)
         progress(0.6 + 0.4 * n / len(_STAGES))
-    return _answer(best, findings, int(findings.score.argmax()))
+    return _answer(ct, best, findings, int(findings.score.argmax()))
 
 
-def _answer(poses: Poses, findings: Findings, best: int) -> Orbits:
+def _answer(ct: sitk.Image, poses: Poses, findings: Findings, best: int) -> Orbits:
     share, seen = findings.share[best], findings.seen[best]
     in_view = float(seen.sum())
     enough = _LEAST_LIKENESS + _MORE_IF_LITTLE_IS_SEEN * max(0.0, 1.5 - in_view)
     proven = findings.likeness[best] >= enough or ((share >= _SURE_SHARE) & (seen >= _WHOLE_SEEN)).any()
     if not proven:
         return MISSING
-    pose = poses.chosen(np.array([best]))
+    pose = _refined(ct, poses.chosen(np.array([best])))
     right, left = (_one(pose, side, float(share[i]), float(seen[i])) for i, side in enumerate(SIDES))
     return Orbits(right, left)
+
+
+def _refined(ct: sitk.Image, pose: Poses) -> Poses:
+    """One pose, fitted on a finer grid of the part of the scan around it."""
+    walls = np.concatenate([pose.in_patient(orbit_model().surface, side)[0] for side in SIDES.values()])
+    around = np.stack([walls.min(axis=0) - _LOOKED_AT_MM, walls.max(axis=0) + _LOOKED_AT_MM], axis=1)
+    field = Field.of(Region(tuple(around.ravel().tolist())).inner_part(ct), _FINE_MM)
+    return pose if field is None else fit(field, pose, _FINE_GATES_MM)
 
 
 def _one(pose: Poses, side: Side, share: float, seen: float) -> Orbit:

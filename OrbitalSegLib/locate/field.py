@@ -1,4 +1,4 @@
-"""The scan on a coarse grid along the patient's axes, as far as it holds bone."""
+"""The scan on a grid along the patient's axes, as far as it holds bone."""
 
 from dataclasses import dataclass
 from typing import TypeVar
@@ -12,7 +12,7 @@ from OrbitalSegLib.locate.model import Flags, Floats
 Values = TypeVar("Values", Floats, Flags)
 
 COARSE_MM = 3.0
-"""The grid on which the orbits are looked for."""
+"""Cells of the grid on which the orbits are looked for."""
 
 BONE_FROM_HU, BONE_AT_HU = 120.0, 320.0
 """On the coarse grid, where thin bone is diluted: no bone up to the first, bone from the second."""
@@ -25,11 +25,14 @@ _AIR_BELOW_HU = -900
 CELLS_AROUND = 36
 """The grid is widened by this, so that a pair of orbits that begins in the scan stays on the grid."""
 
+BEYOND_BONE_MM = 24.0
+
 
 @dataclass(frozen=True)
 class Field:
-    """What is on the coarse grid, whose axes are the patient's: arrays (z, y, x), `origin` (x, y, z) in mm."""
+    """What is on a grid whose axes are the patient's: arrays (z, y, x), `origin` (x, y, z) and the cells in mm."""
 
+    cell_mm: float
     origin: Floats
     hu: Floats
     bone: Floats
@@ -40,21 +43,23 @@ class Field:
     """Bone, and the odds of it where nothing is known."""
 
     @classmethod
-    def of(cls, ct: sitk.Image) -> "Field | None":
+    def of(cls, ct: sitk.Image, cell_mm: float = COARSE_MM) -> "Field | None":
         """None if there is no bone."""
-        hu, origin = _on_coarse_grid(ct)
+        hu, origin = _on_grid(ct, cell_mm)
         unknown = _unknown(hu)
         bone = np.clip((hu - BONE_FROM_HU) / (BONE_AT_HU - BONE_FROM_HU), 0, 1).astype(np.float32)
         places = np.argwhere(bone > 0.5)
         if not len(places):
             return None
-        low, high = np.maximum(places.min(axis=0) - 8, 0), places.max(axis=0) + 9
+        beyond = round(BEYOND_BONE_MM / cell_mm)
+        low, high = np.maximum(places.min(axis=0) - beyond, 0), places.max(axis=0) + beyond + 1
         part = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
         hu = np.pad(hu[part], CELLS_AROUND, constant_values=_OUTSIDE_HU)
         bone, unknown = np.pad(bone[part], CELLS_AROUND), np.pad(unknown[part], CELLS_AROUND, constant_values=True)
         most = most_around(bone)
         return cls(
-            origin + (low[::-1] - CELLS_AROUND) * COARSE_MM,
+            cell_mm,
+            origin + (low[::-1] - CELLS_AROUND) * cell_mm,
             hu,
             bone,
             unknown,
@@ -69,12 +74,12 @@ class Field:
 
     def nearest(self, points: Floats) -> NDArray[np.int32]:
         """The flat indices of the nearest cells."""
-        cells = np.rint((points - self.origin) / COARSE_MM).astype(np.int32)
+        cells = np.rint((points - self.origin) / self.cell_mm).astype(np.int32)
         return np.clip(cells, 0, np.array(self.bone.shape, np.int32)[::-1] - 1) @ self.strides
 
     def between(self, values: Floats, points: Floats) -> Floats:
         """The values between cells, linearly."""
-        places = np.clip((points - self.origin) / COARSE_MM, 0, np.array(self.bone.shape)[::-1] - 1.001)
+        places = np.clip((points - self.origin) / self.cell_mm, 0, np.array(self.bone.shape)[::-1] - 1.001)
         cells = places.astype(np.int32)
         share = (places - cells).astype(np.float32)
         first, flat = cells @ self.strides, values.ravel()
@@ -93,17 +98,17 @@ def _unknown(hu: Floats) -> Flags:
     return outside | most_around(~most_around(~(padded | outside)))
 
 
-def _on_coarse_grid(ct: sitk.Image) -> tuple[Floats, Floats]:
+def _on_grid(ct: sitk.Image, cell_mm: float) -> tuple[Floats, Floats]:
     """The mean HU on a grid along the patient's axes, and the centre of its first cell."""
-    factors = [min(max(1, int(0.9 * COARSE_MM // mm)), n) for mm, n in zip(ct.GetSpacing(), ct.GetSize(), strict=True)]
+    factors = [min(max(1, int(0.9 * cell_mm // mm)), n) for mm, n in zip(ct.GetSpacing(), ct.GetSize(), strict=True)]
     shrunk = sitk.Cast(sitk.BinShrink(ct, factors), sitk.sitkFloat32)
     last = np.array(shrunk.GetSize()) - 1
     corners = np.array(
         [shrunk.TransformIndexToPhysicalPoint((last * corner).tolist()) for corner in np.ndindex(2, 2, 2)]
     )
     low, high = corners.min(axis=0), corners.max(axis=0)
-    size = [int(n) for n in np.ceil((high - low) / COARSE_MM) + 1]
-    grid = (size, sitk.Transform(), sitk.sitkLinear, low.tolist(), [COARSE_MM] * 3, np.eye(3).ravel().tolist())
+    size = [int(n) for n in np.ceil((high - low) / cell_mm) + 1]
+    grid = (size, sitk.Transform(), sitk.sitkLinear, low.tolist(), [cell_mm] * 3, np.eye(3).ravel().tolist())
     return sitk.GetArrayFromImage(sitk.Resample(shrunk, *grid, _OUTSIDE_HU)), low
 
 
