@@ -1,26 +1,33 @@
-"""How right the volume of an orbit is, on phantoms whose volume is known by formula (docs/orbit-volume.md).
+"""How right the volume of an orbit is, and how well it is measured again (docs/orbit-volume.md).
 
     python benchmarks/orbit_volume.py --method exact --method threshold --method multigrey --heads 20
+    python benchmarks/orbit_volume.py --repeated --method threshold --heads 4 --variant oblique-15 --scan FOLDER
 
-`exact` is bone by formula on the scan's grid: what the measurement itself adds. Each head is one of those that
-benchmarks/monitoring.py holds out; a row for each method, as a table and in docs/orbit-volume.json.
+The first measures phantoms whose volume is known by formula; `exact` is bone by formula on the scan's grid: what the
+measurement itself adds. Each head is one of those that benchmarks/monitoring.py holds out.
+The second measures the same orbits again in a scan that is mirrored, turned, cropped or has other pixels, from reading
+to volume as the product does, on such heads, on variants of the phantom and on scans; it goes on where it was stopped.
+Both print a row for each method and put it into docs/orbit-volume.json.
 """
 
 import argparse
 import json
 from collections import defaultdict
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
-from monitoring import HELD_OUT, good
+from monitoring import HELD_OUT, Case, good
 
-from OrbitalSegLib import CONTRACT, cavity, pipeline
+from OrbitalSegLib import CONTRACT, cavity, pipeline, reading
 from OrbitalSegLib.job import job_from
 from OrbitalSegLib.locate import SIDES, locate
-from OrbitalSegLib.phantom import Anatomy, bone_fraction, cavity_ml, herniated_ml
+from OrbitalSegLib.phantom import VARIANTS, Anatomy, bone_fraction, cavity_ml, herniated_ml, write_phantom
+from OrbitalSegLib.pipeline import Bone
 from OrbitalSegLib.progress import Steps
 from OrbitalSegLib.record import Record
 
@@ -32,18 +39,29 @@ def masks_of(method: str, anatomy: Anatomy, ct: sitk.Image, path: Path) -> tuple
     """Bone, and inferred wall where the method gives one."""
     if method == EXACT:
         return sitk.Cast(bone_fraction(anatomy, ct) >= 0.5, sitk.sitkUInt8), None
-    values = {"contract": CONTRACT, "task": "segment", "input": str(path), "output": "-", "method": method}
-    job = job_from(values)
-    masks = pipeline.find_bone(job, Steps(pipeline.segment_shares(job), lambda *_: None), Record()).masks
+    masks = found_by(method, path).masks
     return masks["bone"], masks.get("inferred")
 
 
-def measure(method: str, number: int) -> list[dict[str, Any]]:
-    """One row for each orbit of a head."""
+def found_by(method: str, path: Path) -> Bone:
+    """What a method of the product finds in a scan."""
+    values = {"contract": CONTRACT, "task": "segment", "input": str(path), "output": "-", "method": method}
+    job = job_from(values)
+    return pipeline.find_bone(job, Steps(pipeline.segment_shares(job), lambda *_: None), Record())
+
+
+def head(number: int) -> tuple[Case, Path]:
+    """A head that monitoring holds out, and its scan."""
     case = good(HELD_OUT, number)
     path = FOLDER / f"{case.name}.nrrd"
     if not path.exists():
         sitk.WriteImage(case.image(), str(path), useCompression=True)
+    return case, path
+
+
+def measure(method: str, number: int) -> list[dict[str, Any]]:
+    """One row for each orbit of a head."""
+    case, path = head(number)
     ct = sitk.ReadImage(str(path))
     bone, inferred = masks_of(method, case.anatomy, ct, path)
     found, rows = locate(ct), []
@@ -98,13 +116,151 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
+TURN_DEGREES, COARSER = 10.0, 1.3
+KEPT_MM = np.array([[-61.0, 64.0], [-52.0, 47.0], [-44.0, 48.0]])
+"""Of a cropped scan, around the middle of both orbits: what table A.1 asks for, and some mm."""
+BEHIND_OPENINGS_MM = np.array([0.0, 20.0, 0.0])
+
+OTHER = {"right": "left", "left": "right"}
+Change = Callable[[sitk.Image, np.ndarray], sitk.Image]
+"""A scan and the middle of its orbits in; the scan in which they are measured again out."""
+
+
+def mirrored(ct: sitk.Image, _middle_mm: np.ndarray) -> sitk.Image:
+    """The right side of the head where its left one was."""
+    axis = int(np.abs(np.reshape(ct.GetDirection(), (3, 3)))[0].argmax())
+    flipped = sitk.GetImageFromArray(np.flip(sitk.GetArrayViewFromImage(ct), 2 - axis).copy())
+    flipped.CopyInformation(ct)
+    return flipped
+
+
+def turned(axis: int) -> Change:
+    def change(ct: sitk.Image, middle_mm: np.ndarray) -> sitk.Image:
+        turn = sitk.VersorTransform(np.eye(3)[axis].tolist(), float(np.radians(TURN_DEGREES)), middle_mm.tolist())
+        return sitk.Resample(ct, ct, turn, sitk.sitkLinear, -1024)
+
+    return change
+
+
+def cropped(ct: sitk.Image, middle_mm: np.ndarray) -> sitk.Image:
+    """No more than what the region needs."""
+    at, size = np.array(ct.TransformPhysicalPointToIndex(middle_mm.tolist())), np.array(ct.GetSize())
+    low, high = (np.clip(at + np.rint(mm / ct.GetSpacing()).astype(int), 0, size) for mm in KEPT_MM.T)
+    return ct[tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))]
+
+
+def with_coarser_pixels(ct: sitk.Image, _middle_mm: np.ndarray) -> sitk.Image:
+    x_mm, y_mm, z_mm = ct.GetSpacing()
+    columns, rows, slices = ct.GetSize()
+    size, spacing_mm = (int(columns / COARSER), int(rows / COARSER), slices), (x_mm * COARSER, y_mm * COARSER, z_mm)
+    grid = (size, sitk.Transform(), sitk.sitkLinear, ct.GetOrigin(), spacing_mm, ct.GetDirection())
+    return sitk.Resample(ct, *grid, -1024)
+
+
+CHANGES: dict[str, Change] = {
+    "as it is": lambda ct, _: ct,
+    "mirrored": mirrored,
+    "nodding": turned(0),
+    "leaning": turned(1),
+    "turning": turned(2),
+    "cropped": cropped,
+    "coarser pixels": with_coarser_pixels,
+}
+
+
+def volumes_ml(method: str, path: Path) -> dict[str, float | None]:
+    """Of each orbit, by the patient's side."""
+    bone = found_by(method, path)
+    found: dict[str, float | None] = dict.fromkeys(SIDES)
+    for orbit in bone.place.orbits or ():
+        if orbit.status == "found":
+            measured = cavity.measure(bone.scan.image, bone.masks["bone"], bone.masks.get("inferred"), orbit)
+            found[orbit.side] = None if measured is None else measured.volume_ml
+    return found
+
+
+def repeat(method: str, path: Path) -> list[dict[str, Any]]:
+    """A row for each orbit and change of one scan; those that were measured before are taken from their file."""
+    source = f"{path.parent.name}/{path.name}"
+    known = FOLDER / f"repeated-{method}.jsonl"
+    lines = known.read_text(encoding="utf-8").splitlines() if known.exists() else []
+    rows = [row for row in map(json.loads, lines) if row["scan"] == source]
+    ct, done = reading.read(path).image, {row["change"] for row in rows}
+    located = locate(ct)
+    middle_mm = np.mean([located.right.opening_mm, located.left.opening_mm], axis=0) + BEHIND_OPENINGS_MM
+    for name, change in CHANGES.items():
+        if name in done:
+            continue
+        with TemporaryDirectory() as folder:
+            changed = Path(folder) / "scan.nrrd"
+            sitk.WriteImage(change(ct, middle_mm), str(changed))
+            found = volumes_ml(method, changed)
+        sides = {side: OTHER[side] if name == "mirrored" else side for side in SIDES}
+        new = [{"scan": source, "change": name, "side": side, "volume_ml": found[at]} for side, at in sides.items()]
+        with known.open("a", encoding="utf-8") as file:
+            file.writelines(json.dumps(row) + "\n" for row in new)
+        rows += new
+        print(source, method, name, *(row["volume_ml"] for row in new), flush=True)
+    return rows
+
+
+def repeatability(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """How far measurements in changed scans lie from those in the scan as it is."""
+    first = {(row["scan"], row["side"]): row["volume_ml"] for row in rows if row["change"] == "as it is"}
+    found: dict[str, Any] = {"orbits": sum(volume_ml is not None for volume_ml in first.values()), "lost": 0}
+    apart: dict[str, list[float]] = {}
+    for row in rows:
+        volume_ml = first[row["scan"], row["side"]]
+        if row["change"] == "as it is" or volume_ml is None:
+            continue
+        if row["volume_ml"] is None:
+            found["lost"] += 1
+            continue
+        for of in (row["change"], "all"):
+            apart.setdefault(of, []).append(row["volume_ml"] - volume_ml)
+    for name, values in apart.items():
+        differences = np.array(values)
+        found[name] = {
+            "measured_again": len(values),
+            "mean_ml": float(differences.mean()),
+            "sd_ml": float(differences.std(ddof=1)),
+            "worst_ml": float(differences[np.abs(differences).argmax()]),
+        }
+    return found
+
+
+def scans(given: argparse.Namespace) -> dict[str, list[Path]]:
+    """What is measured again, by kind."""
+    for name in given.variant:
+        if not (FOLDER / name).exists():
+            (FOLDER / name).mkdir()
+            write_phantom(VARIANTS[name], FOLDER / name)
+    variants = [FOLDER / name / "series" for name in given.variant]
+    return {"heads": [head(n)[1] for n in range(given.heads)], "variants": variants, "scans": given.scan}
+
+
+def measure_again(given: argparse.Namespace, figures: dict[str, Any]) -> None:
+    for method in given.method:
+        rows = {kind: [row for path in paths for row in repeat(method, path)] for kind, paths in scans(given).items()}
+        found = {kind: repeatability(rows) for kind, rows in rows.items() if rows}
+        figures.setdefault("repeated", {})[method] = {"measured": date.today().isoformat(), **found}
+        print(json.dumps(found, indent=1))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--method", action="append", required=True, help=f"{EXACT}, or a method of the product")
     parser.add_argument("--heads", type=int, default=20)
+    parser.add_argument("--repeated", action="store_true", help="measure the same orbits in changed scans")
+    parser.add_argument("--variant", action="append", default=[], help="repeated: a variant of the phantom")
+    parser.add_argument("--scan", action="append", default=[], type=Path, help="repeated: a scan")
     given = parser.parse_args()
     FOLDER.mkdir(parents=True, exist_ok=True)
     figures = json.loads(FIGURES.read_text(encoding="utf-8")) if FIGURES.exists() else {}
+    if given.repeated:
+        measure_again(given, figures)
+        FIGURES.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+        return
     for method in given.method:
         rows = [row for number in range(given.heads) for row in measure(method, number)]
         figures[method] = {"measured": date.today().isoformat(), **summary(rows)}

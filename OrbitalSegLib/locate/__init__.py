@@ -5,8 +5,8 @@ from its axis to the side meets a wall 15 to 20 mm away, and a line from in fron
 such pyramids, of the phantom's formula with the proportions of real orbits, is laid over the scan on a coarse grid:
 first in many places and poses, counting the bone where walls have to be and the free room where none may be; then the
 best are fitted to the walls that rays meet, and the fit is judged by the share of rays that meet a wall in its place.
-The one that is found is fitted once more on a finer grid, until where the cells of the coarse one lay no longer matters:
-a head that is mirrored, turned or cropped has its orbits in the same place.
+The one that is found is fitted once more on a finer grid, so that it hardly matters where the cells of the coarse one
+lay: a head that is mirrored, turned or cropped has its orbits in the same place.
 """
 
 import dataclasses
@@ -35,7 +35,7 @@ _STAGES: tuple[tuple[int, tuple[float, ...]], ...] = (
 
 _FINE_MM = 1.5
 _FINE_GATES_MM = (6,) * 12
-"""Of the last fit, on a finer grid: with 3 mm a rim lay up to 2.5 mm elsewhere in the mirrored scan, with 1.5 mm 0.3."""
+"""Of the last fit, on a finer grid: in a mirrored scan a rim lay up to 2.5 mm elsewhere without it, 0.3 mm with it."""
 _LOOKED_AT_MM = 24.0
 """How far around the located orbits the last fit looks: further than rays run and walls may still move."""
 
