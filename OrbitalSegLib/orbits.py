@@ -62,7 +62,7 @@ def orbits(job: Job, steps: Steps, record: Record) -> Outcome:
         ct, bone, inferred = _read(job, steps, record)
         with record.step("locating", {"region": job.region}) as said:
             located = locate(ct, steps.step("locating"))
-            wanted = [orbit for orbit in (located.right, located.left) if job.region in ("auto", orbit.side)]
+            wanted = [orbit for orbit in located.both if job.region in ("auto", orbit.side)]
             said |= {orbit.side: {"status": orbit.status, "confidence": orbit.confidence} for orbit in wanted}
         with record.step("measuring") as measured:
             cavities: dict[str, Cavity] = {}

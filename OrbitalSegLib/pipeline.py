@@ -19,7 +19,7 @@ from OrbitalSegLib.export.surfaces import MAIN_FORMAT, surface_path, write_map, 
 from OrbitalSegLib.files import safe_name, whole, write_image, writing
 from OrbitalSegLib.job import Job, Orbit, method_of
 from OrbitalSegLib.locate import Orbit as FoundOrbit
-from OrbitalSegLib.locate import Orbits, locate
+from OrbitalSegLib.locate import Orbits, locate, region_of
 from OrbitalSegLib.looks import LOOKS
 from OrbitalSegLib.methods.method import Masks, Method, Segmented, Task
 from OrbitalSegLib.modelling import simplification
@@ -70,14 +70,30 @@ def segment_shares(job: Job) -> dict[str, float]:
     return SEGMENT_SHARES | {"segmenting": method_of(job).seconds if job.record is None else KEPT_SECONDS}
 
 
+CUT_MM = 2.0
+"""A box that leaves out this much of an orbit still holds it: located walls are no more exact."""
+
+
 @dataclass(frozen=True)
 class Place:
-    """The region, and the middle of each orbit's opening where they were looked for and found."""
+    """The region, and the orbits that it asks for."""
 
     region: Region
-    openings_mm: list[Point]
-    orbits: tuple[FoundOrbit, ...] | None = None
-    """Those asked for; None where nobody looked for them."""
+    orbits: tuple[FoundOrbit, ...] = ()
+    """Of a region that is `auto`, an orbit or the whole scan those it is named for, found or not; of a box those whose
+    middle it holds."""
+
+    @property
+    def openings_mm(self) -> list[Point]:
+        """The middle of the opening of each orbit that was found."""
+        return [orbit.opening_mm for orbit in self.orbits if orbit.opening_mm is not None]
+
+    @property
+    def monitored(self) -> Region:
+        """Where a result is held against limits: what table A.1 asks for of these orbits, as far as the region goes, or
+        else all of it. Limits were measured there, and teeth, neck and vault have other figures."""
+        around = region_of(self.orbits)
+        return self.region if around is None else around.common(self.region)
 
 
 def info(job: Job, steps: Steps, record: Record, found: Callable[[list[Series]], None]) -> Outcome:
@@ -361,11 +377,11 @@ def read_ct(job: Job, record: Record, progress: Progress = silent) -> Scan:
 
 def _judged(job: Job, steps: Steps, record: Record) -> tuple[sitk.Image | None, Region]:
     """The CT, if there is one, and the region in which a result is judged."""
-    if job.ct is not None:
-        scan = read_ct(job, record, steps.step("reading"))
-        return scan.image, _place(job, scan, steps, record).region
+    scan = None if job.ct is None else read_ct(job, record, steps.step("reading"))
     if isinstance(job.region, Region):
-        return None, job.region
+        return scan and scan.image, job.region
+    if scan is not None:
+        return scan.image, _place(job, scan, steps, record).region
     if job.region == "auto":
         return None, Region()
     raise JobError("invalid-job", "An orbit is looked for in the CT: give `ct`, or the region as a box in mm.")
@@ -411,7 +427,7 @@ def _read(
     record.add_scan(scan)
     place = _place(job, scan, steps, record)
     with record.step("acquisition"):
-        conditions, feasibility = acquisition.check(scan, place.region)
+        conditions, feasibility = acquisition.check(scan, place.monitored)
         record.add_conditions(conditions, feasibility)
         if feasibility.thin_walls != "feasible":
             record.warn("thin-walls", _verdict(record.entries["feasibility"]))
@@ -420,41 +436,68 @@ def _read(
 
 
 def _place(job: Job, scan: Scan, steps: Steps, record: Record) -> Place:
-    """The region that the job names, or the orbits that are looked for. Raises `InputError` `no-orbit`."""
+    """The region, and the orbits in it, which are looked for whatever it is. Raises `InputError` `no-orbit`."""
+    asked = job.region if isinstance(job.region, str) else "box" if job.region.box_mm else "whole"
+    with record.step("locating", {"region": asked}) as measured:
+        orbits = locate(scan.image, steps.step("locating"))
+        for orbit in orbits.both:
+            measured[orbit.side] = {"status": orbit.status, "confidence": round(orbit.confidence, 3)}
     if isinstance(job.region, Region):
-        place = Place(job.region, [])
+        place = Place(job.region, _held(orbits, job.region))
+        if region_of(orbits.both) is None:
+            record.warn(
+                "orbits-not-found", "No orbit was found in this scan, so neither walls nor symmetry are checked."
+            )
+        else:
+            _warn_of(place, record)
     else:
-        with record.step("locating", {"region": job.region}) as measured:
-            orbits = locate(scan.image, steps.step("locating"))
-            for orbit in (orbits.right, orbits.left):
-                measured[orbit.side] = {"status": orbit.status, "confidence": round(orbit.confidence, 3)}
         place = _place_of(orbits, job.region, record)
     record.entries["region"] = {
-        "asked": job.region if isinstance(job.region, str) else "box" if place.region.box_mm else "whole",
+        "asked": asked,
         "box_mm": place.region.box_mm or "whole",
         "margin_mm": MARGIN_MM,
     }
     return place
 
 
+def _held(orbits: Orbits, region: Region) -> tuple[FoundOrbit, ...]:
+    """The orbits whose middle a region holds; one is cut off if its walls reach beyond."""
+    if region.box_mm is None:
+        return orbits.both
+    held = []
+    for orbit in orbits.both:
+        if orbit.box_mm is not None and region.holds(np.reshape(orbit.box_mm, (3, 2)).mean(axis=1)):
+            first, last = np.reshape(orbit.box_mm, (3, 2)).T
+            whole = region.holds(first + CUT_MM, last - CUT_MM)
+            held.append(orbit if whole or orbit.status != "found" else replace(orbit, status="cut off"))
+    return tuple(held)
+
+
 def _place_of(orbits: Orbits, wanted: Orbit, record: Record) -> Place:
-    looked_for = [orbits.right, orbits.left] if wanted == "auto" else [getattr(orbits, wanted)]
-    region = orbits.region("both" if wanted == "auto" else wanted)
+    looked_for = orbits.both if wanted == "auto" else (getattr(orbits, wanted),)
+    region = region_of(looked_for)
     if region is None and wanted != "auto":
         raise InputError(
             "no-orbit", f"The {wanted} orbit was not found: give a region as a box in mm, or segment the whole scan."
         )
+    place = Place(region or Region(), looked_for)
     if region is None:
         record.warn("orbits-not-found", "No orbit was found in this scan, so the whole of it was taken.")
-    for orbit in looked_for:
-        if orbit.status == "missing" and region is not None:
+    else:
+        _warn_of(place, record)
+    return place
+
+
+def _warn_of(place: Place, record: Record) -> None:
+    """Say of the orbits that a region asks for, where there are any, which are not whole."""
+    for orbit in place.orbits:
+        if orbit.status == "missing":
             record.warn("orbit-not-found", f"The {orbit.side} orbit was not found: the region holds the other one.")
         elif orbit.status == "cut off":
             record.warn(
-                "orbit-cut-off", f"The {orbit.side} orbit reaches beyond the scan: what lies outside is not modelled."
+                "orbit-cut-off",
+                f"The {orbit.side} orbit reaches beyond the scan or the region: what lies outside is not modelled.",
             )
-    openings_mm = [orbit.opening_mm for orbit in looked_for if orbit.opening_mm is not None]
-    return Place(region or Region(), openings_mm, tuple(looked_for))
 
 
 def model(
@@ -510,20 +553,22 @@ def _sides(name: str, bone: BoneField, middle_mm: float | None) -> dict[str, Bon
 
 def _monitor(method: Method, bone: Bone, record: Record) -> None:
     """Hold input and output against what this method was measured on [3532-2 12]."""
-    scan, region, orbits = bone.scan, bone.place.region, bone.place.orbits
+    scan, orbits, within = bone.scan, bone.place.orbits, bone.place.monitored
     with record.step("monitoring") as measured:
-        figures = measures.of_input(scan.image, region, bone.masks["bone"])
-        whole = measures.whole(orbits or ())
-        figures |= measures.of_output(bone.masks["bone"], bone.own["bone"], bone.found.probabilities, whole)
+        found, own = bone.masks["bone"], bone.own["bone"]
+        if within != bone.place.region:
+            found, own = within.cut(found, scan.image), within.cut(own, own)
+        figures = measures.of_input(scan.image, within, found)
+        figures |= measures.of_output(found, own, bone.found.probabilities, measures.whole(orbits))
         measured |= figures
-        conditions, feasibility = acquisition.check(scan, region)
+        conditions, feasibility = acquisition.check(scan, within)
         run = monitoring.Run(
             method=method.name,
             needs_model=method.needs_model,
             model=bone.found.measured.get("model"),
             conditions=conditions,
             feasibility=feasibility,
-            orbits=None if orbits is None else {orbit.side: orbit.status for orbit in orbits},
+            orbits={orbit.side: orbit.status for orbit in orbits},
             measures=figures,
             warnings=scan.warnings,
         )

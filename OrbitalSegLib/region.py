@@ -32,6 +32,21 @@ class Region:
                 "A region is `whole` or six numbers x0,x1,y0,y1,z0,z1 in mm, each pair growing.",
             )
 
+    def holds(self, *places_mm: np.ndarray) -> bool:
+        """Whether all places (3,) lie in the region."""
+        if self.box_mm is None:
+            return True
+        low, high = np.reshape(self.box_mm, (3, 2)).T
+        return bool(all((low <= place).all() and (place <= high).all() for place in places_mm))
+
+    def common(self, other: "Region") -> "Region":
+        """What lies in both of two regions that meet."""
+        if self.box_mm is None or other.box_mm is None:
+            return other if self.box_mm is None else self
+        own, others = np.reshape(self.box_mm, (3, 2)), np.reshape(other.box_mm, (3, 2))
+        box = np.stack([np.maximum(own[:, 0], others[:, 0]), np.minimum(own[:, 1], others[:, 1])], axis=1)
+        return Region(tuple(box.ravel().tolist()))
+
     def working_part(self, image: sitk.Image) -> sitk.Image:
         """The image cut to region and margin, whole voxels. Raises `InputError` `region-outside`."""
         return self._part(image, MARGIN_MM)

@@ -236,12 +236,11 @@ def _run(case: Case, source: Path, method: str, model: str | None) -> dict[str, 
     except OrbitalSegError as error:
         return {"error": error.code}
     step = next(step for step in record.entries["steps"] if step["step"] == "monitoring")
-    orbits = bone.place.orbits
-    conditions, feasibility = acquisition.check(bone.scan, bone.place.region)
+    conditions, feasibility = acquisition.check(bone.scan, bone.place.monitored)
     return {
         "measures": step["measured"],
         "model": bone.found.measured.get("model"),
-        "orbits": None if orbits is None else {orbit.side: orbit.status for orbit in orbits},
+        "orbits": {orbit.side: orbit.status for orbit in bone.place.orbits},
         "kernel": next(vars(row) for row in conditions if row.id == "kernel"),
         "feasibility": vars(feasibility),
         "seconds": time.process_time() - start,

@@ -26,6 +26,7 @@ from monitoring import HELD_OUT, Case, good
 from OrbitalSegLib import CONTRACT, cavity, pipeline, reading
 from OrbitalSegLib.job import job_from
 from OrbitalSegLib.locate import SIDES, locate
+from OrbitalSegLib.orbits import MOST_BRIDGED
 from OrbitalSegLib.phantom import VARIANTS, Anatomy, bone_fraction, cavity_ml, herniated_ml, write_phantom
 from OrbitalSegLib.pipeline import Bone
 from OrbitalSegLib.progress import Steps
@@ -169,13 +170,14 @@ CHANGES: dict[str, Change] = {
 
 
 def volumes_ml(method: str, path: Path) -> dict[str, float | None]:
-    """Of each orbit, by the patient's side."""
+    """Of each orbit, by the patient's side; None where the product does not tell it."""
     bone = found_by(method, path)
     found: dict[str, float | None] = dict.fromkeys(SIDES)
-    for orbit in bone.place.orbits or ():
+    for orbit in bone.place.orbits:
         if orbit.status == "found":
             measured = cavity.measure(bone.scan.image, bone.masks["bone"], bone.masks.get("inferred"), orbit)
-            found[orbit.side] = None if measured is None else measured.volume_ml
+            if measured is not None and measured.bridged_share <= MOST_BRIDGED:
+                found[orbit.side] = measured.volume_ml
     return found
 
 
@@ -185,15 +187,15 @@ def repeat(method: str, path: Path) -> list[dict[str, Any]]:
     known = FOLDER / f"repeated-{method}.jsonl"
     lines = known.read_text(encoding="utf-8").splitlines() if known.exists() else []
     rows = [row for row in map(json.loads, lines) if row["scan"] == source]
-    ct, done = reading.read(path).image, {row["change"] for row in rows}
-    located = locate(ct)
-    middle_mm = np.mean([located.right.opening_mm, located.left.opening_mm], axis=0) + BEHIND_OPENINGS_MM
-    for name, change in CHANGES.items():
-        if name in done:
-            continue
+    wanted = [name for name in CHANGES if name not in {row["change"] for row in rows}]
+    if not wanted:
+        return rows
+    ct = reading.read(path).image
+    middle_mm = np.mean([orbit.opening_mm for orbit in locate(ct).both], axis=0) + BEHIND_OPENINGS_MM
+    for name in wanted:
         with TemporaryDirectory() as folder:
             changed = Path(folder) / "scan.nrrd"
-            sitk.WriteImage(change(ct, middle_mm), str(changed))
+            sitk.WriteImage(CHANGES[name](ct, middle_mm), str(changed))
             found = volumes_ml(method, changed)
         sides = {side: OTHER[side] if name == "mirrored" else side for side in SIDES}
         new = [{"scan": source, "change": name, "side": side, "volume_ml": found[at]} for side, at in sides.items()]

@@ -10,6 +10,7 @@ lay: a head that is mirrored, turned or cropped has its orbits in the same place
 """
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -103,17 +104,13 @@ class Orbits:
     right: Orbit
     left: Orbit
 
-    def region(self, side: Literal["both", "right", "left"] = "both") -> Region | None:
-        """What table A.1 asks for, of the orbits that were found or are cut off; None if there is none [3532-2 A.1].
+    @property
+    def both(self) -> tuple[Orbit, Orbit]:
+        return self.right, self.left
 
-        From 1 cm above the supraorbital foramen down to the infraorbital foramen, with the bone of the rims.
-        """
-        chosen = (self.right, self.left) if side == "both" else (getattr(self, side),)
-        boxes = [orbit.region_mm for orbit in chosen if orbit.region_mm is not None]
-        if not boxes:
-            return None
-        low, high = np.min(boxes, axis=0), np.max(boxes, axis=0)
-        return Region(tuple(float(v) for pair in zip(low[::2], high[1::2], strict=True) for v in pair))
+    def region(self, side: Literal["both", "right", "left"] = "both") -> Region | None:
+        """What table A.1 asks for; see `region_of`."""
+        return region_of(self.both if side == "both" else (getattr(self, side),))
 
     def sentence(self) -> str:
         """What was found, for the log."""
@@ -121,6 +118,18 @@ class Orbits:
         if self.right.status == self.left.status:
             return f"Both orbits were {said[self.right.status]}."
         return f"The right orbit was {said[self.right.status]}, the left one {said[self.left.status]}."
+
+
+def region_of(orbits: Sequence[Orbit]) -> Region | None:
+    """What table A.1 asks for, of the orbits that were found or are cut off; None if there is none [3532-2 A.1].
+
+    From 1 cm above the supraorbital foramen down to the infraorbital foramen, with the bone of the rims.
+    """
+    boxes = [orbit.region_mm for orbit in orbits if orbit.region_mm is not None]
+    if not boxes:
+        return None
+    low, high = np.min(boxes, axis=0), np.max(boxes, axis=0)
+    return Region(tuple(float(v) for pair in zip(low[::2], high[1::2], strict=True) for v in pair))
 
 
 MISSING = Orbits(Orbit("right", "missing"), Orbit("left", "missing"))

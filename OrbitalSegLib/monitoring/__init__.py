@@ -88,7 +88,7 @@ reason, since what they found follows from it; their checks stay in the table.""
 NO_MODEL = "Without networks, walls that the scanner has blurred away cannot be shown: look at floor and medial wall."
 UNKNOWN_METHOD = "No limits were measured for this method."
 UNKNOWN_MODEL = "No limits were measured for the model package {name}: it may not be the one that you expect."
-NOT_LOCATED = "Orbits were not looked for in this region, so neither walls nor symmetry were checked."
+NO_ORBIT = "No orbit lies in this region, so neither walls nor symmetry were checked."
 
 
 @dataclass(frozen=True)
@@ -118,8 +118,8 @@ class Run:
     """`name` and `sha256` of the model package."""
     conditions: list[Condition]
     feasibility: Feasibility
-    orbits: Mapping[str, str] | None
-    """Of those asked for: side and status; None where nobody looked for them."""
+    orbits: Mapping[str, str]
+    """Of those asked for: side and status; empty where a box holds none."""
     measures: Measures
     warnings: Sequence[tuple[str, str]] = ()
     """Code and sentence of each that reading gave."""
@@ -205,13 +205,13 @@ def _facts(run: Run, limits: dict[str, Any]) -> list[_Row]:
     return rows
 
 
-def _orbits(orbits: Mapping[str, str] | None) -> _Row:
-    if orbits is None:
-        return _fact("orbits", "Orbits", None, CHECK, NOT_LOCATED)
+def _orbits(orbits: Mapping[str, str]) -> _Row:
+    if not orbits:
+        return _fact("orbits", "Orbits", None, CHECK, NO_ORBIT)
     said = ", ".join(f"{side} {status}" for side, status in orbits.items())
     whole = [side for side, status in orbits.items() if status == "found"]
     verdict = TRUST if len(whole) == len(orbits) else CHECK if whole else DO_NOT_USE
-    return _fact("orbits", "Orbits", said, verdict, f"Not every orbit is whole in this scan: {said}.")
+    return _fact("orbits", "Orbits", said, verdict, f"Not every orbit is whole in this scan and region: {said}.")
 
 
 def _method(run: Run, limits: dict[str, Any]) -> _Row:

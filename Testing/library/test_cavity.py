@@ -1,5 +1,6 @@
 """The volume of the orbits, against the phantom's formula."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from OrbitalSegLib.cavity.sphere import sphere
 from OrbitalSegLib.export.segmentation import write_segmentation
 from OrbitalSegLib.export.stl import read_corners
 from OrbitalSegLib.locate import SIDES, locate
+from OrbitalSegLib.locate.poses import rotation
 from OrbitalSegLib.modelling import mesh
 from OrbitalSegLib.orbits import LEAST_DIFFERENCE_ML
 from OrbitalSegLib.phantom import (
@@ -78,6 +80,20 @@ def head() -> Head:
 def broken() -> Head:
     """The left floor is broken; the right sinus is full."""
     return Head(Anatomy(fracture="floor", fracture_side="left", opacified="right", turned_degrees=6.0))
+
+
+@pytest.mark.parametrize("moved_mm", [(0.0, 2.5, 0.0), (1.0, -2.0, 1.5), (-1.5, 0.0, -2.0)])
+@pytest.mark.parametrize("scale", [0.92, 1.06])
+def test_where_an_orbit_was_located_hardly_matters_for_its_volume(moved_mm, scale, head):
+    """The search for the rim goes on from the rim that it finds."""
+    located = head.orbits.left
+    pose = located.shape.pose
+    turn = rotation(np.radians([[4.0, -3.0, 4.0]]))
+    other = replace(
+        pose, rotation=turn @ pose.rotation, place=pose.place + moved_mm, log_scale=pose.log_scale + np.log(scale)
+    )
+    again = measure(head.ct, head.bone, None, replace(located, shape=replace(located.shape, pose=other)))
+    assert again.volume_ml == pytest.approx(head.whole["left"].volume_ml, abs=0.2)
 
 
 def test_directions_are_spread_evenly_and_their_triangles_are_a_closed_outward_surface():

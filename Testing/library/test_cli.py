@@ -17,6 +17,7 @@ from OrbitalSegLib import __main__, __version__, pipeline
 from OrbitalSegLib.cli import app
 from OrbitalSegLib.methods import DEFAULT_METHOD
 from OrbitalSegLib.phantom import VARIANTS, Scanner, scan, truth, write_series
+from OrbitalSegLib.record import last_step
 
 pytestmark = pytest.mark.usefixtures("wide_terminal")
 
@@ -53,15 +54,15 @@ def test_segment_writes_a_result_and_says_what_it_is(ct, tmp_path):
     assert "not a medical device" in done.stdout
     assert "Warning: Thin walls" in done.stderr
     record = json.loads((tmp_path / "result" / "record.json").read_text())
-    assert record["steps"][2]["parameters"]["lower_hu"] == 200
+    assert last_step(record, "segmenting")["parameters"]["lower_hu"] == 200
     assert (tmp_path / "result" / "cortical.stl").exists()
     again = orbitalseg("segment", ct, *THRESHOLD, "-o", tmp_path / "result")
     assert again.exit_code == 4
     assert "exists already" in again.stderr
     forced = orbitalseg("segment", ct, *THRESHOLD, "-o", tmp_path / "result", "--force", "--keep-largest", 1)
     assert forced.exit_code == 0
-    repair = json.loads((tmp_path / "result" / "record.json").read_text())["steps"][3]
-    assert (repair["step"], repair["parameters"]["keep_largest"]) == ("postprocessing", 1)
+    repair = last_step(json.loads((tmp_path / "result" / "record.json").read_text()), "postprocessing")
+    assert repair["parameters"]["keep_largest"] == 1
     forced = orbitalseg("segment", ct, *THRESHOLD, "-o", tmp_path / "result", "--force", "--postprocess", "none")
     assert forced.exit_code == 0
     steps = [entry["step"] for entry in json.loads((tmp_path / "result" / "record.json").read_text())["steps"]]

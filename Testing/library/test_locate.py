@@ -127,6 +127,26 @@ def test_left_is_left_whichever_way_the_voxels_run(head):
     assert expected.left.box_mm[0] > expected.right.box_mm[1]
 
 
+def test_a_mirrored_head_has_its_orbits_in_the_mirrored_places(head):
+    """Whatever cells of the coarse grid they fall into."""
+    voxels = sitk.GetImageFromArray(sitk.GetArrayFromImage(head)[:, :, ::-1].copy())
+    voxels.CopyInformation(head)
+    ends_mm = head.GetOrigin()[0], head.TransformIndexToPhysicalPoint([n - 1 for n in head.GetSize()])[0]
+    found, mirrored = locate(head), locate(voxels)
+    for side, other in (("left", "right"), ("right", "left")):
+        box, mirror = list(getattr(found, side).box_mm), list(getattr(mirrored, other).box_mm)
+        mirror[:2] = sum(ends_mm) - mirror[1], sum(ends_mm) - mirror[0]
+        np.testing.assert_allclose(mirror, box, atol=1.0)
+
+
+@pytest.mark.parametrize("cut", [(3, 0, 1), (4, 5, 6)])
+def test_a_cropped_head_has_its_orbits_where_they_were(cut, head):
+    x, y, z = cut
+    found, again = locate(head), locate(head[x:, y:, z:])
+    for side in SIDES:
+        np.testing.assert_allclose(getattr(again, side).box_mm, getattr(found, side).box_mm, atol=1.0)
+
+
 @pytest.mark.parametrize(("side", "other"), [("left", "right"), ("right", "left")])
 def test_with_one_orbit_in_view_it_is_known_which(side, other, head):
     first = head.TransformPhysicalPointToIndex((SIDES[side] * 5.0 - 5.0 * (1 + SIDES[side]), 0, 0))[0]

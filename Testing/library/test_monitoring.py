@@ -8,10 +8,15 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from OrbitalSegLib import monitoring
+from OrbitalSegLib import CONTRACT, monitoring
 from OrbitalSegLib.acquisition import MET, NOT_MET, Condition, Feasibility
+from OrbitalSegLib.job import job_from
 from OrbitalSegLib.locate import Orbit
 from OrbitalSegLib.monitoring import CHECK, DO_NOT_USE, TRUST, Range, Run, judge, limits_from, measures
+from OrbitalSegLib.phantom import Anatomy, Scanner, scan
+from OrbitalSegLib.pipeline import Bone, find_bone, segment_shares
+from OrbitalSegLib.progress import Steps
+from OrbitalSegLib.record import Record, last_step
 from OrbitalSegLib.region import Region
 
 MODEL = {"name": "model-1", "version": "1.0.0", "sha256": "a" * 64}
@@ -58,7 +63,7 @@ def test_a_run_within_all_limits_is_trusted():
         ({"conditions": [kernel(NOT_MET)]}, CHECK, "kernel"),
         ({"orbits": {"right": "cut off", "left": "found"}}, CHECK, "orbits"),
         ({"orbits": {"right": "missing", "left": "missing"}}, DO_NOT_USE, "orbits"),
-        ({"orbits": None}, CHECK, "orbits"),
+        ({"orbits": {}}, CHECK, "orbits"),
         ({"model": MODEL | {"sha256": "b" * 64}}, CHECK, "method"),
         ({"method": "singlegrey"}, CHECK, "method"),
         ({"method": "threshold", "needs_model": False, "model": None}, CHECK, "method"),
@@ -100,7 +105,10 @@ def test_what_reading_said_comes_first_and_what_followed_from_it_is_no_reason(mo
     monkeypatch.setitem(monitoring.OF_READING, WARNED[0], DO_NOT_USE)
     found = judge(replace(GOOD, warnings=[WARNED], **noisy), LIMITS)
     assert found["verdict"] == DO_NOT_USE
-    assert found["reasons"] == [WARNED[1], "Not every orbit is whole in this scan: right cut off, left found."]
+    assert found["reasons"] == [
+        WARNED[1],
+        "Not every orbit is whole in this scan and region: right cut off, left found.",
+    ]
     assert spoke(found) == {"orientation-unknown", "noise_hu", "orbits"}
 
 
@@ -251,3 +259,77 @@ def test_two_orbits_that_are_alike_are_symmetric():
     found = measures.of_output(bone, bone, {}, [ORBIT, replace(ORBIT, side="right")])
     assert found["symmetry"] == 1
     assert "boundary_step" not in found
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Whole scans and boxes
+
+SCANNER = Scanner(
+    matrix=100, pixel_mm=2.0, slice_thickness_mm=2.0, spacing_mm=2.0, height_mm=130.0, centre_mm=(0.0, 35.0, -5.0)
+)
+
+
+@pytest.fixture(scope="module")
+def phantom(tmp_path_factory) -> Path:
+    """A head whose teeth, far below the orbits, hold metal."""
+    taken = scan(Anatomy(), SCANNER)
+    voxels = taken.voxels.copy()
+    voxels[:5, 45:55, 45:55] = 3071
+    image = sitk.GetImageFromArray(voxels)
+    image.SetSpacing((2.0, 2.0, 2.0))
+    image.SetOrigin(taken.grid.origins[0].tolist())
+    path = tmp_path_factory.mktemp("head") / "ct.nrrd"
+    sitk.WriteImage(image, str(path))
+    return path
+
+
+def monitored(path: Path, region) -> tuple[Bone, Record]:
+    values = {"contract": CONTRACT, "task": "segment", "input": str(path), "output": "-", "method": "threshold"}
+    job, record = job_from(values | {"region": region}), Record()
+    return find_bone(job, Steps(segment_shares(job), lambda *_: None), record), record
+
+
+def row_of(record: Record, name: str) -> dict:
+    return next(row for row in record.entries["monitoring"]["checks"] if row["id"] == name)
+
+
+def test_a_whole_scan_is_monitored_where_its_orbits_are(phantom):
+    (auto, of_auto), (whole, of_whole) = (monitored(phantom, region) for region in ("auto", "whole"))
+    assert sitk.GetArrayFromImage(whole.masks["bone"]).sum() > 1.5 * sitk.GetArrayFromImage(auto.masks["bone"]).sum()
+    assert row_of(of_whole, "orbits")["found"] == "right found, left found"
+    figures = [last_step(record.entries, "monitoring")["measured"] for record in (of_auto, of_whole)]
+    assert {"wall_completeness", "symmetry", "parts"} <= figures[1].keys()
+    assert figures[1]["metal_ml"] == 0
+    for name, found in figures[0].items():
+        assert figures[1][name] == pytest.approx(found, rel=0.02), name
+    assert of_whole.entries["monitoring"]["verdict"] == of_auto.entries["monitoring"]["verdict"]
+    assert whole.middle_mm == auto.middle_mm
+
+
+def test_a_box_is_monitored_for_the_orbits_that_it_holds(phantom):
+    left, right = [-5.0, 75.0, -60.0, 60.0, -50.0, 50.0], [-75.0, 5.0, -60.0, 60.0, -50.0, 50.0]
+    for box, side in ((left, "left"), (right, "right")):
+        bone, record = monitored(phantom, box)
+        assert row_of(record, "orbits")["found"] == f"{side} found"
+        assert 0.3 < row_of(record, "wall_completeness")["found"] <= 1
+        assert "symmetry" not in last_step(record.entries, "monitoring")["measured"]
+        assert bone.middle_mm is None
+    _, record = monitored(phantom, [*left[:5], 8.0])
+    assert row_of(record, "orbits")["found"] == "left cut off"
+    assert row_of(record, "orbits")["verdict"] == DO_NOT_USE
+    assert [w["code"] for w in record.entries["warnings"]].count("orbit-cut-off") == 1
+    _, record = monitored(phantom, [-40.0, 40.0, 60.0, 130.0, -40.0, 40.0])
+    assert row_of(record, "orbits")["verdict"] == CHECK
+    assert monitoring.NO_ORBIT in record.entries["monitoring"]["reasons"]
+
+
+@pytest.mark.parametrize("region", ["whole", "auto", [0.0, 40.0, 0.0, 40.0, 0.0, 30.0]])
+def test_a_scan_without_orbits_says_so_once(region, tmp_path):
+    voxels = np.full((30, 40, 40), -1000, np.int16)
+    voxels[5:25, 8:32, 8:32] = 1000
+    sitk.WriteImage(sitk.GetImageFromArray(voxels), str(tmp_path / "ct.nrrd"))
+    _, record = monitored(tmp_path / "ct.nrrd", region)
+    about = [warning["code"] for warning in record.entries["warnings"] if "orbit" in warning["code"]]
+    assert about == ["orbits-not-found"]
+    assert row_of(record, "orbits")["verdict"] == (CHECK if isinstance(region, list) else DO_NOT_USE)
+    assert len([reason for reason in record.entries["monitoring"]["reasons"] if "rbit" in reason]) == 1
