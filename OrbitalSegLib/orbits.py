@@ -24,8 +24,8 @@ MUCH_BRIDGED = 0.25
 MOST_BRIDGED = 0.5
 """Beyond this most of what is measured would be made up."""
 
-LEAST_DIFFERENCE_ML = 1.2
-"""So much the measured volumes of a phantom's equal orbits can differ (docs/orbit-volume.md)."""
+LEAST_DIFFERENCE_ML = 1.1
+"""So much the measured volumes of equal orbits can differ, rounded up (docs/orbit-volume.md)."""
 
 WARNINGS = {
     "missing": ("orbit-not-found", "The {side} orbit was not found in the scan, so it was not measured."),
