@@ -86,6 +86,7 @@ def said_of(case: Case, volume: VolumeAsked, evidence: EvidenceAsked, seed: int)
     return {
         "volume": highest(points, bone),
         "place known": known.bone,
+        "place searched": evidence.of(case.ct, points.points_mm, points.normals, search=True).bone,
         "place found": np.where(where.there, found.bone, 0),
         "there": where.there,
         "offset_mm": where.offset_mm,
@@ -104,7 +105,7 @@ def shipped_of(case: Case, model: package.Package, running: Mapping[str, engines
     return {name: highest(points, image) for name, image in shipped(case.ct, model, running).items()}
 
 
-NETWORKS = ("multigrey", "singlegrey", "volume", "place known", "place found")
+NETWORKS = ("multigrey", "singlegrey", "volume", "place known", "place searched", "place found")
 
 
 def limit_at(peak: np.ndarray, weight: np.ndarray, share: float) -> float:

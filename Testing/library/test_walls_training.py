@@ -227,6 +227,10 @@ def test_a_tiny_network_tells_wall_from_hole(tmp_path: Path, made: Path) -> None
         holes.append(said.bone[piece.thickness_mm == 0])
     wall, hole = np.concatenate(walls), np.concatenate(holes)
     assert (wall[:, None] > hole).mean() > 0.85
+    away = piece.points_mm + 1.5 * piece.normals
+    known, searched = (asked.of(piece.ct, away, piece.normals, search=search).bone for search in (False, True))
+    assert (searched >= known).all()
+    assert (searched >= said.bone - 0.01).all()
 
 
 def test_walls_are_counted_where_so_much_of_hole_area_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from scipy import ndimage
 from OrbitalSegLib.evaluation.grids import voxel_indices
 from OrbitalSegLib.networks.unet3d import folded
 from OrbitalSegLib.training.walls.config import Walls
+from OrbitalSegLib.training.walls.evidence import ANSWERS as ANSWERS_OF_PROFILE
 from OrbitalSegLib.training.walls.evidence import EvidenceLesson
 from OrbitalSegLib.training.walls.training import LAST
 from OrbitalSegLib.training.walls.unrolling import MARGIN, SAMPLES, unrolled
@@ -21,6 +22,8 @@ Array = np.ndarray
 SEARCH_MM = 1.5
 """A place is looked for this far to both sides of a point."""
 STEP_MM = 0.1
+SEARCH_SAMPLES = 2
+"""Where evidence searches its own place, it is asked at every so many samples of a profile."""
 PLACED_ABOVE = 0.5
 """There is a place where its probability is higher than this."""
 
@@ -114,14 +117,23 @@ class EvidenceAsked:
         self.step = averaged(work, lesson)
         self._model = lesson.model
 
+    def of(self, ct: sitk.Image, points_mm: Array, normals: Array, *, search: bool = False) -> Answers:
+        """Of a scan in HU on its own grid, at places (n, 3) in LPS of a wall with unit normals out of the orbit.
+
+        With `search` the place is not known: of places up to 1.5 mm to both sides, the one with most evidence tells.
+        """
+        squares = torch.from_numpy(unrolled(ct, points_mm, normals).astype(np.float32))
+        starts = range(0, 2 * MARGIN + 1, SEARCH_SAMPLES) if search else [MARGIN]
+        said = torch.stack([self._said(squares[..., start : start + SAMPLES]) for start in starts])
+        best = said[:, :, 0].argmax(0)
+        chosen = said[best, torch.arange(len(squares))]
+        thickness, spread = chosen[:, 1].clamp_min(0), chosen[:, 2].clamp(-4, 2).exp()
+        return Answers(chosen[:, 0].sigmoid().numpy(), thickness.numpy(), spread.numpy())
+
     @torch.inference_mode()
-    def of(self, ct: sitk.Image, points_mm: Array, normals: Array) -> Answers:
-        """Of a scan in HU on its own grid, at places (n, 3) in LPS of a wall with unit normals out of the orbit."""
-        squares = unrolled(ct, points_mm, normals)[..., MARGIN : MARGIN + SAMPLES].astype(np.float32)
-        parts = [self._model(windowed(part)) for part in torch.from_numpy(squares).split(4096) if len(part)]
-        said = torch.cat(parts) if parts else torch.zeros(0, 3)
-        thickness, spread = said[:, 1].clamp_min(0), said[:, 2].clamp(-4, 2).exp()
-        return Answers(said[:, 0].sigmoid().numpy(), thickness.numpy(), spread.numpy())
+    def _said(self, squares: torch.Tensor) -> torch.Tensor:
+        parts = [self._model(windowed(part)) for part in squares.split(4096) if len(part)]
+        return torch.cat(parts) if parts else torch.zeros(0, ANSWERS_OF_PROFILE)
 
 
 def _linear(image: sitk.Image, points_mm: Array) -> Array:
