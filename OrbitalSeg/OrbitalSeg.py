@@ -1,9 +1,7 @@
 """OrbitalSeg in 3D Slicer: the four classes that Slicer looks for. The panel is made in OrbitalSegPanel."""
 
-import logging
-import shutil
-import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import qt
 import slicer
@@ -11,18 +9,17 @@ from slicer.i18n import tr as _
 from slicer.i18n import translate
 from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
-    ScriptedLoadableModuleLogic,
     ScriptedLoadableModuleTest,
     ScriptedLoadableModuleWidget,
 )
 from slicer.util import VTKObservationMixin
 
-from OrbitalSegPanel.library import library_parent, make_importable
+from OrbitalSegPanel.library import make_importable
+
+if TYPE_CHECKING:
+    from OrbitalSegPanel.process import Line, Outcome
 
 make_importable()
-
-from OrbitalSegPanel.logic import PanelLogic  # noqa: E402 - the library has to be found first
-from OrbitalSegPanel.process import Line, Outcome, Python  # noqa: E402
 
 POLL_MS = 50
 """How often the worker's lines are taken; a progress bar needs no more."""
@@ -76,6 +73,7 @@ class OrbitalSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.sections = []
 
     def setup(self):
+        from OrbitalSegPanel.desktop import OrbitalSegLogic
         from OrbitalSegPanel.sections import SECTIONS
         from OrbitalSegPanel.sections.section import Panel, fit
 
@@ -92,18 +90,24 @@ class OrbitalSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.logic.save_state = next(s.save_state for s in self.sections if hasattr(s, "save_state"))
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
-        self.addObserver(scene, scene.EndCloseEvent, self.onSceneChanged)
-        self.addObserver(scene, scene.EndImportEvent, self.onSceneChanged)
+        self.addObserver(scene, scene.StartImportEvent, self.onSceneStartImport)
+        self.addObserver(scene, scene.EndCloseEvent, self.onSceneRebuilt)
+        self.addObserver(scene, scene.EndImportEvent, self.onSceneRebuilt)
         self.addObserver(scene, scene.NodeRemovedEvent, self.onSceneChanged)
         self.timer = qt.QTimer()
         self.timer.setInterval(POLL_MS)
         self.timer.connect("timeout()", self.poll)
+        self.rebuilt = qt.QTimer()
+        self.rebuilt.setSingleShot(True)
+        self.rebuilt.setInterval(0)  # when the combo boxes of nodes have heard of it too
+        self.rebuilt.connect("timeout()", self.onRebuilt)
         self.say("")
         self.refresh()
 
     def cleanup(self):
         """The module is unloaded or reloaded, or Slicer closes: no process and no file may stay."""
         self.timer.stop()
+        self.rebuilt.stop()
         for section in self.sections:
             section.cleanup()
         self.logic.listener = None
@@ -139,7 +143,7 @@ class OrbitalSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     # What the logic tells its listener
 
-    def heard(self, line: Line) -> None:
+    def heard(self, line: "Line") -> None:
         for section in self.sections:
             section.heard(line)
 
@@ -150,7 +154,7 @@ class OrbitalSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.timer.stop()
         self.refresh()
 
-    def finished(self, name: str, outcome: Outcome, said: str) -> None:
+    def finished(self, name: str, outcome: "Outcome", said: str) -> None:
         self.say("\n".join([said if outcome.succeeded else outcome.text, *self.logic.warnings]))
         for section in self.sections:
             section.finished(name, outcome)
@@ -158,27 +162,32 @@ class OrbitalSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     # What the scene tells
 
     def onSceneStartClose(self, _caller, _event):
+        self.panel.rebuilding = True
         self.logic.drop()
+
+    def onSceneStartImport(self, _caller, _event):
+        self.panel.rebuilding = True
+
+    def onSceneRebuilt(self, _caller, _event):
+        self.refresh()
+        self.rebuilt.start()
+
+    def onRebuilt(self):
+        self.panel.rebuilding = False
+        self.refresh()
 
     def onSceneChanged(self, _caller, _event):
         self.refresh()
 
 
-class OrbitalSegLogic(PanelLogic, ScriptedLoadableModuleLogic):
-    """The logic behind the panel; tests give it another Python, or one that only pretends."""
+def __getattr__(name):
+    """The logic when somebody asks for it: what it needs takes a second to import, for which Slicer's start must not
+    wait."""
+    if name == "OrbitalSegLogic":
+        from OrbitalSegPanel.desktop import OrbitalSegLogic
 
-    def __init__(self, python=None, folder=None):
-        ScriptedLoadableModuleLogic.__init__(self)
-        PanelLogic.__init__(self, python or worker_python(), Path(folder or slicer.app.temporaryPath))
-
-
-def worker_python() -> Python:
-    """Slicer's own Python, in the environment that Slicer was started in."""
-    launcher = shutil.which("PythonSlicer")
-    if launcher is None:
-        logging.debug("PythonSlicer is not on the path; this is no desktop")
-        return Python([sys.executable], library_parent())
-    return Python([launcher], library_parent(), slicer.util.startupEnvironment())
+        return OrbitalSegLogic
+    raise AttributeError(name)
 
 
 class OrbitalSegTest(ScriptedLoadableModuleTest):

@@ -3,11 +3,14 @@
 `python -m OrbitalSegLib.worker JOB.json`
 """
 
+import _thread
 import json
 import signal
 import sys
+import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -211,6 +214,34 @@ def interrupt_once() -> None:
         signal.signal(number, stop)
 
 
+CANCEL = ".cancel"
+"""Added to the name of a job's file: the file that asks for the work to be stopped."""
+
+LOOK_SECONDS = 0.1
+"""How often it is looked for."""
+
+
+@contextmanager
+def stopped_if_asked(request: Path) -> Iterator[None]:
+    """Stop the work of the block as SIGINT would when a file is there.
+
+    A launcher passes no signal on, and Windows has none for a process without a window.
+    """
+    done = threading.Event()
+
+    def look() -> None:
+        while not done.wait(LOOK_SECONDS):
+            if request.exists():
+                _thread.interrupt_main(signal.SIGINT)
+                return
+
+    threading.Thread(target=look, daemon=True).start()
+    try:
+        yield
+    finally:
+        done.set()
+
+
 def writer(stream: TextIO) -> Emit:
     """Writes lines of JSON to a stream, flushed; ASCII alone, so that no stream's encoding can refuse them."""
 
@@ -229,7 +260,8 @@ def main(arguments: list[str]) -> int:
         values = _read_job(arguments)
     except OrbitalSegError as error:
         return _fail(error, emit)
-    return run(values, emit)
+    with nullcontext() if arguments[0] == "-" else stopped_if_asked(Path(arguments[0] + CANCEL)):
+        return run(values, emit)
 
 
 def _read_job(arguments: list[str]) -> object:

@@ -14,6 +14,7 @@ from slicer.i18n import tr as _
 from OrbitalSegLib.errors import OrbitalSegError
 from OrbitalSegLib.methods import DEFAULT_METHOD, METHODS, Method
 from OrbitalSegPanel import conditions, exporting, jobs, orbits, results, segments, views, volumes
+from OrbitalSegPanel.packages import Package
 from OrbitalSegPanel.private import PrivateFolder
 from OrbitalSegPanel.process import Line, Outcome, Python
 from OrbitalSegPanel.review import Prints, Review
@@ -178,7 +179,7 @@ class PanelLogic:
 
         self._start(SEGMENT, prepare, done)
 
-    def start_install(self, requirements: list[str]) -> None:
+    def start_install(self, missing: list[Package]) -> None:
         """Install Python packages, from a folder of wheels where one is chosen."""
         wheels = self.settings["wheels"]
 
@@ -188,7 +189,12 @@ class PanelLogic:
 
         self._start(
             INSTALL,
-            lambda folder: self.python.install(requirements, Path(wheels) if wheels else None, folder),
+            lambda folder: self.python.install(
+                [item.requirement for item in missing],
+                Path(wheels) if wheels else None,
+                folder,
+                0 if wheels else sum(item.download_mb for item in missing),
+            ),
             done,
         )
 
@@ -459,20 +465,30 @@ class PanelLogic:
             raise ValueError(_("Choose a folder that exists for the record."))
         output = exporting.free_names(Path(parent), f"orbitalseg-record-{date.today().isoformat()}", [""])[0]
 
-        def prepare(folder: Path) -> Any:
+        def prepare(folder: PrivateFolder) -> Any:
+            return start(folder.path, folder.beside(output.parent) / output.name)
+
+        def start(folder: Path, made: Path) -> Any:
             source = self._source(folder)
             exporting.save(target, folder / exporting.EDITED)
             if volume is not None:
                 self._write_scan(volume, folder / jobs.INPUT)
-            job = jobs.review(folder, source, output, settings, self.reviews(), with_ct=volume is not None)
+            job = jobs.review(folder, source, made, settings, self.reviews(), with_ct=volume is not None)
             return self.python.start(job, folder)
 
-        def done(outcome: Outcome, _private: PrivateFolder) -> bool:
+        def done(outcome: Outcome, private: PrivateFolder) -> bool:
+            if outcome.succeeded:
+                try:
+                    (private.others[-1] / output.name).rename(output)
+                except OSError as error:
+                    said = _("The record {name} could not be put into its folder: {error}")
+                    outcome = Outcome(None, "cannot-write", said.format(name=output.name, error=error.strerror))
             self._finished(RECORD, outcome, _("The record is written."))
             return False
 
         self.record_folder = output
-        self._start(RECORD, prepare, done)
+        self.warnings = []
+        self.runs.start(RECORD, prepare, done)
 
     def reviews(self) -> list[dict[str, Any]]:
         """The operator's check and the physician's review, as far as they were made."""
@@ -549,7 +565,7 @@ class PanelLogic:
 
     def _start(self, name: str, prepare: Callable[[Path], Any], done: Callable[[Outcome, PrivateFolder], bool]) -> None:
         self.warnings = []
-        self.runs.start(name, prepare, done)
+        self.runs.start(name, lambda private: prepare(private.path), done)
 
     def _heard(self, line: Line) -> None:
         if line["event"] == "warning":

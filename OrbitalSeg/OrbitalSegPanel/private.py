@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import IO
 
 PREFIX = "orbitalseg-run-"
+HIDDEN = ".orbitalseg-"
 OWNER = "owner"
 
 
@@ -18,11 +19,19 @@ class PrivateFolder:
         self.path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
         self._lock = (self.path / OWNER).open("w")
         _lock(self._lock)
+        self.others: list[Path] = []
+
+    def beside(self, parent: Path) -> Path:
+        """Another folder of this run, in `parent`, which only this user can read: from there what is made can be moved
+        to its place at once. It goes with this one. Raises `OSError`."""
+        self.others.append(Path(tempfile.mkdtemp(prefix=HIDDEN, dir=parent)))
+        return self.others[-1]
 
     def remove(self) -> None:
         """Remove the folder with all that is in it; a second time does nothing."""
         self._lock.close()
-        shutil.rmtree(self.path, ignore_errors=True)
+        for folder in (self.path, *self.others):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def sweep(parent: Path) -> int:

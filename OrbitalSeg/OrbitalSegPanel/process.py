@@ -17,6 +17,12 @@ from typing import Any, Protocol
 GRACE_SECONDS = 5.0
 """How long a cancelled process may take to tidy up before it is ended by force."""
 
+LAST_WORDS_SECONDS = 1.0
+"""How long the channels of a process that has ended are listened to: a launcher may end before its worker."""
+
+CANCEL = ".cancel"
+"""Added to the name of a job's file: the file that asks its worker to stop (docs/contracts.md, section 7)."""
+
 LOG_LINES = 500
 """How many lines of a run are kept for its log, from the last one back."""
 
@@ -26,6 +32,18 @@ BROKEN = "broken-contract"
 
 INCOMPLETE = 6
 """The worker's exit code where the result is there and its warnings say what is missing besides."""
+
+KILLED = (-9, 137)
+KILLED_BEHIND_A_LAUNCHER = 1
+"""Exit codes of what the kernel killed."""
+
+LAST_WORDS = ("Traceback (most recent call last)", "Fatal Python error")
+"""How Python begins to say why it ended."""
+
+OUT_OF_MEMORY = (
+    "The worker was ended by the system, most likely because the memory ran out: "
+    "choose a smaller region or close other programs, and run again."
+)
 
 Line = dict[str, Any]
 """One of the worker's lines, decoded."""
@@ -79,13 +97,16 @@ class Python:
         """Start the worker of docs/contracts.md, section 7, on a job; `folder` is private and the run's own."""
         job_file = folder / "job.json"
         job_file.write_text(json.dumps(job), encoding="utf-8")
-        return Worker(self, ["-m", "OrbitalSegLib.worker", str(job_file)], folder, _paths_of(job))
+        return Worker(self, job_file, _paths_of(job))
 
-    def install(self, packages: Sequence[str], wheels: Path | None, folder: Path) -> "Installation":
-        """Start pip on packages, from a folder of wheels alone if one is given."""
+    def install(
+        self, packages: Sequence[str], wheels: Path | None, folder: Path, megabytes: float = 0
+    ) -> "Installation":
+        """Start pip on packages of about that size, from a folder of wheels alone if one is given."""
         source = ["--no-index", "--find-links", str(wheels)] if wheels else []
-        arguments = ["-m", "pip", "install", "--disable-pip-version-check", *source, *packages]
-        return Installation(self, arguments, folder, {str(wheels): "<packages>"} if wheels else {})
+        quiet = ["--disable-pip-version-check", "--no-input", "--retries", "1", "--timeout", "20"]
+        arguments = ["-m", "pip", "install", *quiet, *source, *packages]
+        return Installation(self, arguments, folder, {str(wheels): "<packages>"} if wheels else {}, megabytes)
 
 
 class _Stream:
@@ -94,6 +115,7 @@ class _Stream:
     def __init__(self, pipe: Any) -> None:
         self._pipe = pipe
         self._rest = b""
+        self.has_ended = False
         os.set_blocking(pipe.fileno(), False)
 
     def take(self) -> list[str]:
@@ -111,9 +133,11 @@ class _Stream:
 
     def _block(self) -> bytes:
         try:
-            return os.read(self._pipe.fileno(), 1 << 16)
+            block = os.read(self._pipe.fileno(), 1 << 16)
         except BlockingIOError:
             return b""
+        self.has_ended = not block
+        return block
 
 
 class _Process:
@@ -125,10 +149,11 @@ class _Process:
         self._hidden = general | dict(hidden)
         self._log: list[str] = []
         self._stop_at: float | None = None
+        self._ended_at: float | None = None
         self._process = subprocess.Popen(
             [*python.command, *arguments],
             cwd=python.library_parent,  # which is where `-m` looks first
-            env=None if python.environment is None else dict(python.environment),
+            env=_environment(python.environment, folder),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -147,22 +172,40 @@ class _Process:
         if self._stop_at is not None and time.monotonic() > self._stop_at:
             _end_group(self._process, force=True)
         code = self._process.poll()  # before reading: what it wrote until then is there
-        if code is not None:
-            _end_group(self._process, force=True)  # children that outlive it
-        errors, said = (stream.take() if code is None else stream.close() for stream in (self._errors, self._said))
-        self._keep(errors)
-        lines = [line for text in said if (line := self._heard(text)) is not None]
-        if code is not None:
-            self._keep([f"(exit code {code})"])
-            stopped = Outcome(None, CANCELLED, "The work was cancelled; nothing was left behind.")
-            self.outcome = self._judged(code) if self._stop_at is None else stopped
+        lines = self._take(_Stream.take)
+        if code is None or not self._is_over():
+            return lines
+        _end_group(self._process, force=True)  # children that outlive it
+        lines += self._take(_Stream.close)
+        self.outcome = self._judged(code)
+        self._keep([f"(exit code {code})"])
+        if self._stop_at is not None and not self.outcome.succeeded:
+            self.outcome = Outcome(None, CANCELLED, "The work was cancelled; nothing was left behind.")
         return lines
+
+    def _take(self, take: Any) -> list[Line]:
+        self._keep(take(self._errors))
+        return [line for text in take(self._said) if (line := self._heard(text)) is not None]
+
+    def _is_over(self) -> bool:
+        """Whether nobody is left who might say something: a launcher may end before what it launched."""
+        if self._ended_at is None:
+            self._ended_at = time.monotonic()
+        until = self._ended_at + LAST_WORDS_SECONDS if self._stop_at is None else self._stop_at
+        return self._has_said_all() or self._said.has_ended or time.monotonic() > until
+
+    def _has_said_all(self) -> bool:
+        """Whether its last line was heard, after which nothing comes."""
+        return False
 
     def cancel(self) -> None:
         """See `Work`."""
         if self.outcome is None and self._stop_at is None:
             self._stop_at = time.monotonic() + GRACE_SECONDS
-            _end_group(self._process, force=False)
+            self._ask_to_stop()
+
+    def _ask_to_stop(self) -> None:
+        raise NotImplementedError
 
     def kill(self) -> None:
         """See `Work`. Waits for the process, which takes no time."""
@@ -170,7 +213,8 @@ class _Process:
             self._stop_at = time.monotonic()
             _end_group(self._process, force=True)
             self._process.wait()
-            self.poll()
+            while self.outcome is None:
+                self.poll()
 
     def log(self) -> str:
         """See `Work`."""
@@ -193,9 +237,17 @@ class _Process:
 class Worker(_Process):
     """One job of the library."""
 
-    def __init__(self, python: Python, arguments: Sequence[str], folder: Path, hidden: Mapping[str, str]) -> None:
+    def __init__(self, python: Python, job_file: Path, hidden: Mapping[str, str]) -> None:
         self._last: Line = {}
-        super().__init__(python, arguments, folder, hidden)
+        self._job_file = job_file
+        super().__init__(python, ["-m", "OrbitalSegLib.worker", str(job_file)], job_file.parent, hidden)
+
+    def _ask_to_stop(self) -> None:
+        """By a file, not by a signal: that would end a launcher alone, and Windows has none."""
+        self._job_file.with_name(self._job_file.name + CANCEL).touch()
+
+    def _has_said_all(self) -> bool:
+        return self._last.get("event") in ("result", "error")
 
     def _heard(self, text: str) -> Line | None:
         self._keep([text])
@@ -218,24 +270,92 @@ class Worker(_Process):
             return Outcome(None, str(self._last.get("code")), str(self._last.get("text")))
         if code == 0 or event == "result":
             return Outcome(None, BROKEN, f"The worker ended with exit code {code} but without a valid result.")
-        return Outcome(None, CRASHED, _crash_sentence(code))
+        was_killed = code in KILLED or (code == KILLED_BEHIND_A_LAUNCHER and not self._said_why())
+        return Outcome(None, CRASHED, OUT_OF_MEMORY if was_killed else _crash_sentence(code))
+
+    def _said_why(self) -> bool:
+        """Whether Python itself said why it ended: one that the system killed has no time for it."""
+        return any(line.startswith(LAST_WORDS) for line in self._log) or bool(self._log and not self._last)
 
 
 class Installation(_Process):
-    """Packages that come in; each line of pip is a step."""
+    """Packages that come in: until they are unpacked they are in the run's folder, by whose size one sees them come."""
+
+    def __init__(
+        self, python: Python, arguments: Sequence[str], folder: Path, hidden: Mapping[str, str], megabytes: float
+    ) -> None:
+        self._folder, self._bytes = folder, 1e6 * megabytes
+        self._is_unpacking, self._told = False, -1
+        super().__init__(python, arguments, folder, hidden)
+
+    def poll(self) -> list[Line]:
+        """See `Work`."""
+        lines = super().poll()
+        percent = min(95, int(100 * _size(self._folder) / self._bytes)) if self._bytes else 0
+        if self.outcome is None and percent > self._told:
+            self._told = percent
+            step = "unpacking packages" if self._is_unpacking else "fetching packages"
+            lines.append({"event": "progress", "percent": percent, "step": step, "seconds_left": None})
+        return lines
+
+    def cancel(self) -> None:
+        """See `Work`. What is being unpacked is waited for: that takes seconds, and a half of it would be left."""
+        if not self._is_unpacking:
+            super().cancel()
+
+    def _ask_to_stop(self) -> None:
+        _end_group(self._process, force=False)
 
     def _heard(self, text: str) -> Line | None:
         self._keep([text])
-        return {"event": "progress", "percent": 0, "step": text[:60], "seconds_left": None}
+        if text.startswith("Installing collected packages"):
+            self._is_unpacking = True
+        return None
 
     def _judged(self, code: int) -> Outcome:
         if code == 0:
             return Outcome({"event": "result", "files": [], "summary": {}})
-        return Outcome(
-            None,
-            "not-installed",
-            "The packages could not be installed: check the network, or choose a folder of packages; the log says why.",
-        )
+        said = "\n".join(self._log)
+        why = next((text for text, signs in NOT_INSTALLED.items() if any(sign in said for sign in signs)), NOT_FOUND)
+        return Outcome(None, "not-installed", f"{why} {FOLDER_INSTEAD}")
+
+
+NOT_INSTALLED = {
+    "The packages could not be installed: the network's proxy refused, or wants a name and a password.": (
+        "ProxyError",
+        "407 ",
+        "Tunnel connection failed",
+    ),
+    "The packages could not be installed: the network's certificate is not one that Python trusts.": (
+        "CERTIFICATE_VERIFY_FAILED",
+        "SSLError",
+    ),
+    "The packages could not be installed: there is no network, or it does not reach pypi.org.": (
+        "NewConnectionError",
+        "ConnectTimeoutError",
+        "ReadTimeoutError",
+        "ConnectionResetError",
+        "NameResolutionError",
+        "Temporary failure in name resolution",
+    ),
+    "The packages could not be installed: the disk is full.": ("No space left on device",),
+    "The packages could not be installed: you may not write into this Slicer's folder.": ("Permission denied",),
+}
+"""By the sentence, what pip says then."""
+
+NOT_FOUND = "The packages could not be installed: there are none for this Slicer where they were looked for."
+FOLDER_INSTEAD = (
+    "Fetch them on another computer and choose their folder under Packages from in section 3; the log says why."
+)
+
+
+def _size(folder: Path) -> int:
+    """Bytes of all files in a folder, while others write there."""
+    total = 0
+    for path in folder.rglob("*"):
+        with contextlib.suppress(OSError):
+            total += path.stat().st_size if path.is_file() else 0
+    return total
 
 
 def _paths_of(job: Line) -> dict[str, str]:
@@ -246,15 +366,16 @@ def _paths_of(job: Line) -> dict[str, str]:
 
 def _crash_sentence(code: int) -> str:
     """What a person can do about a process that ended without a word."""
-    if code in (-9, 137):
-        return (
-            "The worker was ended by the system, most likely because the memory ran out: "
-            "choose a smaller region or close other programs, and run again."
-        )
     return (
         f"The worker ended unexpectedly (exit code {code}). The scene is as it was: "
         "run again, or save the log and pass it on."
     )
+
+
+def _environment(given: Mapping[str, str] | None, folder: Path) -> dict[str, str]:
+    """What it makes for the moment lies in the run's folder, and goes with it, however it ends; a crash says where."""
+    temporary = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(folder))
+    return dict(os.environ if given is None else given) | temporary | {"PYTHONFAULTHANDLER": "1"}
 
 
 def _own_group() -> dict[str, Any]:
@@ -267,7 +388,7 @@ def _end_group(process: subprocess.Popen, force: bool) -> None:
     """End a process and all that it started. Windows knows no polite way for a process without a window."""
     if os.name == "posix":
         with contextlib.suppress(ProcessLookupError, PermissionError):  # all of them have ended
-            os.killpg(process.pid, signal.SIGKILL if force else signal.SIGTERM)
+            os.killpg(process.pid, signal.SIGKILL if force else signal.SIGINT)
     elif process.poll() is None:
         subprocess.run(
             ["taskkill", "/PID", str(process.pid), "/T", "/F"],

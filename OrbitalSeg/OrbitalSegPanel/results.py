@@ -88,7 +88,7 @@ def load(folder: Path, name: str, volume: Any, target: Any, save_state: Callable
     """
     with all_or_nothing():
         record = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
-        found = segments.load(folder / SEGMENTATION_FILE, name, side_of(record))
+        found = segments.load(folder / SEGMENTATION_FILE, name, side_of(record))  # beside others it gets a number
         segments.set_scan_grid(found, record["input"]["grid"])
         run = _run_of(found, _read_surfaces(folder), record)
         fields = {path.stem.removeprefix("probability-"): path for path in sorted(folder.glob("probability-*.nrrd"))}
@@ -98,8 +98,8 @@ def load(folder: Path, name: str, volume: Any, target: Any, save_state: Callable
         segments.put(found, target, save_state)
         found = target
         if found.GetName() == found.GetAttribute(NAME):  # the user gave it no other one
-            found.SetName(name)
-    found.SetAttribute(NAME, name)
+            segments.rename(found, name)
+    found.SetAttribute(NAME, found.GetName())
     for surface, mesh in run.surfaces.items():
         if found.GetSegmentation().GetSegment(surface):
             segments.set_surface(found, surface, mesh)
@@ -113,6 +113,7 @@ def load(folder: Path, name: str, volume: Any, target: Any, save_state: Callable
     _describe(kept, found, run.limits)
     if volume is not None and volume.GetScene() is not None:
         kept.SetNodeReferenceID(VOLUME, volume.GetID())
+        segments.set_reference_volume(found, volume)
     settings.refer_all(PROBABILITY, probabilities)
     settings["limits"] = settings["runLimits"] = run.limits
     settings["review"] = {}

@@ -7,7 +7,7 @@ from pathlib import Path
 from OrbitalSegPanel.private import PrivateFolder, sweep
 from OrbitalSegPanel.process import Line, Outcome, Work
 
-Prepare = Callable[[Path], Work]
+Prepare = Callable[[PrivateFolder], Work]
 """Writes what the work needs into the private folder and starts it."""
 
 Done = Callable[[Outcome, PrivateFolder], bool]
@@ -48,7 +48,7 @@ class Runs:
         assert self._run is None, f"{self.running} runs"
         folder = PrivateFolder(self._parent)
         try:
-            work = prepare(folder.path)
+            work = prepare(folder)
         except BaseException:
             folder.remove()
             raise

@@ -39,9 +39,22 @@ def load(path: Path, name: str, side: str = "") -> Any:
     storage = node.GetStorageNode()
     node.SetAndObserveStorageNodeID(None)  # the file goes away with the run: saving asks for another one
     slicer.mrmlScene.RemoveNode(storage)
-    node.SetName(name)
+    rename(node, name)
     _dress(node, side)
     return node
+
+
+def rename(node: Any, name: str) -> None:
+    """Give a node this name, with a number where another one bears it: nobody can tell two of the same name apart, nor
+    can the combo boxes of nodes."""
+    others = slicer.mrmlScene.GetNodesByName(name)
+    is_taken = any(others.GetItemAsObject(index) is not node for index in range(others.GetNumberOfItems()))
+    node.SetName(slicer.mrmlScene.GenerateUniqueName(name) if is_taken else name)
+
+
+def set_reference_volume(node: Any, volume: Any) -> None:
+    """Tell a segmentation the volume that it was made of; Slicer's Segment Editor asks for one otherwise."""
+    node.SetNodeReferenceID(node.GetReferenceImageGeometryReferenceRole(), volume.GetID())
 
 
 def put(found: Any, target: Any, save_state: Callable[[], None]) -> None:

@@ -42,6 +42,7 @@ def look_from_the_front(centre_ras: Any, distance_mm: float = 210.0) -> None:
         camera.SetFocalPoint(x, y, z)
         camera.SetPosition(x, y + distance_mm, z)
         camera.SetViewUp(0, 0, 1)
+        camera.ResetClippingRange()  # else what is nearer or farther than before is cut off
 
 
 def centre() -> list[float] | None:

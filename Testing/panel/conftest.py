@@ -32,11 +32,15 @@ def host():
 
 @pytest.fixture(autouse=True)
 def no_slot_may_fail(monkeypatch):
-    """Qt prints what a slot raises and goes on: here it fails the test."""
+    """Qt prints what a slot raises and goes on, PythonQt a connection that is none: here both fail the test."""
+    from host import pythonqt
+
     raised = []
     monkeypatch.setattr(sys, "excepthook", lambda _kind, error, _trace: raised.append(error))
+    monkeypatch.setattr(pythonqt, "FAILED", [])
     yield
     assert not raised, repr(raised)
+    assert not pythonqt.FAILED
 
 
 @pytest.fixture

@@ -62,7 +62,7 @@ class FakePython:
         self.jobs.append(job)
         return self._begin(folder)
 
-    def install(self, packages: list[str], wheels: Path | None, folder: Path) -> FakeWork:
+    def install(self, packages: list[str], wheels: Path | None, folder: Path, _megabytes: float = 0) -> FakeWork:
         self.installed.append((packages, wheels))
         return self._begin(folder)
 

@@ -8,15 +8,16 @@ _WIDGET = {"mrmlScene", "setMRMLScene", "mrmlSceneChanged"}
 
 INTERFACES = {
     "ctkCollapsibleButton": {"text", "collapsed", "contentsCollapsed"},
-    "ctkPathLineEdit": {"currentPath", "currentPathChanged"},
+    "ctkPathLineEdit": {"currentPath", "currentPathChanged", "validInputChanged", "comboBox"},
     "ctkSliderWidget": {"value", "minimum", "maximum", "singleStep", "decimals", "valueChanged"},
     "qMRMLWidget": _WIDGET,
     "qMRMLNodeComboBox": _WIDGET
     | {"nodeTypes", "noneEnabled", "noneDisplay", "addEnabled", "removeEnabled", "showChildNodeTypes"}
-    | {"currentNode", "setCurrentNode", "setCurrentNodeID", "currentNodeChanged"},
+    | {"currentNode", "setCurrentNode", "setCurrentNodeID", "currentNodeChanged", "nodeCount", "nodeFromIndex"},
     "qMRMLSegmentEditorWidget": _WIDGET
     | {"mrmlSegmentEditorNode", "setMRMLSegmentEditorNode", "segmentationNode", "setSegmentationNode"}
     | {"sourceVolumeNode", "setSourceVolumeNode", "setActiveEffectByName", "activeEffect"}
-    | {"saveStateForUndo", "undo", "setMaximumNumberOfUndoStates", "updateWidgetFromMRML"}
+    | {"segmentationNodeSelectorVisible", "sourceVolumeNodeSelectorVisible", "readOnly"}
+    | {"saveStateForUndo", "undo", "redo", "setMaximumNumberOfUndoStates", "updateWidgetFromMRML"}
     | {"installKeyboardShortcuts", "uninstallKeyboardShortcuts", "setupViewObservations", "removeViewObservations"},
 }

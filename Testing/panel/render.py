@@ -65,8 +65,7 @@ class Views:
         return window
 
     def draw_3d(self, path: Path) -> None:
-        window, renderer, _group = self._three_d
-        renderer.ResetCameraClippingRange()
+        window, _renderer, _group = self._three_d
         _write(window, path)
 
     def _slice(self, name: str, orientation: str) -> tuple[Any, Any, Any]:
@@ -84,7 +83,7 @@ class Views:
         actor.SetMapper(mapper)
         actor.SetLayerNumber(0)
         actor.GetProperty().SetDisplayLocationToBackground()
-        drawn[1].AddActor2D(actor)
+        drawn[1].AddViewProp(actor)
         return logic, mapper, drawn
 
     def _group(self, kind: type, managers: tuple[str, ...], node: Any) -> tuple[Any, Any, Any]:

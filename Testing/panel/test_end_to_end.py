@@ -14,6 +14,7 @@ import pytest
 import SimpleITK as sitk
 
 from hands import choose
+from host import LAUNCHER
 from OrbitalSegLib import CONTRACT
 from OrbitalSegLib.export.segmentation import read_segmentation, segment_ids, write_segmentation
 from OrbitalSegLib.methods import METHODS
@@ -53,7 +54,7 @@ def phantom_file(tmp_path_factory) -> Path:
 @pytest.fixture
 def python():
     """The real worker, by this Python."""
-    return Python([sys.executable], library_parent())
+    return Python(LAUNCHER, library_parent())
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import os
 import random
 import shutil
 import signal
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ import SimpleITK as sitk
 
 from conftest import FOLDER
 from fakes import write_result
+from host import LAUNCHER
 from OrbitalSegLib.phantom import Anatomy, Scanner, scan
 from OrbitalSegPanel import process, results, segments, volumes
 from OrbitalSegPanel.library import library_parent
@@ -34,7 +34,7 @@ def phantom():
 
 @pytest.fixture
 def python():
-    return Python([sys.executable], library_parent())
+    return Python(LAUNCHER, library_parent())
 
 
 @pytest.fixture

@@ -86,6 +86,8 @@ def test_sample_data_offers_the_practice_scan_without_a_download(panel, python, 
     class Parent:
         """What Slicer keeps of a module."""
 
+        path = OrbitalSeg.__file__
+
     OrbitalSeg.OrbitalSeg(Parent())
     scripted.STARTED[-1]()
     (source,) = scripted.SampleDataLogic.sources["OrbitalSeg"]
@@ -816,6 +818,7 @@ def test_what_the_written_record_lacks_is_said(segment, ready, python, tmp_path)
     segment()
     ready.ui.recordFolderEdit.currentPath = str(tmp_path)
     ready.ui.recordButton.click()
+    python.result.mkdir()
     python.succeed(missing=[{"id": "kernel", "term": "Reconstruction kernel", "part": "x", "why": "not stated"}])
     ready.logic.poll()
     assert "Missing in it: Reconstruction kernel (not stated)." in ready.ui.recordLabel.text
@@ -841,6 +844,7 @@ def test_the_record_is_asked_for_with_what_was_filled_in(segment, ready, python,
     assert kinds["physician"]["by"] == "Surgeon"
     assert (checked.input / "segmentation.seg.nrrd").is_file()
     assert checked.edited.is_file()
+    python.result.mkdir()
     python.succeed(missing=[])
     ready.logic.poll()
     assert job["output"].rsplit("/", 1)[-1] in ui.recordLabel.text

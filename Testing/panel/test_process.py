@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from host import LAUNCHER
 from OrbitalSegPanel import private, process
 from OrbitalSegPanel.process import Python
 
@@ -16,8 +17,14 @@ RESULT = {"event": "result", "files": [], "summary": {"volumes_ml": {"bone": 1.5
 ERROR = {"event": "error", "code": "no-ct", "text": "This is no CT."}
 
 
+@pytest.fixture(params=[[sys.executable], LAUNCHER], ids=["", "launcher"])
+def command(request):
+    """How a Python is started: at once, or behind a launcher, as on the desktop."""
+    return request.param
+
+
 @pytest.fixture
-def run(tmp_path):
+def run(tmp_path, command):
     """Starts a program in the worker's place, and waits until it has ended or `until` is so."""
     started = []
 
@@ -25,7 +32,7 @@ def run(tmp_path):
         script, folder = tmp_path / "fake.py", tmp_path / "run"
         folder.mkdir(exist_ok=True)
         script.write_text("import json, os, signal, subprocess, sys, time\n" + program, encoding="utf-8")
-        work = Python([sys.executable, str(script)], tmp_path).start({"task": "test"}, folder)
+        work = Python([*command, str(script)], tmp_path).start({"task": "test"}, folder)
         started.append(work)
         lines, end = [], time.monotonic() + seconds
         while work.outcome is None and not until(work, lines):

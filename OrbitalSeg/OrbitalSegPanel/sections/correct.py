@@ -23,8 +23,11 @@ class CorrectSection(Section):
     def __init__(self, panel: Panel) -> None:
         super().__init__(panel)
         editor = self.ui.editorWidget
+        editor.segmentationNodeSelectorVisible = editor.sourceVolumeNodeSelectorVisible = False  # the panel's count
         editor.setMaximumNumberOfUndoStates(UNDO_STATES)
         editor.setMRMLSegmentEditorNode(self._node())
+        self._is_shown = self._has_shortcuts = False
+        self.ui.correctSection.connect("contentsCollapsed(bool)", self._opened)
         self.ui.maskButton.connect("toggled(bool)", self._mask)
         self.ui.thinBrushButton.connect("clicked(bool)", self._thin_brush)
         self.ui.islandsButton.connect("clicked(bool)", self._islands)
@@ -40,10 +43,11 @@ class CorrectSection(Section):
             editor.setSegmentationNode(target)
         if target is not None and volume is not None and editor.sourceVolumeNode() is not volume:
             editor.setSourceVolumeNode(volume)
-        ready = target is not None and volume is not None and self.logic.runs.running is None
+        ready = self._is_ready()
         for widget in (self.ui.maskButton, self.ui.thinBrushButton, self.ui.islandsButton, self.ui.smoothingButton):
             widget.setEnabled(ready)
         editor.setEnabled(ready)
+        self._let_edit()
         with quiet(self.ui.maskButton):
             self.ui.maskButton.setChecked(bool(node.GetSourceVolumeIntensityMask()))
 
@@ -55,14 +59,37 @@ class CorrectSection(Section):
         editor.saveStateForUndo()
 
     def enter(self) -> None:
+        self._is_shown = True
         self.ui.editorWidget.setupViewObservations()
-        self.ui.editorWidget.installKeyboardShortcuts()
+        self._let_edit()
 
     def exit(self) -> None:
         """A tool that stayed active would paint while another module is shown."""
+        self._is_shown = False
         self.ui.editorWidget.setActiveEffectByName("")
         self.ui.editorWidget.removeViewObservations()
-        self.ui.editorWidget.uninstallKeyboardShortcuts()
+        self._let_edit()
+
+    def _opened(self, _collapsed: bool) -> None:
+        self._let_edit()
+
+    def _is_ready(self) -> bool:
+        has_nodes = all(self.settings.reference(role) is not None for role in (SEGMENTATION, VOLUME))
+        return has_nodes and self.logic.runs.running is None
+
+    def _let_edit(self) -> None:
+        """Tools and keys work only where this section is open and nothing runs: the keys are the whole window's, and a
+        widget that is disabled or hidden does not stop them."""
+        editor = self.ui.editorWidget
+        may = self._is_shown and not self.ui.correctSection.collapsed and self._is_ready()
+        if editor.readOnly is may:
+            editor.readOnly = not may
+        if may != self._has_shortcuts:
+            self._has_shortcuts = may
+            if may:
+                editor.installKeyboardShortcuts()
+            else:
+                editor.uninstallKeyboardShortcuts()
 
     def _node(self) -> Any:
         node = slicer.mrmlScene.GetSingletonNode(EDITOR_TAG, "vtkMRMLSegmentEditorNode")
@@ -100,6 +127,7 @@ class CorrectSection(Section):
             effect.setParameter("KernelSizeMm", 3 * min(self.settings.reference(VOLUME).GetSpacing()))
 
     def _effect(self, name: str) -> Any:
+        self.ui.correctSection.collapsed = False
         self.ui.editorWidget.setActiveEffectByName(name)
         return self.ui.editorWidget.activeEffect()
 

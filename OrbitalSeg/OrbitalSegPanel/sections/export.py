@@ -10,7 +10,7 @@ from OrbitalSegLib.modelling.surface import SMOOTHINGS
 from OrbitalSegPanel import exporting, packages, quality
 from OrbitalSegPanel.logic import EXPORT, INSTALL
 from OrbitalSegPanel.process import Outcome
-from OrbitalSegPanel.sections.section import Panel, Section, choose, fill, quiet
+from OrbitalSegPanel.sections.section import Panel, Section, choose, fill, hear_path, quiet, show_path
 from OrbitalSegPanel.settings import SEGMENTATION
 
 FORMATS = {
@@ -50,7 +50,7 @@ class ExportSection(Section):
         self._spins = {"thickenMm": ui.thickenSpin, "simplifyMm": ui.simplifySpin}
         for setting, spin in self._spins.items():
             spin.connect("valueChanged(double)", partial(self._length_chosen, setting))
-        ui.exportFolderEdit.connect("currentPathChanged(QString)", self._folder_chosen)
+        hear_path(ui.exportFolderEdit, self._folder_chosen)
         ui.exportButton.connect("clicked(bool)", self._export)
         ui.openFolderButton.connect("clicked(bool)", self._open_folder)
         ui.qualityButton.connect("clicked(bool)", self._show_quality)
@@ -66,8 +66,7 @@ class ExportSection(Section):
         choose(ui.formatBox, self.settings["exportFormat"])
         choose(ui.sideBox, self.settings["exportSide"])
         choose(ui.smoothingBox, self.settings["smoothing"])
-        with quiet(ui.exportFolderEdit):
-            ui.exportFolderEdit.currentPath = self.settings["exportFolder"]
+        show_path(ui.exportFolderEdit, self.settings["exportFolder"])
         surface = self.settings["exportFormat"] in exporting.SURFACE_FORMATS
         for setting, spin in self._spins.items():
             with quiet(spin):

@@ -9,7 +9,7 @@ from slicer.i18n import tr as _
 from OrbitalSegLib.methods import METHODS
 from OrbitalSegPanel import estimates, packages
 from OrbitalSegPanel.exporting import DICOM
-from OrbitalSegPanel.sections.section import Panel, Section, choose, empty_layout, fill, quiet
+from OrbitalSegPanel.sections.section import Panel, Section, choose, empty_layout, fill, hear_path, quiet, show_path
 from OrbitalSegPanel.settings import VOLUME
 
 STEPS = {"HU": 10.0, "probability": 0.01}
@@ -33,16 +33,16 @@ class MethodSection(Section):
         fill(self.ui.deviceBox, devices)
         self.ui.methodBox.connect("currentIndexChanged(int)", self._method_chosen)
         self.ui.deviceBox.connect("currentIndexChanged(int)", self._device_chosen)
-        self.ui.modelEdit.connect("currentPathChanged(QString)", partial(self._path_chosen, "model"))
-        self.ui.wheelsEdit.connect("currentPathChanged(QString)", partial(self._path_chosen, "wheels"))
+        self._paths = {"model": self.ui.modelEdit, "wheels": self.ui.wheelsEdit}
+        for name, edit in self._paths.items():
+            hear_path(edit, partial(self._path_chosen, name))
 
     def refresh(self) -> None:
         method, ui = self.logic.method, self.ui
         choose(ui.methodBox, method.name)
         choose(ui.deviceBox, self.settings["device"])
-        for edit, name in ((ui.modelEdit, "model"), (ui.wheelsEdit, "wheels")):
-            with quiet(edit):
-                edit.currentPath = self.settings[name]
+        for name, edit in self._paths.items():
+            show_path(edit, self.settings[name])
         ui.methodLabel.setText(method.source)
         for widget in (ui.modelEdit, ui.modelEditLabel, ui.deviceBox, ui.deviceBoxLabel):
             widget.setVisible(method.needs_model)

@@ -3,7 +3,7 @@
 from slicer.i18n import tr as _
 
 from OrbitalSegPanel import volumes
-from OrbitalSegPanel.sections.section import Panel, Section, choose, fill, quiet
+from OrbitalSegPanel.sections.section import Panel, Section, Selector, choose, fill
 from OrbitalSegPanel.settings import ROI, VOLUME
 
 
@@ -21,14 +21,13 @@ class RegionSection(Section):
         ]
         fill(self.ui.regionBox, regions)
         self.ui.regionBox.connect("currentIndexChanged(int)", self._region_chosen)
-        self.ui.roiSelector.connect("currentNodeChanged(vtkMRMLNode*)", self._roi_chosen)
+        self._roi = Selector(self.ui.roiSelector, panel, ROI, self._roi_chosen)
         self.ui.roiButton.connect("clicked(bool)", self._place_roi)
 
     def refresh(self) -> None:
         region, roi = self.settings["region"], self.settings.reference(ROI)
         choose(self.ui.regionBox, region)
-        with quiet(self.ui.roiSelector):
-            self.ui.roiSelector.setCurrentNode(roi)
+        self._roi.refresh()
         self.ui.roiSelector.setEnabled(region == "roi")
         self.ui.roiButton.setEnabled(self.settings.reference(VOLUME) is not None)
         turned = region == "roi" and roi is not None and volumes.is_turned(roi)
@@ -38,8 +37,7 @@ class RegionSection(Section):
         self.settings["region"] = self.ui.regionBox.itemData(index)
         self.panel.refresh()
 
-    def _roi_chosen(self, node) -> None:
-        self.settings.refer(ROI, node)
+    def _roi_chosen(self, _node) -> None:
         self.panel.refresh()
 
     def _place_roi(self) -> None:

@@ -8,7 +8,7 @@ from OrbitalSegPanel import results, views
 from OrbitalSegPanel.logic import RECORD
 from OrbitalSegPanel.process import Outcome
 from OrbitalSegPanel.review import Review
-from OrbitalSegPanel.sections.section import Panel, Section, choose, fill, quiet
+from OrbitalSegPanel.sections.section import Panel, Section, choose, fill, hear_path, quiet, show_path
 from OrbitalSegPanel.settings import SEGMENTATION
 
 
@@ -30,7 +30,7 @@ class ReviewSection(Section):
         ui.restartReviewButton.connect("clicked(bool)", self._restart)
         ui.outcomeBox.connect("currentIndexChanged(int)", self._outcome_chosen)
         ui.recordButton.connect("clicked(bool)", self._write)
-        ui.recordFolderEdit.connect("currentPathChanged(QString)", partial(self._typed, "recordFolder"))
+        hear_path(ui.recordFolderEdit, partial(self._typed, "recordFolder"))
         self._edits = {"purpose": ui.purposeEdit, "operator": ui.operatorEdit, "physician": ui.physicianEdit}
         for setting, edit in self._edits.items():
             edit.connect("textEdited(QString)", partial(self._typed, setting))
@@ -53,8 +53,7 @@ class ReviewSection(Section):
                 if edit.text != settings[setting]:
                     edit.setText(settings[setting])
         choose(ui.outcomeBox, settings["physicianOutcome"])
-        with quiet(ui.recordFolderEdit):
-            ui.recordFolderEdit.currentPath = settings["recordFolder"]
+        show_path(ui.recordFolderEdit, settings["recordFolder"])
         ui.recordButton.setEnabled(idle and results.node_of(settings) is not None)
         self._show_missing()
 

@@ -6,7 +6,7 @@ import qt
 from slicer.i18n import tr as _
 
 from OrbitalSegPanel import conditions, views
-from OrbitalSegPanel.sections.section import Panel, Section, quiet
+from OrbitalSegPanel.sections.section import Panel, Section, Selector
 from OrbitalSegPanel.settings import VOLUME
 
 SIGNS = {"met": "✓", "not met": "✗", "not stated": "?"}
@@ -32,13 +32,12 @@ class ScanSection(Section):
         table.verticalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)  # long conditions wrap
         table.horizontalHeader().setMinimumSectionSize(SIGN_WIDTH)
         table.setMinimumHeight(11 * ROW_HEIGHT)
-        self.ui.volumeSelector.connect("currentNodeChanged(vtkMRMLNode*)", self._volume_chosen)
+        self._volume = Selector(self.ui.volumeSelector, panel, VOLUME, self._volume_chosen)
         self.ui.phantomButton.connect("clicked(bool)", self._make_phantom)
 
     def refresh(self) -> None:
         volume = self.settings.reference(VOLUME)
-        with quiet(self.ui.volumeSelector):
-            self.ui.volumeSelector.setCurrentNode(volume)
+        self._volume.refresh()
         self.ui.phantomButton.setEnabled(self.logic.runs.running is None)
         moved = volume is not None and volume.GetParentTransformNode() is not None
         self.ui.transformLabel.setVisible(moved)
@@ -52,7 +51,6 @@ class ScanSection(Section):
             self._judge(volume)
 
     def _volume_chosen(self, node) -> None:
-        self.settings.refer(VOLUME, node)
         if node is not None:
             views.window_for_bone(node)
             views.show_volume(node)

@@ -30,6 +30,8 @@ class Panel:
     """Lets every section look at the state again."""
     after_install: Callable[[], None] | None = None
     """What waits for packages."""
+    rebuilding: bool = False
+    """Whether a scene is being closed or imported into: what the combo boxes of nodes say then is nobody's choice."""
 
     @property
     def settings(self) -> Any:
@@ -70,7 +72,7 @@ class Section:
             act()
         elif self.panel.ask(packages.question(missing, bool(self.settings["wheels"]))):
             self.panel.after_install = act
-            self.try_to(lambda: self.logic.start_install([item.requirement for item in missing]))
+            self.try_to(lambda: self.logic.start_install(missing))
 
     def try_to(self, act: Callable[[], Any]) -> bool:
         """Act, and say in words why it cannot be done; returns whether it could."""
@@ -81,6 +83,54 @@ class Section:
             return False
         self.panel.refresh()
         return True
+
+
+class Selector:
+    """A combo box that shows the node of a role, and changes the role only when somebody chooses.
+
+    Its signal tells more than choices: a node that is renamed comes once more, the neighbour of one that is deleted
+    comes in its place, and None comes while a scene is imported. So only another node counts, and only while the one
+    that is shown is still on offer.
+    """
+
+    def __init__(self, box: Any, panel: Panel, role: str, chosen: Callable[[Any], None]) -> None:
+        self._box, self._panel, self._role, self._chosen = box, panel, role, chosen
+        self._shown: Any = None
+        box.connect("currentNodeChanged(vtkMRMLNode*)", self._heard)
+
+    def refresh(self) -> None:
+        self._shown = self._panel.settings.reference(self._role)
+        with quiet(self._box):
+            self._box.setCurrentNode(self._shown)
+
+    def _heard(self, node: Any) -> None:
+        if node is self._shown or self._panel.rebuilding or not self._offers(self._shown):
+            return
+        self._shown = node
+        self._panel.settings.refer(self._role, node)
+        self._chosen(node)
+
+    def _offers(self, node: Any) -> bool:
+        box = self._box
+        return node is None or any(box.nodeFromIndex(index) is node for index in range(box.nodeCount()))
+
+
+def hear_path(edit: Any, hear: Callable[[str], None]) -> None:
+    """Let `hear` have every path of a field, an empty one too, of which the field says only that it is not valid."""
+
+    def judged(valid: bool) -> None:
+        if not valid:
+            hear("")
+
+    edit.connect("currentPathChanged(QString)", hear)
+    edit.connect("validInputChanged(bool)", judged)
+
+
+def show_path(edit: Any, path: str) -> None:
+    """Show a path; one that stands there already is left alone, with the place where somebody types."""
+    if edit.currentPath != path:
+        with quiet(edit):
+            edit.currentPath = path
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from OrbitalSegPanel import packages, results, views
 from OrbitalSegPanel.logic import INSTALL, PHANTOM, SEGMENT
 from OrbitalSegPanel.process import Line, Outcome
 from OrbitalSegPanel.sections.scan import AMBER, GREEN, GREY, RED
-from OrbitalSegPanel.sections.section import Panel, Section, fit, quiet
+from OrbitalSegPanel.sections.section import Panel, Section, Selector, fit
 from OrbitalSegPanel.settings import SEGMENTATION, VOLUME
 
 VERDICT_COLOURS = {"trust": GREEN, "check": AMBER, "do not use": RED}
@@ -27,14 +27,13 @@ class SegmentSection(Section):
         self.ui.segmentButton.connect("clicked(bool)", self._segment)
         self.ui.cancelButton.connect("clicked(bool)", self._cancel)
         self.ui.saveLogButton.connect("clicked(bool)", self._save_log)
-        self.ui.segmentationSelector.connect("currentNodeChanged(vtkMRMLNode*)", self._target_chosen)
+        self._target = Selector(self.ui.segmentationSelector, panel, SEGMENTATION, self._target_chosen)
         self.ui.progressBar.setRange(0, 100)
 
     def refresh(self) -> None:
         running = self.logic.runs.running
         ready = self.settings.reference(VOLUME) is not None and running is None
-        with quiet(self.ui.segmentationSelector):
-            self.ui.segmentationSelector.setCurrentNode(self.settings.reference(SEGMENTATION))
+        self._target.refresh()
         self.ui.segmentButton.setEnabled(ready)
         self.ui.segmentationSelector.setEnabled(running is None)
         self.ui.cancelButton.setEnabled(running is not None)
@@ -93,8 +92,7 @@ class SegmentSection(Section):
         self.ui.stepLabel.setText(_("Stopping..."))
         self.logic.cancel()
 
-    def _target_chosen(self, node) -> None:
-        self.settings.refer(SEGMENTATION, node)
+    def _target_chosen(self, _node) -> None:
         self.panel.refresh()
 
     def _show_orbit(self) -> None:

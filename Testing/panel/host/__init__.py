@@ -8,6 +8,12 @@ What it cannot show: PythonQt's own conversions and ownership, the Segment Edito
 modules are found and reloaded, and what the desktop's own style makes of the panel.
 """
 
+import sys
+from pathlib import Path
+
 from host.start import Host, start
 
-__all__ = ["Host", "start"]
+LAUNCHER = [sys.executable, str(Path(__file__).parent / "launcher.py")]
+"""This Python as the desktop starts it: behind a launcher."""
+
+__all__ = ["LAUNCHER", "Host", "start"]

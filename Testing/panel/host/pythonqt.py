@@ -12,6 +12,10 @@ from PySide6 import QtCore, QtGui, QtUiTools, QtWidgets
 MODULES = (QtCore, QtGui, QtWidgets)
 
 
+VIRTUAL = ("sizeHint", "minimumSizeHint")
+"""Properties whose getter Qt looks for in Python first: asked for as properties, they would ask for themselves."""
+
+
 class UiLoader(QtUiTools.QUiLoader):
     """Makes the widgets of a form from `qt` and from the stand-ins, and keeps their Python halves alive."""
 
@@ -71,14 +75,16 @@ def _show_properties() -> None:
                 meta = value.staticMetaObject
                 for index in range(meta.propertyOffset(), meta.propertyCount()):
                     name = meta.property(index).name()
-                    setattr(value, name, _property(name))
+                    setattr(value, name, _property(name, value.__dict__.get(name) if name in VIRTUAL else None))
     QtCore.QObject.name = _property("objectName")
     QtCore.QObject.className = lambda self: self.metaObject().className()
     QtCore.QObject.delete = lambda self: self.deleteLater()
 
 
-def _property(name: str) -> property:
+def _property(name: str, getter: Any = None) -> property:
     def read(self):
+        if getter is not None:
+            return getter(self)
         return QtCore.QObject.property(self, name)
 
     def write(self, value):
@@ -115,10 +121,19 @@ def _with_signatures(kind: type) -> type:
         return kind
 
 
+FAILED: list[str] = []
+"""Connections that were not made: PythonQt tells of them by what `connect` returns, and goes on."""
+
+
 def _connect(self, signature: str, slot: Callable) -> bool:
+    try:
+        signal = _signal(self, signature)
+    except ValueError as error:
+        FAILED.append(str(error))
+        return False
     wrapped = _with_fewer_arguments(slot)
     self.__dict__.setdefault("_connected", {})[signature, slot] = wrapped
-    _signal(self, signature).connect(wrapped)
+    signal.connect(wrapped)
     return True
 
 
@@ -150,7 +165,9 @@ def _signal(sender: Any, signature: str) -> Any:
 
 
 def _with_fewer_arguments(slot: Callable) -> Callable:
-    """A slot may take fewer arguments than its signal gives."""
+    """A function or a method may take fewer arguments than its signal gives; anything else gets them all."""
+    if not inspect.isroutine(slot):
+        return slot
     try:
         parameters = list(inspect.signature(slot).parameters.values())
     except (TypeError, ValueError):

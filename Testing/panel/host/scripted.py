@@ -1,5 +1,6 @@
 """Stand-ins for the base classes of scripted modules, for translation, and for the application."""
 
+import unittest
 from pathlib import Path
 from types import SimpleNamespace
 from typing import ClassVar
@@ -17,6 +18,9 @@ class ScriptedLoadableModule:
     def __init__(self, parent):
         self.parent = parent
         self.moduleName = type(self).__name__
+        icon = Path(parent.path).parent / "Resources/Icons" / f"{self.moduleName}.png"
+        if icon.is_file():
+            parent.icon = qt.QIcon(str(icon))
 
     def resourcePath(self, filename):  # noqa: N802 - Slicer's names
         return str(Path(self.parent.path).parent / "Resources" / filename)
@@ -66,8 +70,12 @@ class ScriptedLoadableModuleLogic:
         return node
 
 
-class ScriptedLoadableModuleTest:
-    """Only so that the module can be imported: its test needs the desktop."""
+class ScriptedLoadableModuleTest(unittest.TestCase):
+    """A test case that shows what it does; it is run by its method `runTest`."""
+
+    def delayDisplay(self, message, *_given):  # noqa: N802
+        print(message)
+        qt.QApplication.processEvents()
 
 
 def tr(text):

@@ -22,21 +22,42 @@ class Host:
     qt: ModuleType
     scene: Any
     application_logic: Any
+    widgets: ModuleType
+    """The stand-ins."""
     kept: list[Any] = field(default_factory=list)
     """What nothing else keeps alive."""
 
     def panel(self, logic: Any = None) -> Any:
         """The module's widget in a window, with this logic or its own."""
-        import OrbitalSeg
-
         window = self.slicer.qMRMLWidget()
         window.setLayout(self.qt.QVBoxLayout())
+        self.kept.append(window)
+        return self._in_window(window, logic)
+
+    def reload(self, logic: Any = None) -> Any:
+        """The module's file is read anew, and its widget made anew in the same window, as Slicer reloads a module."""
+        window = self.kept[-1]
+        self.shown().cleanup()
+        while window.layout().count():
+            old = window.layout().takeAt(0).widget()
+            old.hide()
+            old.deleteLater()
+        sys.modules.pop("OrbitalSeg", None)
+        return self._in_window(window, logic)
+
+    def shown(self) -> Any:
+        """The widget that Slicer's `widgetRepresentation().self()` gives: the last one that was made."""
+        return self.slicer.modules.orbitalseg.widgetRepresentation().self()
+
+    def _in_window(self, window: Any, logic: Any) -> Any:
+        import OrbitalSeg
+
         widget = OrbitalSeg.OrbitalSegWidget(window)
+        self.slicer.modules.orbitalseg.widgetRepresentation = lambda: SimpleNamespace(self=lambda: widget)
         widget.logic = logic
         widget.setup()
         widget.enter()
         window.setMRMLScene(self.scene)
-        self.kept.append(window)
         return widget
 
     def process_until(self, done: Callable[[], bool], seconds: float) -> None:
@@ -63,7 +84,7 @@ def start() -> Host:
     scene, logic, kept = _start_core(slicer, folder)
     _add_stand_ins(slicer, qt, logic, folder)
     sys.path.insert(0, str(MODULE.parent))
-    return Host(slicer, qt, scene, logic, [application, *kept])
+    return Host(slicer, qt, scene, logic, sys.modules["host.widgets"], [application, *kept])
 
 
 def _start_core(slicer: ModuleType, folder: Path) -> tuple[Any, Any, list[Any]]:
