@@ -319,6 +319,20 @@ def test_the_command_needs_one_job(arguments, capsys):
     assert json.loads(capsys.readouterr().out)["code"] == "invalid-job"
 
 
+def test_a_file_beside_the_job_cancels_it_too(tmp_path):
+    job, users = tmp_path / "job.json", tmp_path / "the user's"
+    users.mkdir()
+    job.write_text(json.dumps({"contract": CONTRACT, "task": "phantom", "output": str(users / "scan")}))
+    command = [sys.executable, "-m", "OrbitalSegLib.worker", str(job)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert json.loads(process.stdout.readline())["event"] == "progress"
+        (tmp_path / "job.json.cancel").touch()
+        rest, _ = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert json.loads(rest.splitlines()[-1])["code"] == "cancelled"
+    assert list(users.iterdir()) == []
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows ends a process without a signal")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("moment", ["reading", "modelling"])

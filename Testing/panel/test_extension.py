@@ -120,17 +120,30 @@ def test_in_a_checkout_the_library_is_one_folder_up():
 def test_the_index_entry_and_the_extension_name_the_same_place():
     entry = json.loads((ROOT / "Resources/OrbitalSeg.json").read_text())
     text = (ROOT / "CMakeLists.txt").read_text()
-    address = re.search(r'ORBITALSEG_ADDRESS "([^"]+)"', text)[1]
+    address = said_of("HOMEPAGE")
     assert entry["scm_url"] == f"{address}.git"
     assert entry["category"] in text
     for name in re.findall(r"raw/main/(\S+?\.png)", text):
         assert (ROOT / name).is_file(), name
 
 
+def said_of(name: str) -> str:
+    """What the extension's file says, read without CMake, as Slicer's index reads it."""
+    return re.search(rf'set\(EXTENSION_{name} "([^"]*)"\)', (ROOT / "CMakeLists.txt").read_text())[1]
+
+
+def test_the_index_finds_icon_and_screenshots_without_running_cmake():
+    home = said_of("HOMEPAGE")
+    assert home.rsplit("/", 1)[-1].startswith("Slicer")
+    addresses = [said_of("ICONURL"), *said_of("SCREENSHOTURLS").split()]
+    assert len(addresses) == 3
+    for address in addresses:
+        assert "$" not in address
+        assert address.startswith(f"{home}/raw/main/")
+
+
 def test_an_address_that_is_none_cannot_go_unnoticed(installed):
-    has_none = (
-        ".invalid/" in (ROOT / "CMakeLists.txt").read_text().partition("ORBITALSEG_ADDRESS")[2].partition("\n")[0]
-    )
+    has_none = ".invalid/" in said_of("HOMEPAGE")
     said = (installed.parents[2] / SAID).read_text()
     assert ("no public address" in " ".join(said.split())) == has_none
     assert ("no public address" in (ROOT / "docs/testing.md").read_text(encoding="utf-8")) == has_none

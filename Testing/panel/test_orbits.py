@@ -20,8 +20,9 @@ SCAN_CHANGED = "The scan has changed since: measure again."
 
 
 @pytest.fixture
-def segmented(segment):
-    """The segmentation of a result."""
+def segmented(segment, ready):
+    """The segmentation of a result; section 7 is open."""
+    ready.ui.orbitsSection.collapsed = False
     return segment()
 
 
