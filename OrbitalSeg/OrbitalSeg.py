@@ -75,7 +75,7 @@ class OrbitalSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def setup(self):
         from OrbitalSegPanel.desktop import OrbitalSegLogic
         from OrbitalSegPanel.sections import SECTIONS
-        from OrbitalSegPanel.sections.section import Panel, fit
+        from OrbitalSegPanel.sections.section import Panel, fit, name_for_readers
 
         ScriptedLoadableModuleWidget.setup(self)
         form = slicer.util.loadUI(self.resourcePath("UI/OrbitalSeg.ui"))
@@ -86,6 +86,7 @@ class OrbitalSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         panel = Panel(self.ui, self.logic, ask=slicer.util.confirmYesNoDisplay, say=self.say, refresh=self.refresh)
         self.panel, self.fit = panel, fit
         self.sections = [make(panel) for make in SECTIONS]
+        name_for_readers(self.ui)
         form.setMRMLScene(slicer.mrmlScene)
         self.logic.save_state = next(s.save_state for s in self.sections if hasattr(s, "save_state"))
         scene = slicer.mrmlScene

@@ -387,3 +387,108 @@ def test_the_start_of_slicer_waits_for_no_package_that_only_the_panel_needs():
     loaded = done.stdout.splitlines()[-1]
     assert "OrbitalSeg" in loaded
     assert not [name for name in LATE if f"'{name}" in loaded]
+
+
+# The panel as a way to walk
+
+STEPS = (
+    *("scanSection", "regionSection", "methodSection", "thresholdSection", "correctSection"),
+    *("orbitsSection", "exportSection", "reviewSection"),
+)
+WIDTH, HEIGHT = 430, 900
+
+
+def open_sections(ui) -> list[str]:
+    return [name for name in STEPS if not getattr(ui, name).collapsed]
+
+
+def test_one_step_is_open_at_a_time(panel):
+    assert open_sections(panel.ui) == ["scanSection"]
+    for name in STEPS:
+        getattr(panel.ui, name).collapsed = False
+        assert open_sections(panel.ui) == [name]
+    assert not panel.ui.segmentSection.collapsed
+
+
+def test_what_is_done_is_marked_and_what_comes_next_is_said(panel, python, volume, tmp_path):
+    ui = panel.ui
+    assert "choose a CT" in ui.nextLabel.text
+    assert not ui.scanSection.text.startswith("✓")
+    ui.volumeSelector.setCurrentNode(volume)
+    choose(ui.methodBox, "threshold")
+    assert ui.scanSection.text == "✓ 1. Scan"
+    assert "press Segment" in ui.nextLabel.text
+    ui.segmentButton.click()
+    assert ui.nextLabel.text == ""
+    write_result(python.result)
+    python.succeed()
+    panel.logic.poll()
+    assert ui.segmentSection.text == "✓ 4. Segment"
+    assert open_sections(ui) == ["correctSection"]
+    assert "export it" in ui.nextLabel.text
+    ui.exportFolderEdit.currentPath = ui.recordFolderEdit.currentPath = str(tmp_path)
+    choose(ui.formatBox, "nrrd")
+    ui.exportButton.click()
+    assert ui.exportSection.text == "✓ 8. Export"
+    ui.recordButton.click()
+    python.result.mkdir()
+    python.succeed(missing=[])
+    panel.logic.poll()
+    assert ui.reviewSection.text == "✓ 9. Review and record"
+    assert "All steps are done" in ui.nextLabel.text
+    ui.scanSection.collapsed = False  # what is done can be opened again
+    assert open_sections(ui) == ["scanSection"]
+
+
+def test_segment_and_verdict_are_in_sight_at_every_step(segment, ready, python, host):
+    segment()
+    ready.ui.segmentButton.click()
+    write_result(python.result)
+    python.succeed(monitoring={"verdict": "check", "reasons": ["Slices are thick.", "Walls are bridged."]})
+    ready.panel.ask = lambda _question: True
+    ready.logic.poll()
+    window = host.kept[-1]
+    window.show()
+    for name in STEPS:
+        getattr(ready.ui, name).collapsed = False
+        for _ in range(4):
+            window.resize(WIDTH, max(200, window.layout().totalHeightForWidth(WIDTH)))
+            host.qt.QApplication.processEvents()
+        for widget in (ready.ui.segmentButton, ready.ui.verdictLabel):
+            assert widget.isVisible()
+            bottom = widget.mapTo(window, host.qt.QPoint(0, widget.height)).y()
+            assert bottom <= HEIGHT, (name, widget.name, bottom)
+
+
+def test_advanced_parameters_are_folded_away(panel):
+    assert panel.ui.methodAdvancedSection.collapsed
+    assert panel.ui.exportAdvancedSection.collapsed
+
+
+def test_every_field_has_a_name_for_programs_that_read_aloud(panel):
+    from PySide6 import QtWidgets
+
+    kinds = (QtWidgets.QComboBox, QtWidgets.QLineEdit, QtWidgets.QAbstractSpinBox, QtWidgets.QAbstractItemView)
+    fields = [
+        child
+        for child in vars(panel.ui).values()
+        if isinstance(child, kinds) and child.name.endswith(("Box", "Edit", "Spin", "Table", "List"))
+    ]
+    assert len(fields) > 10
+    for child in fields:
+        assert child.accessibleName, child.name
+
+
+def lightness(colour: str) -> float:
+    parts = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    r, g, b = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b
+
+
+@pytest.mark.parametrize(("ground", "which"), [("#ffffff", 0), ("#efefef", 0), ("#2b2b2b", 1), ("#353535", 1)])
+def test_colours_can_be_read_on_light_and_on_dark_grounds(ground, which):
+    from OrbitalSegPanel.sections.section import COLOURS
+
+    for name, shades in COLOURS.items():
+        low, high = sorted((lightness(ground), lightness(shades[which])))
+        assert (high + 0.05) / (low + 0.05) >= 4.5, name

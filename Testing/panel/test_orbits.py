@@ -22,8 +22,9 @@ SCAN_CHANGED = "The scan has changed since: measure again."
 @pytest.fixture
 def segmented(segment, ready):
     """The segmentation of a result; section 7 is open."""
+    node = segment()
     ready.ui.orbitsSection.collapsed = False
-    return segment()
+    return node
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from OrbitalSegPanel.sections.region import RegionSection
 from OrbitalSegPanel.sections.review import ReviewSection
 from OrbitalSegPanel.sections.scan import ScanSection
 from OrbitalSegPanel.sections.segment import SegmentSection
+from OrbitalSegPanel.sections.steps import StepsSection
 from OrbitalSegPanel.sections.threshold import ThresholdSection
 
 SECTIONS = (
@@ -20,6 +21,7 @@ SECTIONS = (
     OrbitsSection,
     ExportSection,
     ReviewSection,
+    StepsSection,
 )
 
 __all__ = ["SECTIONS"]

@@ -6,13 +6,12 @@ import qt
 from slicer.i18n import tr as _
 
 from OrbitalSegPanel import conditions, views
-from OrbitalSegPanel.sections.section import Panel, Section, Selector
+from OrbitalSegPanel.sections.section import Panel, Section, Selector, colour
 from OrbitalSegPanel.settings import VOLUME
 
 SIGNS = {"met": "✓", "not met": "✗", "not stated": "?"}
-GREEN, AMBER, RED, GREY = "#2e8b57", "#c77700", "#c0392b", "#7f8c8d"
 SIGN_WIDTH, CONDITION_WIDTH, FOUND_WIDTH, ROW_HEIGHT = 24, 112, 116, 22
-VERDICT_COLOURS = {"feasible": GREEN, "borderline": AMBER, "not feasible": RED}
+VERDICT_COLOURS = {"feasible": "green", "borderline": "amber", "not feasible": "red"}
 
 
 class ScanSection(Section):
@@ -45,7 +44,8 @@ class ScanSection(Section):
             self.ui.transformLabel.setText(
                 _("The volume has a parent transform: it is applied to a copy before segmenting, as the views show it.")
             )
-        state = () if volume is None else (volume.GetID(), str(volume.GetMTime()), str(moved))
+        ground = colour("grey", self.ui.conditionsTable)  # another one, where the theme has changed
+        state = () if volume is None else (volume.GetID(), str(volume.GetMTime()), str(moved), ground)
         if state != self._shown:
             self._shown = state
             self._judge(volume)
@@ -67,9 +67,9 @@ class ScanSection(Section):
         if not usable:
             return
         rows, feasibility = conditions.judge(volume)
-        colour = VERDICT_COLOURS[feasibility.thin_walls]
+        shade = colour(VERDICT_COLOURS[feasibility.thin_walls], label)
         label.setText(
-            f'<b style="color:{colour}">{_("Thin walls")}: {feasibility.thin_walls}.</b> '
+            f'<b style="color:{shade}">{_("Thin walls")}: {feasibility.thin_walls}.</b> '
             + html.escape(feasibility.reason)
         )
         table.setRowCount(len(rows))
@@ -79,7 +79,7 @@ class ScanSection(Section):
                 item = qt.QTableWidgetItem(text)
                 item.setToolTip(f"{row.term}: {row.verdict}. {_('Asked for')}: {row.condition}. {texts[2]}")
                 if column == 0:
-                    item.setForeground(qt.QBrush(qt.QColor(_light(row))))
+                    item.setForeground(qt.QBrush(qt.QColor(colour(_light(row), table))))
                 table.setItem(number, column, item)
         table.setColumnWidth(0, SIGN_WIDTH)
         table.setColumnWidth(1, CONDITION_WIDTH)
@@ -90,5 +90,5 @@ class ScanSection(Section):
 def _light(row) -> str:
     """Red is for what decides; what is only advised is amber."""
     if row.verdict == "not met":
-        return RED if row.kind == "decisive" else AMBER
-    return GREEN if row.verdict == "met" else GREY
+        return "red" if row.kind == "decisive" else "amber"
+    return "green" if row.verdict == "met" else "grey"

@@ -5,11 +5,24 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import qt
+
 from OrbitalSegLib.errors import OrbitalSegError
 from OrbitalSegPanel import packages
 from OrbitalSegPanel.logic import PanelLogic
 from OrbitalSegPanel.packages import Package
 from OrbitalSegPanel.process import Line, Outcome
+
+COLOURS = {
+    "green": ("#1e6f42", "#5fd38d"),
+    "amber": ("#8a5300", "#f5b041"),
+    "red": ("#b03a2e", "#ff8a80"),
+    "grey": ("#5f6a6a", "#b2babb"),
+}
+"""By name, on a light ground and on a dark one: each is read at 4.5 to 1 and better."""
+
+DARK_BELOW = 128
+"""Lightness of a dark ground, 0 to 255."""
 
 SECTION_MARGIN = 12
 """Pixels beside the widgets of a section, or more."""
@@ -142,6 +155,20 @@ def quiet(*widgets: Any) -> Iterator[None]:
     finally:
         for widget, was in zip(widgets, before, strict=True):
             widget.blockSignals(was)
+
+
+def colour(name: str, widget: Any) -> str:
+    """A colour that can be read on the ground of a widget, in a light theme or a dark one."""
+    light, dark = COLOURS[name]
+    return dark if widget.palette.color(qt.QPalette.Base).lightness() < DARK_BELOW else light
+
+
+def name_for_readers(ui: Any) -> None:
+    """Give every field the name of its label, for programs that read the screen aloud."""
+    for label in vars(ui).values():
+        buddy = label.buddy() if isinstance(label, qt.QLabel) else None
+        if buddy is not None and not buddy.accessibleName:
+            buddy.setAccessibleName(label.text.replace("&", "").rstrip(":"))
 
 
 def fit(label: Any, section: Any) -> None:

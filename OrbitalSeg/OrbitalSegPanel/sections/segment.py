@@ -9,11 +9,10 @@ from slicer.i18n import tr as _
 from OrbitalSegPanel import packages, results, views
 from OrbitalSegPanel.logic import INSTALL, PHANTOM, SEGMENT
 from OrbitalSegPanel.process import Line, Outcome
-from OrbitalSegPanel.sections.scan import AMBER, GREEN, GREY, RED
-from OrbitalSegPanel.sections.section import Panel, Section, Selector, fit
+from OrbitalSegPanel.sections.section import Panel, Section, Selector, colour, fit
 from OrbitalSegPanel.settings import SEGMENTATION, VOLUME
 
-VERDICT_COLOURS = {"trust": GREEN, "check": AMBER, "do not use": RED}
+VERDICT_COLOURS = {"trust": "green", "check": "amber", "do not use": "red"}
 
 ORBIT_FIELD_MM = 140.0
 """What the slice views show around the orbits after a run."""
@@ -48,10 +47,10 @@ class SegmentSection(Section):
         label = self.ui.verdictLabel
         label.setVisible(judged is not None)
         if judged is not None:
-            colour = VERDICT_COLOURS.get(judged["verdict"], GREY)
+            shade = colour(VERDICT_COLOURS.get(judged["verdict"], "grey"), label)
             title = html.escape(_("Verdict: {verdict}.").format(verdict=judged["verdict"]))
             reasons = "".join(f"<br>{html.escape(reason)}" for reason in judged["reasons"])
-            label.setText(f'<b style="color:{colour}">{title}</b>{reasons}')
+            label.setText(f'<b style="color:{shade}">{title}</b>{reasons}')
             fit(label, self.ui.segmentSection)
 
     def heard(self, line: Line) -> None:
