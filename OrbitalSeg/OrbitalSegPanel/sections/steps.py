@@ -49,7 +49,7 @@ class StepsSection(Section):
             self.ui.correctSection.collapsed = False
         if name == EXPORT:
             self.ui.exportSection.collapsed = False
-        self.refresh()
+        self.panel.refresh()  # labels that wrap have found their width
 
     def _opened(self, name: str, collapsed: bool) -> None:
         if not collapsed:
