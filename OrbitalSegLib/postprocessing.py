@@ -43,7 +43,8 @@ class PostprocessingParameters:
     """Larger holes stay open. As for objects: what is larger is anatomy (a blocked sinus, an opacified cell)."""
 
     minimum_object_ml: float = 0.1
-    """Objects (26-connected) smaller than this are dropped [Ekman]; 0 keeps them all."""
+    """Objects (26-connected) smaller than this are dropped [Ekman]; 0 keeps them all. What inferred wall joins is one
+    object: a flake of wall is judged by the wall that it is a part of."""
 
     keep_largest: int | None = None
     """How many of the largest objects (26-connected) are kept; None keeps them all. [Ekman] keeps 1 for orbital bone,
@@ -60,26 +61,32 @@ class PostprocessingParameters:
 
 
 def postprocess(
-    bone: sitk.Image, ct: sitk.Image, parameters: PostprocessingParameters, progress: Progress = silent
+    bone: sitk.Image,
+    ct: sitk.Image,
+    parameters: PostprocessingParameters,
+    progress: Progress = silent,
+    *,
+    joint: sitk.Image | None = None,
 ) -> tuple[sitk.Image, list[dict[str, Any]]]:
     """Return the repaired mask and what each step did, JSON-able, in order.
 
-    `bone` is 8 bits, 1 and 0; `ct` is HU on the same grid. Each step is `step`, `objects` (how many it removed or
+    `bone` is 8 bits, 1 and 0; `ct` is HU on the same grid, and so is `joint`: what joins pieces of bone to one object,
+    and counts towards its volume, but is no bone. Each step is `step`, `objects` (how many it removed or
     filled), `removed_ml`, `added_ml`, `wall_flakes` and `wall_flakes_ml`, with a `warning` where there are such;
     filling adds how many holes it left open, `air_holes` and `large_holes`.
     """
     _check_same_grid(bone, ct)
-    box = _Box.around(bone)
+    box = _Box.around(bone if joint is None else sitk.Or(bone, joint))
     mask = box.cut(bone)
     steps = []
     if parameters.fill_objects:
         steps.append(_fill_objects(mask, ct, box, parameters.fill_maximum_ml))
         progress(0.4)
     if parameters.minimum_object_ml > 0 or parameters.keep_largest is not None:
-        objects = _Objects.of(mask, box)
+        objects = _Objects.of(mask, box, None if joint is None else box.cut(joint))
         progress(0.8)
         if parameters.minimum_object_ml > 0:
-            kept = objects.volumes_ml >= parameters.minimum_object_ml - box.voxel_ml / 2
+            kept = objects.joined_ml >= parameters.minimum_object_ml - box.voxel_ml / 2
             steps.append(objects.remove("drop small objects", ~kept))
         if parameters.keep_largest is not None:
             steps.append(objects.remove("keep largest objects", objects.ranks >= parameters.keep_largest))
@@ -184,20 +191,29 @@ class _Objects:
     voxels: NDArray[np.int64]
     of_voxel: NDArray[np.int64]
     volumes_ml: NDArray[np.floating]
+    """Of what the mask holds."""
+    joined_ml: NDArray[np.floating]
+    """With what joins its pieces: by this an object is judged."""
 
     @classmethod
-    def of(cls, mask: NDArray[np.uint8], box: _Box) -> "_Objects":
-        labelled = sitk.ConnectedComponent(sitk.GetImageFromArray(mask), True)
+    def of(cls, mask: NDArray[np.uint8], box: _Box, joint: NDArray[np.uint8] | None = None) -> "_Objects":
+        """Pieces of the mask that `joint` joins are one object."""
+        whole = mask if joint is None else mask | joint
+        labelled = sitk.ConnectedComponent(sitk.GetImageFromArray(whole), True)
         labels = sitk.GetArrayViewFromImage(labelled).ravel()
-        voxels = np.flatnonzero(labels)
-        of_voxel = _numbered_by_first(labels[voxels].astype(np.int64))
-        return cls(mask, box, voxels, of_voxel, np.bincount(of_voxel) * box.voxel_ml)
+        voxels = np.flatnonzero(mask)
+        label_of = labels[voxels].astype(np.int64)
+        of_voxel = _numbered_by_first(label_of)
+        counts = np.bincount(of_voxel)
+        joined = np.zeros(len(counts), np.int64)
+        joined[of_voxel] = np.bincount(labels)[label_of]
+        return cls(mask, box, voxels, of_voxel, counts * box.voxel_ml, joined * box.voxel_ml)
 
     @property
     def ranks(self) -> NDArray[np.int64]:
         """0 for the largest; among equals the one that comes first in the grid."""
         ranks = np.empty(len(self.volumes_ml), np.int64)
-        ranks[np.argsort(-self.volumes_ml, kind="stable")] = np.arange(len(ranks))
+        ranks[np.argsort(-self.joined_ml, kind="stable")] = np.arange(len(ranks))
         return ranks
 
     def remove(self, step: str, unwanted: NDArray[np.bool_]) -> dict[str, Any]:

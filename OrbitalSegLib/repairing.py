@@ -17,7 +17,8 @@ def repair(found: Segmented, region: Region, job: Job, steps: Steps, record: Rec
     if job.postprocess is None:
         return found.bone
     with record.step("postprocessing", asdict(job.postprocess)) as measured:
-        repaired, done = postprocess(found.bone, found.ct, job.postprocess, steps.step("postprocessing"))
+        progress = steps.step("postprocessing")
+        repaired, done = postprocess(found.bone, found.ct, job.postprocess, progress, joint=found.joint)
         if job.postprocess.thin_touches_cortical:
             classes = found.classes(repaired)
             thin, step = keep_touching(classes["thin"], classes["cortical"])

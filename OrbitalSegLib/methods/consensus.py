@@ -54,6 +54,9 @@ FULL = 255
 INFERRED_MINIMUM_ML = 0.004
 """Smaller pieces of inferred wall are dropped: 8 mm² of a wall of 0.5 mm."""
 
+THICKEST_SHEET = 3
+"""Voxels: what is no thicker along an axis, with neither bone nor more of it on either side, is a sheet."""
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -95,8 +98,7 @@ class ConsensusBone(Segmented):
         return to_working(self._scan, self._grid)
 
     def classes(self, bone: sitk.Image) -> Masks:
-        """See `Segmented`. An inferred wall reaches beyond the blurred edge of seen bone and touches it, or bridges a
-        gap in it that is too narrow for that."""
+        """See `Segmented`. An inferred wall hangs together with seen bone."""
         seen = self._seen(lambda name: self._edited(name, bone))
         return self._classes(seen, self.ct) | {"inferred": self._inferred(bone)}
 
@@ -152,16 +154,27 @@ class ConsensusBone(Segmented):
             field[after & ~before] = FULL
         return self._grid.image(field)
 
+    @cached_property
+    def joint(self) -> sitk.Image | None:
+        """See `Segmented`: the wall that would be inferred of bone as it was found."""
+        return None if self._limits.inferred is None else self._wall(self.bone, self._limits.inferred)
+
     def _inferred(self, bone: sitk.Image) -> sitk.Image:
         if self._limits.inferred is None:
             return 0 * bone
+        return keep_touching(self._wall(bone, self._limits.inferred), bone)[0]
+
+    def _wall(self, bone: sitk.Image, limit: float) -> sitk.Image:
+        """What is above the limit of inferred wall and neither bone nor the blurred edge of it, in pieces of some size.
+
+        It reaches beyond the voxels next to bone, or it is a sheet: the rim of a thin wall, a gap in one.
+        """
         seen = _array(bone)
-        candidates = _above(self.probabilities[self._last], self._limits.inferred) & ~seen
-        wall = self._grid.image((candidates & _dilated(candidates & ~_dilated(seen))).astype(np.uint8))
+        candidates = _above(self.probabilities[self._last], limit) & ~seen
+        wall = candidates & _dilated(candidates & ~_dilated(seen)) | _sheets(candidates, ~(candidates | seen))
+        image = self._grid.image(wall.astype(np.uint8))
         large = PostprocessingParameters(fill_objects=False, minimum_object_ml=INFERRED_MINIMUM_ML)
-        wall, _ = postprocess(wall, wall, large)
-        gaps = self._grid.image((candidates & _array(_closed(bone))).astype(np.uint8))
-        return sitk.Or(keep_touching(wall, bone)[0], gaps)
+        return postprocess(image, image, large)[0]
 
     def _field_of_inferred(self, masks: Masks, limit: float) -> sitk.Image:
         """The probability of the network that infers, and none where it is above the limit but no wall was inferred.
@@ -310,9 +323,20 @@ def _above(field: sitk.Image, limit: float) -> NDArray[np.bool_]:
     return sitk.GetArrayFromImage(field) > limit * FULL
 
 
-def _closed(mask: sitk.Image) -> sitk.Image:
-    """With gaps of one or two voxels between bone closed; along an even surface nothing is added."""
-    return sitk.BinaryMorphologicalClosing(mask, [1, 1, 1], sitk.sitkBall, 1)
+def _sheets(wall: NDArray[np.bool_], free: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Runs of wall along an axis, of `THICKEST_SHEET` voxels at most, that end in what is free on both sides."""
+    found = np.zeros_like(wall)
+    for axis in range(3):
+        ours, beyond, result = (np.moveaxis(array, axis, 0) for array in (wall, free, found))
+        for length in range(1, THICKEST_SHEET + 1):
+            count = max(len(ours) - length - 1, 0)
+            within = [slice(step, step + count) for step in range(1, length + 1)]
+            runs = beyond[:count] & beyond[length + 1 :] if count else beyond[:0]
+            for part in within:
+                runs = runs & ours[part]
+            for part in within:
+                result[part] |= runs
+    return found
 
 
 def _dilated(array: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -72,6 +72,11 @@ class Segmented(Protocol):
     def ct(self) -> sitk.Image:
         """HU on the method's own grid."""
 
+    @property
+    def joint(self) -> sitk.Image | None:
+        """Wall that is not seen, on the method's own grid: pieces of seen bone that it joins are one. None: no method
+        but those that infer wall has any."""
+
     def classes(self, bone: sitk.Image) -> Masks:
         """The bone, as it was repaired, with its classes, on the method's own grid."""
 
@@ -100,6 +105,7 @@ class ByValue:
     probabilities: dict[str, sitk.Image] = field(default_factory=dict)
     measured: dict[str, Any] = field(default_factory=dict)
     tile_size: int | None = None
+    joint: sitk.Image | None = None
 
     def classes(self, bone: sitk.Image) -> Masks:
         return {"bone": bone, **split_by_value(self.ct, bone)}

@@ -23,6 +23,7 @@ from OrbitalSegLib.preprocessing import from_working, working_grid
 from OrbitalSegLib.progress import Steps, silent
 from OrbitalSegLib.record import Record
 from OrbitalSegLib.region import Region
+from OrbitalSegLib.repairing import repair
 
 BOX = [-52.0, 52.0, -30.0, 45.0, -30.0, 30.0]
 
@@ -234,16 +235,42 @@ def test_a_gap_in_a_seen_wall_is_inferred_where_the_probability_is_middling():
 
 
 @pytest.mark.parametrize("width", [1, 2])
-def test_a_narrow_gap_is_inferred_and_its_rim_is_not(width: int):
+def test_a_narrow_gap_is_inferred_and_the_blurred_faces_beside_it_are_not(width: int):
     def wall(voxels):
         voxels[5:35, 5:35, 19:22] = 100  # the blurred wall
         voxels[5:35, 5:35, 20] = 230
         voxels[5:35, 18 : 18 + width, 20] = 100
 
     found = classes(bone_of(wall))["inferred"]
-    gap = found[6:34, 18 : 18 + width, 20]
-    assert gap.all()
-    assert found.sum() == gap.size
+    assert found[5:35, 18 : 18 + width, 19:22].all()
+    assert found.sum() == 30 * width * 3
+
+
+def test_the_faint_rim_of_a_thin_wall_is_inferred():
+    def wall(voxels):
+        voxels[5:35, 5:35, 20] = 100
+        voxels[6:34, 6:34, 20] = 230
+
+    found = classes(bone_of(wall))
+    assert found["inferred"].sum() == 30 * 30 - 28 * 28
+
+
+def test_a_flake_of_wall_is_judged_by_the_wall_that_it_is_a_part_of():
+    def wall_in_pieces(voxels):
+        voxels[5:35, 5:35, 10] = 230
+        voxels[5:35, 18:22, 10] = 100
+        voxels[18:21, 19:21, 10] = 230  # a flake within what is not seen
+        voxels[18:21, 19:21, 30] = 230  # the same flake, apart from everything
+
+    found = bone_of(wall_in_pieces)
+    job = job_from({"contract": CONTRACT, "task": "segment", "input": "ct.nrrd", "output": "result"})
+    repaired = repair(found, Region(), job, Steps({"postprocessing": 1.0}, lambda *_said: None), Record())
+    bone = sitk.GetArrayFromImage(repaired)
+    assert bone[18:21, 19:21, 10].all()
+    assert not bone[:, :, 30].any()
+    own = found.classes(repaired)
+    assert sitk.GetArrayFromImage(own["inferred"]).sum() == 30 * 4 - 6
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(found.bone).sum() - bone.sum(), 6)
 
 
 def test_the_blurred_edge_of_thick_bone_is_no_wall():

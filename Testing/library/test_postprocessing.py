@@ -124,6 +124,26 @@ def test_objects_that_touch_by_a_corner_are_one():
     assert np.array_equal(repaired, mask)
 
 
+def test_pieces_that_something_joins_are_judged_together():
+    mask = np.zeros((12, 12, 40), bool)
+    mask[6, 2:10, 2:9] = True  # 56 mm3, and as much beyond a gap
+    mask[6, 2:10, 12:19] = True
+    mask[6, 2:10, 30:37] = True  # nothing joins this one
+    joint = np.zeros_like(mask)
+    joint[6, 4:8, 9:12] = True
+    bone, ct = image_of(mask.astype(np.uint8)), ct_of(mask)
+    joined = image_of(joint.astype(np.uint8))
+    repaired, [step] = postprocess(bone, ct, PostprocessingParameters(fill_objects=False), joint=joined)
+    kept = mask.copy()
+    kept[:, :, 30:] = False
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(repaired), kept)  # what joins is no bone
+    assert step["objects"] == 1
+    assert step["removed_ml"] == pytest.approx(0.056)
+    repaired, [step] = postprocess(bone, ct, PostprocessingParameters(fill_objects=False))
+    assert not sitk.GetArrayFromImage(repaired).any()
+    assert step["objects"] == 3
+
+
 def test_the_largest_objects_are_kept():
     mask = np.zeros((10, 10, 30), bool)
     mask[1:4, 1:4, 1:3] = True
