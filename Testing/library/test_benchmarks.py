@@ -57,7 +57,17 @@ def test_surface_plates():
 
 @pytest.mark.parametrize(
     "name",
-    ["agreement", "few_cases", "fractures", "model", "monitoring", "optional_steps", "orbit_volume", "surface_scans"],
+    [
+        "agreement",
+        "delivered",
+        "few_cases",
+        "fractures",
+        "model",
+        "monitoring",
+        "optional_steps",
+        "orbit_volume",
+        "surface_scans",
+    ],
 )
 def test_those_that_take_long_say_what_they_need(name):
     assert "usage:" in start(name, "--help")
