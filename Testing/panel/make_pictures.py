@@ -34,9 +34,9 @@ def main(series: Path, folder: Path) -> None:
 
     volume = conditions.series_as_volume(series, "Practice scan")
     ui.volumeSelector.setCurrentNode(volume)
-    open_only(ui, "scanSection", "regionSection")
+    ui.scanSection.collapsed = False
     save_panel(started, folder / f"tutorial-scan{scale}.png")
-    open_only(ui, "methodSection", "segmentSection")
+    ui.methodSection.collapsed = False
     ui.segmentButton.click()
     started.process_until(lambda: ui.progressBar.value >= 30 or not panel.logic.runs.running, PATIENCE_SECONDS)
     save_panel(started, folder / f"tutorial-running{scale}.png")
@@ -47,15 +47,15 @@ def main(series: Path, folder: Path) -> None:
             views.draw_slice(name, folder / f"tutorial-{render.ORIENTATIONS[name].lower()}.png")
         views.draw_3d(folder / "tutorial-3d.png")
         save_icon(folder / "tutorial-3d.png")
-    open_only(ui, "thresholdSection")
+    ui.thresholdSection.collapsed = False
     save_panel(started, folder / f"tutorial-threshold{scale}.png")
     ui.maskButton.click()
     ui.thinBrushButton.click()
-    open_only(ui, "correctSection")
+    ui.correctSection.collapsed = False
     save_panel(started, folder / f"tutorial-correct{scale}.png")
     ui.measureButton.click()
     wait(started, panel)
-    open_only(ui, "orbitsSection")
+    ui.orbitsSection.collapsed = False
     save_panel(started, folder / f"tutorial-volume{scale}.png")
     if not scale:
         views.draw_3d(folder / "tutorial-volume-3d.png")
@@ -64,24 +64,18 @@ def main(series: Path, folder: Path) -> None:
         ui.exportButton.click()
         wait(started, panel)
         ui.exportFolderEdit.currentPath = "models"
-        open_only(ui, "exportSection")
+        ui.exportSection.collapsed = False
         save_panel(started, folder / f"tutorial-export{scale}.png")
     for edit, text in ((ui.purposeEdit, "Pre-bending of a plate, right floor"), (ui.operatorEdit, "Engineer")):
         edit.setText(text)
         edit.textEdited.emit(text)
     for _ in range(12):
         ui.nextSliceButton.click()
-    open_only(ui, "reviewSection")
+    ui.reviewSection.collapsed = False
     save_panel(started, folder / f"tutorial-review{scale}.png")
-    open_only(ui, *SECTIONS)
+    ui.scanSection.collapsed = False
     save_panel(started, folder / f"panel{scale}.png")
     panel.cleanup()
-
-
-SECTIONS = (
-    *("scanSection", "regionSection", "methodSection", "segmentSection"),
-    *("thresholdSection", "correctSection", "orbitsSection", "exportSection", "reviewSection"),
-)
 
 
 def save_icon(picture: Path) -> None:
@@ -93,11 +87,6 @@ def save_icon(picture: Path) -> None:
     part = whole.copy(QRect((whole.width() - whole.height()) // 2, 0, whole.height(), whole.height()))
     small = part.scaled(QSize(192, 192), Qt.KeepAspectRatio, Qt.SmoothTransformation)
     small.convertToFormat(QImage.Format_Indexed8).save(str(ICON))
-
-
-def open_only(ui, *names: str) -> None:
-    for name in SECTIONS:
-        getattr(ui, name).collapsed = name not in names
 
 
 def wait(started, panel) -> None:
@@ -112,7 +101,8 @@ def save_panel(started, path: Path) -> None:
     for _ in range(4):  # labels that wrap find their height only after their width
         window.resize(PANEL_WIDTH, max(200, window.layout().totalHeightForWidth(PANEL_WIDTH)))
         started.qt.QApplication.processEvents()
-    window.grab().save(str(path))
+    few = started.qt.QImage.Format_Indexed8  # Git keeps every picture for ever
+    window.grab().toImage().convertToFormat(few, started.qt.Qt.AvoidDither).save(str(path))
 
 
 if __name__ == "__main__":

@@ -180,6 +180,54 @@ def test_packages_that_cannot_be_installed_are_said_so(tmp_path):
     assert work.outcome.code == "not-installed"
 
 
+@pytest.mark.parametrize(
+    ("pip", "why"),
+    [
+        ("ERROR: ProxyError('Cannot connect to proxy.', OSError('Tunnel connection failed: 407'))", "proxy"),
+        ("Retrying after connection broken by 'NewConnectionError(... Failed to establish a connection'", "no network"),
+        ("SSLError(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED]", "certificate"),
+        ("ERROR: No matching distribution found for openvino", "there are none"),
+    ],
+)
+def test_without_network_or_behind_a_proxy_the_sentence_names_the_folder_instead(tmp_path, pip, why):
+    program = f"import sys; print({pip!r}, file=sys.stderr); sys.exit(1)"
+    work = Python([sys.executable, "-c", program], tmp_path).install(["openvino"], None, tmp_path, 60)
+    while work.outcome is None:
+        work.poll()
+        time.sleep(0.01)
+    assert why in work.outcome.text
+    assert "Packages from in section 3" in work.outcome.text
+
+
+def test_packages_that_come_in_are_seen_to_come(tmp_path):
+    program = (
+        "import os, time; file = open(os.path.join(os.environ['TMPDIR'], 'wheel'), 'wb'); "
+        "[(file.write(bytes(500_000)), file.flush(), time.sleep(0.2)) for _ in range(4)]"
+    )
+    work, percents = Python([sys.executable, "-c", program], tmp_path).install(["openvino"], None, tmp_path, 2), []
+    while work.outcome is None:
+        percents += [line["percent"] for line in work.poll()]
+        time.sleep(0.01)
+    assert work.outcome.succeeded
+    assert percents == sorted(percents)
+    assert any(20 <= percent <= 80 for percent in percents)
+
+
+@pytest.mark.parametrize("unpacking", [False, True])
+def test_packages_are_cancelled_until_they_are_unpacked_and_never_half(tmp_path, command, unpacking):
+    said = "Installing collected packages: openvino" if unpacking else "Downloading openvino"
+    program = f"import time; print({said!r}, flush=True); time.sleep(3)"
+    work = Python([*command, "-c", program], tmp_path).install(["openvino"], None, tmp_path)
+    while said not in work.log():
+        work.poll()
+        time.sleep(0.01)
+    work.cancel()
+    while work.outcome is None:
+        work.poll()
+        time.sleep(0.01)
+    assert (work.outcome.succeeded, work.outcome.cancelled) == (unpacking, not unpacking)
+
+
 def test_a_private_folder_is_for_its_owner_and_goes_away(tmp_path):
     folder = private.PrivateFolder(tmp_path)
     if os.name == "posix":
