@@ -8,7 +8,7 @@ from OrbitalSegPanel import results, views
 from OrbitalSegPanel.logic import RECORD
 from OrbitalSegPanel.process import Outcome
 from OrbitalSegPanel.review import Review
-from OrbitalSegPanel.sections.section import Panel, Section, choose, fill, fit, hear_path, quiet, show_path
+from OrbitalSegPanel.sections.section import Panel, Section, choose, fill, hear_path, quiet, show_path
 from OrbitalSegPanel.settings import SEGMENTATION
 
 
@@ -103,7 +103,6 @@ class ReviewSection(Section):
             if missing
             else _("All that can be filled in here is there.")
         )
-        fit(self.ui.missingLabel, self.ui.reviewSection)
 
     def _write(self) -> None:
         self.panel.say("")

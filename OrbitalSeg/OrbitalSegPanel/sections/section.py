@@ -178,6 +178,7 @@ def fit(label: Any, section: Any) -> None:
     """
     height = label.heightForWidth(section.width - 2 * SECTION_MARGIN) if label.text else 0
     label.setMinimumHeight(max(0, height))
+    section.layout().invalidate()  # a form keeps the places of rows below a label that has grown
 
 
 def empty_layout(box: Any) -> Any:
