@@ -16,7 +16,7 @@ from OrbitalSegLib.training.templates.template import write_template
 from OrbitalSegLib.training.walls import config, heads, pieces
 from OrbitalSegLib.training.walls.asking import EvidenceAsked, VolumeAsked, placed
 from OrbitalSegLib.training.walls.evidence import EvidenceLesson
-from OrbitalSegLib.training.walls.training import LAST, train
+from OrbitalSegLib.training.walls.training import LAST, identity_of, train
 from OrbitalSegLib.training.walls.unrolling import DEPTH_MM, unrolled
 from OrbitalSegLib.training.walls.volume import VolumeLesson, changed
 
@@ -165,8 +165,14 @@ def test_a_training_that_was_stopped_goes_on_bit_by_bit(
     train(TINY, lesson(TINY), twice, 2, silent)
     asked = iter([False, False])
     assert train(TINY, lesson(TINY), twice, 2, silent, stop=lambda: next(asked, True)) == 3  # lost with its process
-    more_heads = replace(TINY, heads=replace(TINY.heads, settings={}))
-    assert train(more_heads, lesson(TINY), twice, 2, silent) == 4
+    others = replace(
+        TINY,
+        heads=replace(TINY.heads, settings={}),
+        volume=replace(TINY.volume, places={"place": 1.0}),
+        evidence=replace(TINY.evidence, drawn_share=0.25),
+    )
+    assert identity_of(others, lesson(others)) == identity_of(TINY, lesson(TINY))
+    assert train(TINY, lesson(TINY), twice, 2, silent) == 4
     states = [torch.load(folder / lesson.name / LAST, weights_only=True) for folder in (once, twice)]
     for part in ("model", "average"):
         assert all(torch.equal(states[0][part][name], value) for name, value in states[1][part].items())

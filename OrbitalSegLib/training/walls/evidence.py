@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from OrbitalSegLib.training.walls.config import Evidence, Walls
+from OrbitalSegLib.training.walls.config import Walls
 from OrbitalSegLib.training.walls.heads import MISPLACED_MM, TILTED, Head
 from OrbitalSegLib.training.walls.pieces import drawn
 from OrbitalSegLib.training.walls.unrolling import MARGIN, SAMPLES, SIDE, unrolled
@@ -49,8 +49,9 @@ class EvidenceLesson:
     name = "evidence"
 
     def __init__(self, walls: Walls) -> None:
-        self.how: Evidence = walls.evidence
-        self.rate = self.how.rate
+        how = self.how = walls.evidence
+        self.rate = how.rate
+        self.lasting = (how.bank, how.hidden, how.batch, how.steps_each, how.rate, how.thickness)
         self._seed = (walls.seed, zlib.crc32(self.name.encode()))
         torch.manual_seed(zlib.crc32(repr(self._seed).encode()))
         self.model = Profiles(self.how.bank, self.how.hidden)

@@ -27,8 +27,8 @@ class Lesson(Protocol):
     name: str
     model: nn.Module
     rate: Rate
-    how: Any
-    """Its part of the configuration."""
+    lasting: tuple[Any, ...]
+    """What of its configuration may not change within a training."""
 
     def heads_step(self, step: int) -> int:
         """The step of the volume's training whose heads this step uses."""
@@ -114,9 +114,9 @@ def train(
 
 
 def identity_of(walls: Walls, lesson: Lesson) -> str:
-    """The numbers that may not change within a training. What heads are drawn from may: those that are there stay."""
+    """The numbers that may not change within a training. What heads are drawn from may, and what is drawn from them."""
     heads = (walls.heads.first_seed, walls.heads.steps_each, walls.heads.in_use)
-    return repr((walls.seed, heads, lesson.how, walls.average, walls.gradient_limit))
+    return repr((walls.seed, heads, lesson.lasting, walls.average, walls.gradient_limit))
 
 
 def _learn(

@@ -53,8 +53,9 @@ class VolumeLesson:
     name = "volume"
 
     def __init__(self, walls: Walls) -> None:
-        self.how = walls.volume
-        self.rate: Rate = self.how.rate
+        how = self.how = walls.volume
+        self.rate: Rate = how.rate
+        self.lasting = (how.channels, how.patch, how.batch, how.rate, how.loss, how.place, how.distance)
         self._seed = (walls.seed, zlib.crc32(self.name.encode()))
         torch.manual_seed(zlib.crc32(repr(self._seed).encode()))
         model = UNet3D(self.how.channels, len(WINDOWS_HU), len(ANSWERS))
