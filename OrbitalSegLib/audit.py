@@ -274,7 +274,8 @@ def _environment(entries: dict[str, Any]) -> Iterator[Difference]:
 def _ingredients(again: Job, entries: dict[str, Any]) -> Iterator[Difference]:
     """Whether scan and model package are those of the record."""
     assert again.input is not None
-    if sha256_of(reading.read(again.input, again.series, header=again.header).image) != entries["input"]["sha256"]:
+    scan = reading.read(again.input, again.series, header=again.header, grey_values=again.grey_values)
+    if sha256_of(scan.image) != entries["input"]["sha256"]:
         yield Difference("input", "The scan's voxels or their grid are not those that were segmented.")
     model = _automatic(entries, "segmenting")["measured"].get("model")
     if model and package.load(again.model).describe()["sha256"] != model["sha256"]:

@@ -90,6 +90,9 @@ NOT_REPRODUCED = 5
 Purpose = Annotated[str | None, typer.Option(help="The clinical purpose, for the record.")]
 Operator = Annotated[str | None, typer.Option(help="Who makes the model, for the record: a name or a role.")]
 Dicom = Annotated[list[str] | None, typer.Option(help="Write it as DICOM too: segmentation, surface.")]
+GreyValues = Annotated[
+    bool, typer.Option("--grey-values", help="Take a scan without Hounsfield units too, for no use on a patient.")
+]
 Deidentify = Annotated[bool, typer.Option("--deidentify", help="DICOM files without the patient's identity.")]
 Input = Annotated[Path, typer.Argument(help="A folder of DICOM, a zip of it, or an NRRD, NIfTI or MHA file.")]
 Output = Annotated[Path, typer.Option("--output", "-o", help="The folder to make.")]
@@ -116,12 +119,20 @@ def info(
     source: Input,
     series: SeriesOption = None,
     header: HeaderOption = None,
+    grey_values: GreyValues = False,
     region: RegionOption = "auto",
     progress: Style = ProgressStyle.bar,
 ) -> None:
     """List the series of a scan and hold the one fit for the orbit against table A.1 of ISO/IEC 3532-2."""
     summary = _run(
-        {"task": "info", "input": str(source), "series": series, "header": header, "region": _region(region)},
+        {
+            "task": "info",
+            "input": str(source),
+            "series": series,
+            "header": header,
+            "grey_values": grey_values,
+            "region": _region(region),
+        },
         progress,
         _show_series,
     )
@@ -141,6 +152,7 @@ def segment(
     ] = None,
     series: SeriesOption = None,
     header: HeaderOption = None,
+    grey_values: GreyValues = False,
     region: RegionOption = "auto",
     model: Annotated[
         str | None, typer.Option(help="A model package's folder, or the name of a shipped one.", show_default="shipped")
@@ -189,6 +201,7 @@ def segment(
         "overwrite": force,
         "series": series,
         "header": header,
+        "grey_values": grey_values,
         "region": _region(region),
         "parameters": _parameters(parameter or []),
         "model": model,
@@ -230,6 +243,7 @@ def review(
     edited: Annotated[Path | None, typer.Option(help="The segmentation as a person left it, if it was edited.")] = None,
     ct: Annotated[Path | None, typer.Option(help="The scan, for a new picture and for DICOM.")] = None,
     header: HeaderOption = None,
+    grey_values: GreyValues = False,
     purpose: Purpose = None,
     operator: Operator = None,
     checked: Annotated[
@@ -254,6 +268,7 @@ def review(
         "edited": None if edited is None else str(edited),
         "ct": None if ct is None else str(ct),
         "header": header,
+        "grey_values": grey_values,
         "purpose": purpose,
         "operator": operator,
         "reviews": [
@@ -305,6 +320,7 @@ def surface(
         Path | None, typer.Option(help="The scan it was made from: it tells where in a voxel bone ends.")
     ] = None,
     header: HeaderOption = None,
+    grey_values: GreyValues = False,
     smoothing: Annotated[Smoothing, typer.Option(help="Of the surface.")] = Smoothing.faithful,
     file_format: Formats = None,
     simplify_mm: Simplify = None,
@@ -320,6 +336,7 @@ def surface(
         "input": str(segmentation),
         "ct": None if ct is None else str(ct),
         "header": header,
+        "grey_values": grey_values,
         "output": str(output),
         "overwrite": force,
         "segment": segment,
@@ -338,6 +355,7 @@ def orbits(
     ct: Annotated[Path, typer.Option(help="The scan that was segmented.")],
     series: SeriesOption = None,
     header: HeaderOption = None,
+    grey_values: GreyValues = False,
     region: Annotated[str, typer.Option(help="auto (both orbits), left or right.")] = "auto",
     force: Force = False,
     progress: Style = ProgressStyle.bar,
@@ -349,6 +367,7 @@ def orbits(
         "ct": str(ct),
         "series": series,
         "header": header,
+        "grey_values": grey_values,
         "region": _region(region),
         "output": str(output),
         "overwrite": force,
@@ -413,6 +432,7 @@ def evaluate(
     truth: Annotated[Path, typer.Argument(help="The true segmentation: .seg.nrrd, NRRD, NIfTI or MHA.")],
     result: Annotated[Path, typer.Argument(help="The one to judge, or a result folder.")],
     ct: Annotated[Path | None, typer.Option(help="The CT, to tell cortical from thin bone.")] = None,
+    grey_values: GreyValues = False,
     walls: Annotated[Path | None, typer.Option(help="The walls.vtp of a synthetic case.")] = None,
     segment: Annotated[str, typer.Option(help="Of the result; `bone+inferred` takes both.")] = "bone",
     region: RegionOption = "whole",
@@ -426,6 +446,7 @@ def evaluate(
         "truth": str(truth),
         "ct": None if ct is None else str(ct),
         "header": header,
+        "grey_values": grey_values,
         "walls": None if walls is None else str(walls),
         "segment": segment,
         "region": _region(region),

@@ -26,6 +26,14 @@ RESERVED = {"CON", "PRN", "AUX", "NUL", *(f"{port}{number}" for port in ("COM", 
 """Names of devices on Windows, whatever the ending."""
 
 FULL_DISK = "The disk is full: free some space, or choose another folder, and run again."
+FULL_TEMPORARY = (
+    "The disk for temporary files is full: free some space there, or set TMPDIR (on Windows TEMP) to a folder on "
+    "another disk, and run again."
+)
+NO_TEMPORARY = (
+    "No temporary file can be written: set TMPDIR (on Windows TEMP) to a folder that exists and that you may write to, "
+    "and run again."
+)
 CANNOT_WRITE = "The result cannot be written there: choose a folder that exists and that you may write to."
 EXISTS = "A result of that name exists already: choose another name, or allow overwriting."
 CAME_MEANWHILE = "Something else got that name while the run went on, and was left as it is."
@@ -368,6 +376,28 @@ def output_error(error: Exception, folder: Path) -> OutputError:
     if number in (errno.ENOSPC, errno.EDQUOT) or (number is None and _is_full(folder)):
         return OutputError("disk-full", FULL_DISK)
     return OutputError("cannot-write", CANNOT_WRITE)
+
+
+@contextmanager
+def temporary_files() -> Iterator[None]:
+    """Turn an OSError of writing temporary files into an `OutputError` that says so."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise OutputError("disk-full", FULL_TEMPORARY) from error
+        raise OutputError("cannot-write", NO_TEMPORARY) from error
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A folder for temporary files that is gone after the block. Raises `OutputError` where none can be made."""
+    with temporary_files():
+        private = Path(tempfile.mkdtemp(prefix="orbitalseg-"))
+    try:
+        yield private
+    finally:
+        shutil.rmtree(private, ignore_errors=True)
 
 
 def _is_full(folder: Path) -> bool:

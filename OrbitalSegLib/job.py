@@ -65,6 +65,8 @@ class Job:
     series: str | None = None
     header: str | None = None
     """Which part of a volume file's header is believed where parts contradict each other."""
+    grey_values: bool = False
+    """Whether a scan is taken though its values are no HU."""
     region: Region | Orbit = "auto"
     method: str = DEFAULT_METHOD
     parameters: dict[str, Any] = field(default_factory=dict)
@@ -410,6 +412,7 @@ _READERS: dict[str, Any] = {
     "overwrite": _flag,
     "series": _optional_text,
     "header": lambda name, value: None if value is None else _one_of(name, value, CHOICES),
+    "grey_values": _flag,
     "region": _region,
     "method": _text,
     "parameters": _object,

@@ -369,7 +369,7 @@ def _plain_fields(found: Any) -> dict[str, float | str | None]:
 def read_ct(job: Job, record: Record, progress: Progress = silent) -> Scan:
     """The CT that a job names beside its input, with its warnings in the record."""
     assert job.ct is not None
-    scan = reading.read(job.ct, job.series, progress, header=job.header)
+    scan = reading.read(job.ct, job.series, progress, header=job.header, grey_values=job.grey_values)
     for code, text in scan.warnings:
         record.warn(code, text)
     return scan
@@ -420,9 +420,9 @@ def _read(
     """Reading, finding the region, and holding the scan against table A.1."""
     assert job.input is not None
     with record.step("reading", {"series": "asked for" if job.series else "chosen"}) as measured:
-        scan = reading.read(job.input, job.series, steps.step("reading"), found, job.header)
-        if job.acquisition is not None and scan.kind != "dicom":
-            scan = replace(scan, acquisition=job.acquisition)
+        scan = reading.read(
+            job.input, job.series, steps.step("reading"), found, job.header, job.grey_values, job.acquisition
+        )
         measured.update(scan.measured)
     record.add_scan(scan)
     place = _place(job, scan, steps, record)
@@ -604,7 +604,7 @@ def source_headers(job: Job, scan: Path | None, record: Record) -> list[Dataset]
         raise JobError("invalid-job", "Results in DICOM need the scan: give `ct`.")
     if "segmentation" in job.dicom:
         dicom.check_can_write()
-    whole = reading.read_headers(scan, job.series)
+    whole = reading.read_headers(scan, job.series, job.grey_values)
     if job.deidentify:
         headers.check(whole)
         return headers.prepared(headers.without_identity(whole))[0]

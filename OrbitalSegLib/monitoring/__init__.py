@@ -80,6 +80,9 @@ OF_READING: dict[str, Verdict] = {
     "unit-unknown": CHECK,
     "template-space": CHECK,
     "damaged-files": CHECK,
+    "unused-bits": CHECK,
+    "rescale-missing": CHECK,
+    "grey-values": DO_NOT_USE,
 }
 """The warnings of reading that weigh on the verdict, by their code: `check`, or `do not use` where what came in cannot
 be taken at its word. They are causes: they come before all other reasons. Where one says `do not use`, figures give no

@@ -3,22 +3,22 @@
 import lzma
 import stat
 import struct
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
-import SimpleITK as sitk
 from pydicom.dataset import Dataset
 
 from OrbitalSegLib.errors import InputError
+from OrbitalSegLib.files import temporary_files, temporary_folder
 from OrbitalSegLib.progress import Progress, silent
-from OrbitalSegLib.reading import dicom
+from OrbitalSegLib.reading import dicom, units
 from OrbitalSegLib.reading.dicom import acquisition_of
 from OrbitalSegLib.reading.volumes import read_volume, volume_kind
-from OrbitalSegLib.scan import AIR_HU, HIGHEST_HU, Scan
+from OrbitalSegLib.scan import Acquisition, Scan
 
 __all__ = ["acquisition_of", "must_exist", "read", "read_headers"]
 
@@ -29,12 +29,6 @@ ZIP_LIMIT_MEMBERS = 50_000
 
 CUT_ZIP = "The zip is damaged or cut off: copy it again."
 
-AIR_SEEN_HU = -300
-"""A CT of a head holds air, outside it or in its sinuses: a volume whose lowest value is above this is no HU volume."""
-
-BONE_SEEN_HU = 150
-"""A CT of a head holds bone, a newborn's too: a volume whose highest value is below this is no HU volume."""
-
 
 def read(
     path: Path,
@@ -42,11 +36,14 @@ def read(
     progress: Progress = silent,
     listed: Callable[[list[dicom.Series]], None] = lambda _series: None,
     header: str | None = None,
+    grey_values: bool = False,
+    said: Acquisition | None = None,
 ) -> Scan:
     """Read a CT in HU. `series` names a DICOM series by number or UID; None takes the one fit for the orbit.
 
     `listed` hears of all series before one is chosen. `header` is the part of a volume file's header that is believed
-    where parts contradict each other (docs/reading.md).
+    where parts contradict each other (docs/reading.md). `grey_values` takes a scan whose values are no HU as well, with
+    a warning. `said` is what is known of the series that a volume file was made of.
 
     Raises `InputError`; its codes are listed in docs/contracts.md, section 7.
     """
@@ -56,19 +53,27 @@ def read(
         if series is not None:
             raise InputError("unknown-series", "A volume file holds no series: leave the series out.")
         scan = read_volume(path, kind, header)
+        scan = scan if said is None else replace(scan, acquisition=said)
+        maker = units.cone_beam_device(scan.acquisition.manufacturer, scan.acquisition.model)
+        problem = units.CONE_BEAM.format(maker=maker) if maker else None
     else:
         with _listing(path, lambda fraction: progress(0.3 * fraction)) as found:
             listed(found)
-            chosen, reason = dicom.choose(found, series)
+            chosen, reason = dicom.choose(found, series, grey_values)
+            problem = chosen.not_hu
             scan = dicom.load(chosen, lambda fraction: progress(0.3 + 0.7 * fraction))
         scan.measured["series_found"] = len(found)
         scan.measured["series_chosen"] = reason
-    _check_hu(scan.image)
+    problem = problem or units.why_not_hu(scan.image, "rescale-missing" in dict(scan.warnings))
+    if problem and not grey_values:
+        raise InputError("not-hu", problem)
+    if problem:
+        scan = replace(scan, warnings=(*scan.warnings, ("grey-values", units.taken_as_they_are(problem))))
     progress(1.0)
     return scan
 
 
-def read_headers(path: Path, series: str | None = None) -> list[Dataset]:
+def read_headers(path: Path, series: str | None = None, grey_values: bool = False) -> list[Dataset]:
     """The whole DICOM headers of the series that `read` takes, in the order of its slices, patient's identity included.
 
     Raises `InputError` `no-dicom` where the scan is no DICOM.
@@ -79,16 +84,16 @@ def read_headers(path: Path, series: str | None = None) -> list[Dataset]:
             "no-dicom", "A result can be written as DICOM only for a scan that is DICOM: leave that output out."
         )
     with _listing(path, lambda _fraction: None) as found:
-        return dicom.full_headers(dicom.choose(found, series)[0])
+        return dicom.full_headers(dicom.choose(found, series, grey_values)[0])
 
 
 @contextmanager
 def _listing(path: Path, progress: Progress) -> Iterator[list[dicom.Series]]:
     """The DICOM series under a folder, in a file or in a zip; a zip's files exist inside the block only."""
     if _is_zip(path):
-        with tempfile.TemporaryDirectory(prefix="orbitalseg-") as private:
-            _unpack(path, Path(private))
-            yield dicom.list_series(Path(private), progress)
+        with temporary_folder() as private:
+            _unpack(path, private)
+            yield dicom.list_series(private, progress)
     else:
         yield dicom.list_series(path, progress)
 
@@ -140,27 +145,16 @@ def _unpack(path: Path, folder: Path) -> None:
     except OSError as error:
         if error.errno is None:  # a decompressor's word for damage
             raise InputError("truncated", CUT_ZIP) from error
-        raise InputError("unreadable", "The zip cannot be unpacked: check the free space on the disk.") from error
+        raise _cannot_open() from error
 
 
 def _unpack_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> None:
     """Write no more than the size that the zip's directory states: a zip bomb states less than it holds."""
     left = member.file_size
-    with archive.open(member) as source, target.open("wb") as sink:
+    with temporary_files():
+        sink = target.open("wb", buffering=0)
+    with sink, archive.open(member) as source:
         while left > 0 and (block := source.read(min(left, 1 << 20))):
-            sink.write(block)
+            with temporary_files():
+                sink.write(block)
             left -= len(block)
-
-
-def _check_hu(image: sitk.Image) -> None:
-    """Raises `InputError` `not-hu` for values that no CT of a head in HU has."""
-    voxels = sitk.GetArrayViewFromImage(image)
-    # What is -1024 exactly may be padding, which an image that is not in HU may have as well.
-    lowest = float(voxels.min(initial=HIGHEST_HU, where=voxels > AIR_HU))
-    highest = float(voxels.max())
-    if lowest > AIR_SEEN_HU or highest < BONE_SEEN_HU:
-        raise InputError(
-            "not-hu",
-            f"The values run from {min(lowest, highest):g} to {highest:g}, which is no CT of a head in Hounsfield "
-            "units (an 8-bit or windowed export?): export the original CT series as DICOM.",
-        )

@@ -1,9 +1,8 @@
 """A folder of DICOM, as it comes off a CD or out of a PACS -> the CT series fit for the orbit, as one `Scan`."""
 
 import os
-import tempfile
 import warnings
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -12,25 +11,33 @@ from itertools import groupby
 from pathlib import Path
 
 import numpy as np
-import pydicom
 from pydicom.dataset import Dataset
 
 from OrbitalSegLib.errors import InputError
+from OrbitalSegLib.files import temporary_folder
 from OrbitalSegLib.progress import Progress, silent
+from OrbitalSegLib.reading import units, values
 from OrbitalSegLib.reading.claims import claims
-from OrbitalSegLib.reading.headers import CT_CLASSES, DamagedFile, Slice, header_of, slices_of, text_of, values_of
-from OrbitalSegLib.reading.pixels import DamagedPixels, stored_frames
+from OrbitalSegLib.reading.headers import (
+    CT_CLASSES,
+    DamagedFile,
+    Slice,
+    dataset_of,
+    header_of,
+    slices_of,
+    text_of,
+    values_of,
+    with_points,
+)
+from OrbitalSegLib.reading.pixels import DamagedPixels, Frame, stored_frames
 from OrbitalSegLib.reading.stack import find_gaps, to_image, without_duplicates
-from OrbitalSegLib.scan import AIR_HU, HIGHEST_HU, MINIMUM_SLICES, Acquisition, Planes, Scan
+from OrbitalSegLib.scan import MINIMUM_SLICES, Acquisition, Planes, Scan
 
 THIN_SLICES_MM = 1.25
 """Reconstructed slice thickness that table A.1 asks for [3532-2 A]."""
 
 ORBIT_MM = 35.0
 """Height and width of an adult's orbit: a thinner stack cannot hold one."""
-
-PADDING_HU = (-900, 3072)
-"""A padding value between these is a tissue's HU and not believed."""
 
 MODALITY_NAMES = {
     "MR": "an MR",
@@ -67,6 +74,8 @@ class Series:
     images: int
     unfit: InputError | None
     """Why the series cannot be segmented, or None."""
+    not_hu: str | None = None
+    """Why its values are no HU, as far as headers say; such a series can be taken where the user insists."""
     strays: int = 0
     """Damaged files in the same input that do not say to which series they belong."""
 
@@ -102,7 +111,9 @@ class Series:
         """0: fit, or fit but for a damaged file; 1: damaged files of no known series; 2: unfit."""
         if self.unfit is None:
             return 0
-        return 2 if self.unfit.code != "truncated" else 0 if self.slices else 1
+        if self.unfit.code not in ("truncated", "inconsistent"):
+            return 2
+        return 0 if self.slices else 1
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -191,6 +202,8 @@ def _all_series(stacks: list[list[Slice]], placeless: list[Dataset], damaged: li
 
 def _series(header: Dataset, stack: list[Slice], images: int) -> Series:
     slices = tuple(sorted(stack, key=lambda item: (item.depth_mm, item.identity)))
+    unfit = _why_unfit(header, slices)
+    not_hu = None if unfit else units.why_not_hu_by_headers(slices)
     return Series(
         uid=text_of(header.get("SeriesInstanceUID")),
         number=text_of(header.get("SeriesNumber")),
@@ -201,7 +214,8 @@ def _series(header: Dataset, stack: list[Slice], images: int) -> Series:
         body_part=text_of(header.get("BodyPartExamined")),
         slices=slices,
         images=images,
-        unfit=_why_unfit(header, slices),
+        unfit=InputError("not-hu", not_hu) if not_hu else unfit,
+        not_hu=not_hu,
     )
 
 
@@ -244,16 +258,18 @@ def _why_unfit(header: Dataset, slices: tuple[Slice, ...]) -> InputError | None:
         header.get("PhotometricInterpretation") or "MONOCHROME2"
     ):
         return InputError("colour", "This series holds colour pictures, not CT values: choose the original CT series.")
+    if modality == "CT" and not slices and header.get("SOPClassUID") in CT_CLASSES:
+        return InputError(
+            "no-positions",
+            "The images of this series do not say where they lie, or it cannot be read (Image Position, Image "
+            "Orientation, Pixel Spacing): export the original series again from the scanner or the PACS.",
+        )
     if modality != "CT" or not slices:
         return InputError(
             "no-ct", "This series holds screen captures or other objects, no CT slices: choose the CT series."
         )
     if "LOCALIZER" in values_of(header.get("ImageType")):
         return InputError("scout-only", "This is a scout (localizer), not a CT volume: choose the axial series.")
-    if (slices[0].said_text("RescaleType") or "HU") not in ("HU", "US"):
-        return InputError(
-            "not-hu", "The values of this series are not Hounsfield units: choose the original CT reconstruction."
-        )
     places = _places(slices)
     if len(places) < MINIMUM_SLICES:
         count = "1 slice" if len(places) == 1 else f"{len(places)} slices"
@@ -267,6 +283,24 @@ def _why_unfit(header: Dataset, slices: tuple[Slice, ...]) -> InputError | None:
             "This series holds several images of every place (a perfusion or 4D scan, or several phases): "
             "choose a series with one image of each place.",
         )
+    return _wrong_rescale(slices)
+
+
+def _wrong_rescale(slices: tuple[Slice, ...]) -> InputError | None:
+    lack = [item for item in slices if not item.rescale.stated]
+    if 0 < len(lack) < len(slices):
+        return InputError(
+            "inconsistent",
+            f"{len(lack)} of the {len(slices)} slices, as {lack[0].name}, lack the rescale to Hounsfield units that "
+            "the others have: export the series again from the scanner or the PACS.",
+        )
+    liar = next((item for item in slices if not item.rescale.agrees), None)
+    if liar:
+        return InputError(
+            "inconsistent",
+            f"In {liar.name} the rescale and the real world value mapping give different Hounsfield units: export the "
+            "series again from the scanner.",
+        )
     return None
 
 
@@ -274,12 +308,17 @@ def _why_unfit(header: Dataset, slices: tuple[Slice, ...]) -> InputError | None:
 # Choosing
 
 
-def choose(series: list[Series], wanted: str | None = None) -> tuple[Series, str]:
+def choose(series: list[Series], wanted: str | None = None, grey_values: bool = False) -> tuple[Series, str]:
     """The wanted series (number or UID), or the one fit for the orbit, and why it was taken.
+
+    `grey_values` lets a series that is unfit only for its values, which are no HU, pass for a fit one.
 
     `series` is what `list_series` gave. Raises `InputError`: `unknown-series`, or the reason why the (best) series is
     unfit.
     """
+    if grey_values:
+        series = [replace(item, unfit=None) if item.not_hu else item for item in series]
+        series.sort(key=lambda item: (item.rank, item.preference))
     if wanted is not None:
         best = next((item for item in series if wanted and wanted in (item.number, item.uid)), None)
         if best is None:
@@ -315,7 +354,16 @@ def _why_best(best: Series, usable: list[Series]) -> str:
 
 def _closest(series: list[Series]) -> Series:
     """Where nothing is fit: what comes closest to a CT, for its sentence."""
-    order = ("not-hu", "time-series", "too-few-slices", "scout-only", "wrong-modality", "colour", "no-ct")
+    order = (
+        "not-hu",
+        "no-positions",
+        "time-series",
+        "too-few-slices",
+        "scout-only",
+        "wrong-modality",
+        "colour",
+        "no-ct",
+    )
     return min((item for item in series if item.unfit), key=lambda item: order.index(item.unfit.code))  # type: ignore[union-attr]
 
 
@@ -330,7 +378,14 @@ def full_headers(series: Series) -> list[Dataset]:
     """
     paths = dict.fromkeys(item.path for item in _one_per_place(series)[0])
     with warnings.catch_warnings(action="ignore"):  # as in `list_series`
-        return [pydicom.dcmread(path, stop_before_pixels=True, force=True) for path in paths]
+        return [_full_header(path) for path in paths]
+
+
+def _full_header(path: Path) -> Dataset:
+    with path.open("rb") as file:
+        header = dataset_of(file)
+    with_points(header)
+    return header
 
 
 def load(series: Series, progress: Progress = silent) -> Scan:
@@ -341,8 +396,10 @@ def load(series: Series, progress: Progress = silent) -> Scan:
     slices, notes = _one_per_place(series)
     planes = _planes(slices)
     with warnings.catch_warnings(action="ignore"):  # as in `list_series`
-        voxels = _voxels(slices, lambda fraction: progress(0.7 * fraction))
+        voxels, said = _voxels(slices, lambda fraction: progress(0.7 * fraction))
+    _check_rescale(voxels, slices)
     notes += claims(slices, series.slice_distance_mm)
+    notes += _value_notes(slices) + values.notes_of(said)
     gaps = find_gaps(planes, [item.name for item in slices])
     image, measured = to_image(voxels, planes, lambda fraction: progress(0.7 + 0.3 * fraction))
     if measured["resampled"]:
@@ -357,6 +414,30 @@ def load(series: Series, progress: Progress = silent) -> Scan:
         gaps=gaps,
         warnings=tuple(notes),
     )
+
+
+def _check_rescale(voxels: np.ndarray, slices: list[Slice]) -> None:
+    item = values.contradiction(voxels, slices)
+    if item:
+        raise InputError(
+            "inconsistent",
+            f"The rescale to Hounsfield units of {item.name} or of the slice before it is wrong, since their stored "
+            "values agree and their Hounsfield units do not: export the series again from the scanner or the PACS.",
+        )
+
+
+def _value_notes(slices: list[Slice]) -> list[tuple[str, str]]:
+    """What has to be said of the numbers in the headers."""
+    notes = []
+    if not slices[0].rescale.stated:
+        text = (
+            "The headers do not say how values become Hounsfield units; they look like such and were taken as they are."
+        )
+        notes.append(("rescale-missing", text))
+    if any(item.header.decimal_commas for item in slices):
+        text = "The headers hold numbers with a comma; it was read as a decimal point: check the lengths."
+        notes.append(("decimal-commas", text))
+    return notes
 
 
 def _one_per_place(series: Series) -> tuple[list[Slice], list[tuple[str, str]]]:
@@ -392,63 +473,36 @@ def _planes(slices: list[Slice]) -> Planes:
     )
 
 
-def _voxels(slices: list[Slice], progress: Progress) -> np.ndarray:
-    """(n, rows, columns) in HU: signed 16 bits where every slope and intercept is whole, else float."""
+def _voxels(slices: list[Slice], progress: Progress) -> tuple[np.ndarray, Counter[str]]:
+    """(n, rows, columns) in HU: signed 16 bits where every slope and intercept is whole, else float.
+
+    And the number of slices for each code of what has to be said of their values.
+    """
     whole = all(float(v).is_integer() for item in slices for v in (item.slope, item.intercept))
     voxels = np.empty((len(slices), *slices[0].matrix), np.int16 if whole else np.float32)
     by_file = sorted(range(len(slices)), key=lambda index: slices[index].path)
     done = 0
-    with tempfile.TemporaryDirectory(prefix="orbitalseg-") as private:
+    said: Counter[str] = Counter()
+    with temporary_folder() as private:
         for path, group in groupby(by_file, key=lambda index: slices[index].path):
             indices = list(group)
-            frames = stored_frames(path, [slices[index].frame or 0 for index in indices], Path(private))
+            frames = stored_frames(path, [slices[index].frame or 0 for index in indices], private)
             for index in indices:
-                voxels[index] = _in_hu(_next(frames, slices[index]), slices[index], whole)
+                voxels[index], note = values.in_hu(_next(frames, slices[index]), slices[index], whole)
+                said.update([note] if note else [])
                 done += 1
                 progress(done / len(slices))
-    return voxels
+    return voxels, said
 
 
-def _next(frames: Iterator[np.ndarray], item: Slice) -> np.ndarray:
+def _next(frames: Iterator[Frame], item: Slice) -> Frame:
     try:
-        stored = next(frames)
+        frame = next(frames)
     except DamagedPixels as error:
         raise _damaged(f"The file of {item.name} is") from error
-    if stored.shape != item.matrix:
+    if frame.values.shape != item.matrix:
         raise _damaged(f"The file of {item.name} is")
-    return stored
-
-
-def _in_hu(stored: np.ndarray, item: Slice, whole: bool) -> np.ndarray:
-    if whole:
-        hu: np.ndarray = stored.astype(np.int32 if stored.dtype.itemsize <= 2 else np.int64)
-        if item.slope != 1:
-            hu *= int(item.slope)
-        hu += int(item.intercept)
-    else:
-        hu = stored * item.slope + item.intercept
-    padding = _padding(item, stored.dtype)
-    if padding:
-        hu[(stored >= padding[0]) & (stored <= padding[1])] = AIR_HU
-    return np.clip(hu, AIR_HU, HIGHEST_HU, out=hu)
-
-
-def _padding(item: Slice, kind: np.dtype) -> tuple[int, int] | None:
-    """Lowest and highest stored value outside the reconstructed field; None where none is stated or believed."""
-    value, limit = item.header.get("PixelPaddingValue"), item.header.get("PixelPaddingRangeLimit")
-    if not isinstance(value, int):
-        return None
-    ends = [_as_stored(end, kind) for end in (value, limit if isinstance(limit, int) else value)]
-    low, high = min(ends), max(ends)
-    tissue = low * item.slope + item.intercept < PADDING_HU[1] and high * item.slope + item.intercept > PADDING_HU[0]
-    return None if tissue else (low, high)
-
-
-def _as_stored(value: int, kind: np.dtype) -> int:
-    """A padding value as the pixels hold it: some scanners state -2000 as 63536, or the other way round."""
-    size = 1 << (8 * kind.itemsize)
-    value %= size
-    return value - size if kind.kind == "i" and value >= size // 2 else value
+    return frame
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
 """A DICOM file -> the planes in it: where they lie, how their values are rescaled, and what the scanner said."""
 
+import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -9,8 +10,13 @@ from typing import Any, BinaryIO
 import numpy as np
 import pydicom
 from pydicom import uid
-from pydicom.dataset import Dataset
+from pydicom.datadict import dictionary_has_tag, dictionary_VR
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.filereader import read_dataset
 from pydicom.multival import MultiValue
+from pydicom.tag import Tag
+from pydicom.valuerep import VR
 
 from OrbitalSegLib.errors import InputError
 
@@ -29,8 +35,11 @@ UNIT_TOLERANCE = 1e-2
 AXIS_TOLERANCE = 1e-3
 """Direction cosines, and pixel sizes in mm, that differ by less are the same but for rounding."""
 
-STARTS_WITHOUT_PREAMBLE = (b"\x02\0\0\0", b"\x08\0\x05\0", b"\x08\0\x08\0")
-"""Some archives leave out the preamble: the file begins with an element of group 2 or 8, little endian."""
+FIRST_GROUPS = (2, 8)
+"""Some archives leave out the preamble: the file begins with an element of one of these groups, whatever its number."""
+
+LONGEST_FIRST_BYTES = 1 << 16
+"""The first element of a file without preamble is no longer."""
 
 KEYWORDS = (
     *("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "Modality", "ImageType"),
@@ -43,9 +52,18 @@ KEYWORDS = (
     *("ImagerPixelSpacing", "SpacingBetweenSlices", "FrameOfReferenceUID"),
     *("SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "PixelRepresentation"),
     *("PixelPaddingValue", "PixelPaddingRangeLimit", "RescaleIntercept", "RescaleSlope", "RescaleType"),
+    *("ModalityLUTSequence", "RealWorldValueMappingSequence"),
     *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
 )
 """What is read of a header, and nothing else: it is quick, and no patient's name comes into the program."""
+
+
+RESCALE = ("RescaleSlope", "RescaleIntercept", "RescaleType")
+
+HU_CODES = ("[hnsf'u]", "hnsf'u")
+"""The Hounsfield unit in UCUM, as real world value mappings name it."""
+
+PIXEL_DATA = 0x7FE00010
 
 
 class DamagedFile(Exception):
@@ -56,22 +74,48 @@ class DamagedFile(Exception):
         self.series_uid = series_uid
 
 
+class Header(Dataset):
+    """What was read of a file: `KEYWORDS` only, and of these what can be parsed."""
+
+    decimal_commas = False
+    """Whether numbers are written with a comma, and were read as if it were a point."""
+
+
+@dataclass(frozen=True)
+class Rescale:
+    """How a slice's stored values become its quantity."""
+
+    slope: float
+    intercept: float
+    unit: str
+    """`HU`, another one, or nothing where it is not stated, which for a CT means HU."""
+    stated: bool
+    agrees: bool = True
+    """Whether there is no other statement that contradicts this one."""
+
+
 @dataclass(frozen=True)
 class Slice:
     """One plane of a series: a file, or one frame of a multi-frame file."""
 
     path: Path
     frame: int | None
-    header: Dataset
-    """The file's header: `KEYWORDS` only, and of these what can be parsed."""
+    header: Header
     position_mm: tuple[float, ...]
     orientation: tuple[float, ...]
     pixel_mm: tuple[float, float]
     """Distance between columns and between rows: along the row direction, along the column direction."""
     matrix: tuple[int, int]
-    slope: float
-    intercept: float
+    rescale: Rescale
     instance: int
+
+    @property
+    def slope(self) -> float:
+        return self.rescale.slope
+
+    @property
+    def intercept(self) -> float:
+        return self.rescale.intercept
 
     @property
     def name(self) -> str:
@@ -125,7 +169,7 @@ def text_of(value: Any) -> str:
     return "/".join(values_of(value))
 
 
-def header_of(path: Path) -> Dataset | None:
+def header_of(path: Path) -> Header | None:
     """The header of an image; None for what is not a DICOM image.
 
     Raises `DamagedFile`, and `InputError` `unreadable` where the file cannot be opened.
@@ -133,7 +177,7 @@ def header_of(path: Path) -> Dataset | None:
     try:
         with path.open("rb") as file:
             start = file.read(132)
-            if start[128:] != b"DICM" and start[:4] not in STARTS_WITHOUT_PREAMBLE:
+            if start[128:] != b"DICM" and not _starts_with_element(start):
                 return None
             file.seek(0)
             header = _parse(file)
@@ -150,20 +194,55 @@ def header_of(path: Path) -> Dataset | None:
     return None
 
 
-def _parse(file: BinaryIO) -> Dataset:
+def _starts_with_element(start: bytes) -> bool:
+    """Whether the bytes begin with a DICOM element of one of `FIRST_GROUPS`, in either byte order."""
+    if len(start) < 8:
+        return False
+    for order in "<>":
+        (group,) = struct.unpack_from(f"{order}H", start)
+        explicit = start[4:6].decode("latin-1") in {*VR}
+        (length,) = struct.unpack_from(f"{order}L", start, 4)
+        if group in FIRST_GROUPS and (explicit or length < LONGEST_FIRST_BYTES):
+            return True
+    return False
+
+
+def dataset_of(file: BinaryIO, keywords: Sequence[str] | None = None, pixels: bool = False) -> Dataset:
+    """What stands in a DICOM file, with preamble or without, in either byte order; all of it, or `keywords` only."""
+    tags: list[Any] | None = None if keywords is None else [*keywords]
+    start = file.read(132)
+    file.seek(0)
+    group, length = struct.unpack_from(">H2xL", start) if len(start) >= 8 else (0, 0)
+    if start[128:] == b"DICM" or group not in FIRST_GROUPS or length >= LONGEST_FIRST_BYTES:
+        return pydicom.dcmread(file, stop_before_pixels=not pixels, specific_tags=tags, force=True)
+    # Without names of the values' kinds and the high byte first: older than DICOM, and pydicom does not guess it.
+    stop = None if pixels else lambda tag, _kind, _length: tag == PIXEL_DATA
+    whole = read_dataset(file, True, False, stop_when=stop, specific_tags=tags and [Tag(tag) for tag in tags])
+    whole.file_meta = FileMetaDataset()
+    whole.set_original_encoding(True, False)
+    return whole
+
+
+def _parse(file: BinaryIO) -> Header:
     try:
-        header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=[*KEYWORDS], force=True)
+        read = dataset_of(file, KEYWORDS)
     except OSError:
         raise
     except Exception as error:
         raise DamagedFile from error
+    header = Header(read)
+    header.file_meta = read.file_meta
     _keep_what_can_be_parsed(header.file_meta)
-    _keep_what_can_be_parsed(header)
+    header.decimal_commas = _keep_what_can_be_parsed(header)
     return header
 
 
-def _keep_what_can_be_parsed(header: Dataset) -> None:
-    """Values are parsed when they are asked for: ask now, and drop those that cannot be."""
+def _keep_what_can_be_parsed(header: Dataset) -> bool:
+    """Values are parsed when they are asked for: ask now, and drop those that cannot be.
+
+    Returns whether there were numbers with a decimal comma, which become those with a point.
+    """
+    commas = with_points(header)
     for tag in list(header.keys()):
         try:
             element = header[tag]
@@ -172,10 +251,26 @@ def _keep_what_can_be_parsed(header: Dataset) -> None:
             continue
         if element.VR == "SQ":
             for item in element.value:
-                _keep_what_can_be_parsed(item)
+                commas |= _keep_what_can_be_parsed(item)
+    return commas
 
 
-def slices_of(path: Path, header: Dataset) -> list[Slice]:
+def with_points(header: Dataset) -> bool:
+    """Write decimal strings with points instead of commas; whether there were any. Sequences are left alone."""
+    commas = False
+    for tag in list(header.keys()):
+        raw = header.get_item(tag)
+        if isinstance(raw, RawDataElement) and raw.value and b"," in raw.value and _is_decimal(raw):
+            header[tag] = raw._replace(value=raw.value.replace(b",", b"."))
+            commas = True
+    return commas
+
+
+def _is_decimal(raw: RawDataElement) -> bool:
+    return (raw.VR or (dictionary_VR(raw.tag) if dictionary_has_tag(raw.tag) else "")) == "DS"
+
+
+def slices_of(path: Path, header: Header) -> list[Slice]:
     """The planes of a file; none of an image that has no place in the patient. Raises `DamagedFile`."""
     if "PerFrameFunctionalGroupsSequence" not in header:
         item = _slice(path, header, [], None)
@@ -189,7 +284,7 @@ def slices_of(path: Path, header: Dataset) -> list[Slice]:
     return planes
 
 
-def _slice(path: Path, header: Dataset, groups: Sequence[Dataset], frame: int | None) -> Slice | None:
+def _slice(path: Path, header: Header, groups: Sequence[Dataset], frame: int | None) -> Slice | None:
     """None where place, orientation or size is missing or makes no sense."""
 
     def attribute(macro: str, keyword: str, default: Any = None) -> Any:
@@ -198,6 +293,8 @@ def _slice(path: Path, header: Dataset, groups: Sequence[Dataset], frame: int | 
                 return group[macro].value[0].get(keyword, default)
         return header.get(keyword, default)
 
+    mappings = [item for part in (*groups, header) for item in part.get("RealWorldValueMappingSequence") or ()]
+    transformation = "PixelValueTransformationSequence"
     try:
         rows_mm, columns_mm = map(_finite, attribute("PixelMeasuresSequence", "PixelSpacing"))
         item = Slice(
@@ -208,13 +305,36 @@ def _slice(path: Path, header: Dataset, groups: Sequence[Dataset], frame: int | 
             orientation=tuple(map(_finite, attribute("PlaneOrientationSequence", "ImageOrientationPatient"))),
             pixel_mm=(columns_mm, rows_mm),
             matrix=(int(header["Rows"].value), int(header["Columns"].value)),
-            slope=_finite(attribute("PixelValueTransformationSequence", "RescaleSlope", 1.0)),
-            intercept=_finite(attribute("PixelValueTransformationSequence", "RescaleIntercept", 0.0)),
+            rescale=_rescale([attribute(transformation, keyword) for keyword in RESCALE], mappings),
             instance=int(header.get("InstanceNumber") or 0) if frame is None else frame + 1,
         )
     except (AttributeError, LookupError, TypeError, ValueError, OverflowError):
         return None
     return item if _makes_sense(item) else None
+
+
+def _rescale(said: Sequence[Any], mappings: Sequence[Dataset]) -> Rescale:
+    """By the attributes `RESCALE`, or where neither is stated by a real world value mapping, if possible one in HU."""
+    slope, intercept, unit = said
+    stated = [value not in (None, "") for value in (slope, intercept)]
+    maps = [_mapping(item) for item in mappings if "RealWorldValueSlope" in item]
+    in_hu = [item for item in maps if item.unit == "HU"]
+    if maps and not any(stated):
+        return (in_hu or maps)[0]
+    found = Rescale(
+        slope=_finite(slope) if stated[0] else 1.0,
+        intercept=_finite(intercept) if stated[1] else 0.0,
+        unit=text_of(unit).strip().upper(),
+        stated=all(stated),
+    )
+    alike = any(abs(m.slope - found.slope) <= 1e-3 and abs(m.intercept - found.intercept) <= 0.5 for m in in_hu)
+    return replace(found, agrees=alike or not in_hu)
+
+
+def _mapping(item: Dataset) -> Rescale:
+    codes = [text_of(code.get("CodeValue")) for code in item.get("MeasurementUnitsCodeSequence") or ()]
+    unit = "HU" if codes and codes[0].lower() in HU_CODES else "/".join(codes) or "unknown"
+    return Rescale(_finite(item.RealWorldValueSlope), _finite(item.get("RealWorldValueIntercept", 0)), unit, True)
 
 
 def _makes_sense(item: Slice) -> bool:

@@ -2,16 +2,18 @@
 
 import struct
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pydicom
 import SimpleITK as sitk
 from pydicom import uid
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate, get_frame
 
-from OrbitalSegLib.errors import InputError
+from OrbitalSegLib.errors import InputError, OrbitalSegError
+from OrbitalSegLib.files import temporary_files
+from OrbitalSegLib.reading.headers import dataset_of
 
 COMPRESSED = (
     uid.RLELossless,
@@ -45,21 +47,38 @@ PIXELS = (
     "BitsStored",
     "HighBit",
     "PixelRepresentation",
+    *(f"{0x60000102 + (group << 17):08x}" for group in range(16)),
 )
+"""What decoding needs; the last are Overlay Bit Position, of drawings that lie in the pixels' unused bits."""
 
 
 class DamagedPixels(Exception):
     """The pixels are cut off, or are not what the header says."""
 
 
-def stored_frames(path: Path, frames: Sequence[int], private: Path) -> Iterator[np.ndarray]:
-    """The given frames of a file, each (rows, columns), as stored.
+@dataclass(frozen=True)
+class Frame:
+    """One frame as stored, each (rows, columns)."""
+
+    words: np.ndarray
+    """Whole, with the bits that the header calls unused."""
+    values: np.ndarray
+    """What the stored bits say."""
+    beyond: np.ndarray
+    """Where the unused bits say something else than the value's sign."""
+    above: int
+    """The number of unused bits above the stored ones."""
+
+
+def stored_frames(path: Path, frames: Sequence[int], private: Path) -> Iterator[Frame]:
+    """The given frames of a file.
 
     `private` is a folder for a decoder's files. Raises `DamagedPixels`, and `InputError` `unreadable` for a
     compression that cannot be read.
     """
     try:
-        dataset = pydicom.dcmread(path, specific_tags=[*PIXELS], force=True)
+        with path.open("rb") as file:
+            dataset = dataset_of(file, PIXELS, pixels=True)
         syntax = dataset.file_meta.get("TransferSyntaxUID", uid.ImplicitVRLittleEndian)
         layout = _Layout(dataset)
         data = dataset.PixelData
@@ -72,11 +91,11 @@ def stored_frames(path: Path, frames: Sequence[int], private: Path) -> Iterator[
                 "The series is stored in a compression that OrbitalSeg cannot read: export it uncompressed.",
             )
         for frame in frames:
-            yield layout.significant(_decompress(layout, data, syntax, frame, private))
+            yield layout.frame(_decompress(layout, data, syntax, frame, private))
     else:
         big_endian = not dataset.original_encoding[1]
         for frame in frames:
-            yield layout.significant(layout.native(data, frame, big_endian))
+            yield layout.frame(layout.native(data, frame, big_endian))
 
 
 class _Layout:
@@ -89,6 +108,10 @@ class _Layout:
         self.stored = int(dataset.get("BitsStored") or self.allocated)
         self.high_bit = int(dataset.get("HighBit") or self.stored - 1)
         self.signed = int(dataset.get("PixelRepresentation") or 0) == 1
+        stored_bits = range(self.high_bit + 1 - self.stored, self.high_bit + 1)
+        positions = {int(item.value) for item in dataset if item.tag.group >> 8 == 0x60 and item.value is not None}
+        self.drawn = sum(1 << place for place in positions if place < self.allocated and place not in stored_bits)
+        """Unused bits that the header says an overlay is drawn in."""
         if (
             self.allocated not in (8, 16, 32)
             or not 1 <= self.stored <= self.high_bit + 1 <= self.allocated
@@ -106,12 +129,18 @@ class _Layout:
         kind = f"{'>' if big_endian else '<'}{'i' if self.signed else 'u'}{self.allocated // 8}"
         return np.frombuffer(data, kind, count, size * frame).reshape(self.rows, self.columns)
 
-    def significant(self, values: np.ndarray) -> np.ndarray:
-        """The values without what old scanners draw in the bits around the stored ones."""
-        values = values.astype(values.dtype.newbyteorder("="), copy=False)
-        above = self.allocated - 1 - self.high_bit
-        unused = self.allocated - self.stored
-        return (values << above) >> unused if unused else values
+    def frame(self, words: np.ndarray) -> Frame:
+        """Whole words apart into the value and what stands around it."""
+        words = words.astype(words.dtype.newbyteorder("="), copy=False) & ~np.array(self.drawn).astype(words.dtype)
+        above, unused = self.allocated - 1 - self.high_bit, self.allocated - self.stored
+        if not unused:
+            return Frame(words, words, np.zeros(words.shape, bool), 0)
+        values = (words << above) >> unused
+        below = unused - above
+        beyond = words != values << below
+        if not (~beyond & (values < 0)).any():  # a sign need not reach into the unused bits
+            beyond &= words != (values & ((1 << self.stored) - 1)) << below
+        return Frame(words, values, beyond, above)
 
 
 def _check_codestream(code: bytes, layout: _Layout, syntax: str) -> None:
@@ -157,8 +186,8 @@ def _decompress(layout: _Layout, data: bytes, syntax: str, frame: int, private: 
     """Decode one frame with GDCM, from a file of its own without rescale attributes, so that stored values return."""
     single = Dataset()
     single.Rows, single.Columns = layout.rows, layout.columns
-    single.BitsAllocated, single.BitsStored = layout.allocated, layout.stored
-    single.HighBit, single.PixelRepresentation = layout.high_bit, int(layout.signed)
+    single.BitsAllocated = single.BitsStored = layout.allocated  # or the decoder cuts off what stands beyond
+    single.HighBit, single.PixelRepresentation = layout.allocated - 1, int(layout.signed)
     single.SamplesPerPixel, single.PhotometricInterpretation = 1, "MONOCHROME2"
     single.SOPClassUID, single.SOPInstanceUID = uid.SecondaryCaptureImageStorage, "1.2.3"
     single.Modality = "OT"
@@ -172,8 +201,11 @@ def _decompress(layout: _Layout, data: bytes, syntax: str, frame: int, private: 
         code = get_frame(data, frame, number_of_frames=layout.frames)
         _check_codestream(code, layout, syntax)
         single.PixelData = encapsulate([code])
-        single.save_as(path, enforce_file_format=True)
+        with temporary_files():
+            single.save_as(path, enforce_file_format=True)
         values = sitk.GetArrayFromImage(reader.Execute())
+    except OrbitalSegError:
+        raise
     except Exception as error:
         raise DamagedPixels from error
     if values.shape != (1, layout.rows, layout.columns) or values.dtype.itemsize * 8 != layout.allocated:
