@@ -18,7 +18,7 @@ from pydicom.uid import UID, EncapsulatedSTLStorage, ExplicitVRLittleEndian, gen
 from OrbitalSegLib import NOTICE, PRODUCT, __version__
 from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.export.headers import PATIENT_AND_STUDY, named, unchecked
-from OrbitalSegLib.files import writing
+from OrbitalSegLib.files import save_dicom, writing
 from OrbitalSegLib.looks import LOOKS
 
 SEGMENTATION_SERIES, SURFACE_SERIES = 7301, 7302
@@ -125,7 +125,7 @@ def write_dicom_segmentation(
     # highdicom takes the header's slice distance where the pixels are the header's: that of a tilted table is another.
     dataset.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence = _measures(hd, first)
     with writing(path.parent), unchecked():
-        dataset.save_as(path, enforce_file_format=True)
+        save_dicom(dataset, path)
 
 
 def _cause(error: Exception) -> str:
@@ -238,7 +238,7 @@ def write_dicom_surface(stl: Path, headers: Sequence[Dataset], path: Path, title
     dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     with writing(path.parent), unchecked():
-        dataset.save_as(path, enforce_file_format=True)
+        save_dicom(dataset, path)
 
 
 def _code(code: Code) -> Dataset:

@@ -8,6 +8,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
 from OrbitalSegLib import __version__
+from OrbitalSegLib.files import save_dicom
 from OrbitalSegLib.phantom.scanner import Scanned
 from OrbitalSegLib.progress import Progress, silent
 
@@ -35,7 +36,7 @@ def write_series(
     count = len(scanned.voxels)
     for index, voxels in enumerate(scanned.voxels):
         number = count - index if reverse else index + 1
-        _slice(series, scanned, index, voxels, export).save_as(folder / f"IM{number:04d}.dcm", enforce_file_format=True)
+        save_dicom(_slice(series, scanned, index, voxels, export), folder / f"IM{number:04d}.dcm")
         progress((index + 1) / count)
 
 

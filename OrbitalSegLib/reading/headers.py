@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import pydicom
 from pydicom import uid
-from pydicom.datadict import dictionary_has_tag, dictionary_VR
+from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filereader import read_dataset
@@ -64,6 +64,8 @@ HU_CODES = ("[hnsf'u]", "hnsf'u")
 """The Hounsfield unit in UCUM, as real world value mappings name it."""
 
 PIXEL_DATA = 0x7FE00010
+
+READ_TAGS = frozenset(tag for keyword in KEYWORDS if (tag := tag_for_keyword(keyword)))
 
 
 class DamagedFile(Exception):
@@ -219,7 +221,7 @@ def dataset_of(file: BinaryIO, keywords: Sequence[str] | None = None, pixels: bo
     stop = None if pixels else lambda tag, _kind, _length: tag == PIXEL_DATA
     whole = read_dataset(file, True, False, stop_when=stop, specific_tags=tags and [Tag(tag) for tag in tags])
     whole.file_meta = FileMetaDataset()
-    whole.set_original_encoding(True, False)
+    whole.set_original_encoding(True, False, "iso8859")
     return whole
 
 
@@ -256,10 +258,16 @@ def _keep_what_can_be_parsed(header: Dataset) -> bool:
 
 
 def with_points(header: Dataset) -> bool:
-    """Write decimal strings with points instead of commas; whether there were any. Sequences are left alone."""
+    """Write the decimal strings among `KEYWORDS` with points instead of commas; whether there were any.
+
+    Sequences are left alone.
+    """
     commas = False
     for tag in list(header.keys()):
-        raw = header.get_item(tag)
+        try:
+            raw = header.get_item(tag)
+        except Exception:  # noqa: BLE001 - pydicom raises whatever damaged bytes provoke
+            continue
         if isinstance(raw, RawDataElement) and raw.value and b"," in raw.value and _is_decimal(raw):
             header[tag] = raw._replace(value=raw.value.replace(b",", b"."))
             commas = True
@@ -267,7 +275,7 @@ def with_points(header: Dataset) -> bool:
 
 
 def _is_decimal(raw: RawDataElement) -> bool:
-    return (raw.VR or (dictionary_VR(raw.tag) if dictionary_has_tag(raw.tag) else "")) == "DS"
+    return raw.tag in READ_TAGS and (raw.VR or dictionary_VR(raw.tag)) == "DS"
 
 
 def slices_of(path: Path, header: Header) -> list[Slice]:

@@ -3,23 +3,23 @@
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
-from pydicom import uid
+from pydicom import encaps, uid
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.encaps import encapsulate, get_frame
 
 from OrbitalSegLib.errors import InputError, OrbitalSegError
-from OrbitalSegLib.files import temporary_files
+from OrbitalSegLib.files import PYDICOM_2, save_dicom, temporary_files
 from OrbitalSegLib.reading.headers import dataset_of
 
 COMPRESSED = (
     uid.RLELossless,
     uid.JPEGBaseline8Bit,
     uid.JPEGExtended12Bit,
-    uid.JPEGLossless,
+    uid.UID("1.2.840.10008.1.2.4.57"),  # JPEG lossless: pydicom 2 gives its name to another one
     uid.JPEGLosslessSV1,
     uid.JPEGLSLossless,
     uid.JPEGLSNearLossless,
@@ -93,7 +93,7 @@ def stored_frames(path: Path, frames: Sequence[int], private: Path) -> Iterator[
         for frame in frames:
             yield layout.frame(_decompress(layout, data, syntax, frame, private))
     else:
-        big_endian = not dataset.original_encoding[1]
+        big_endian = not (dataset.read_little_endian if PYDICOM_2 else dataset.original_encoding[1])
         for frame in frames:
             yield layout.frame(layout.native(data, frame, big_endian))
 
@@ -182,6 +182,13 @@ def _jpeg_frame(code: bytes) -> tuple[int, int, int, int]:
         place += 2 + length
 
 
+def _code_of(data: bytes, frame: int, frames: int) -> bytes:
+    """A frame as it is coded."""
+    if PYDICOM_2:
+        return next(islice(encaps.generate_pixel_data_frame(data, frames), frame, None))
+    return encaps.get_frame(data, frame, number_of_frames=frames)
+
+
 def _decompress(layout: _Layout, data: bytes, syntax: str, frame: int, private: Path) -> np.ndarray:
     """Decode one frame with GDCM, from a file of its own without rescale attributes, so that stored values return."""
     single = Dataset()
@@ -198,11 +205,11 @@ def _decompress(layout: _Layout, data: bytes, syntax: str, frame: int, private: 
     path = private / "frame.dcm"
     reader.SetFileName(str(path))
     try:
-        code = get_frame(data, frame, number_of_frames=layout.frames)
+        code = _code_of(data, frame, layout.frames)
         _check_codestream(code, layout, syntax)
-        single.PixelData = encapsulate([code])
+        single.PixelData = encaps.encapsulate([code])
         with temporary_files():
-            single.save_as(path, enforce_file_format=True)
+            save_dicom(single, path)
         values = sitk.GetArrayFromImage(reader.Execute())
     except OrbitalSegError:
         raise

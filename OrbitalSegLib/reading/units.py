@@ -116,8 +116,12 @@ def why_not_hu_by_headers(slices: Sequence[Slice]) -> str | None:
         return f"The header says that the unit of the values is unspecified (Rescale Type US): {ADVICE}"
     if unit:
         return f"The values of this series are not Hounsfield units ({unit[:16]}): {ADVICE}"
-    with slices[0].path.open("rb") as file:
-        maker = _cone_beam_words(dataset_of(file))
+    try:
+        with slices[0].path.open("rb") as file:
+            header = dataset_of(file)
+    except Exception:  # noqa: BLE001 - pydicom raises whatever damaged bytes provoke, in what nobody else needs
+        header = slices[0].header
+    maker = _cone_beam_words(header)
     return CONE_BEAM.format(maker=maker) if maker else None
 
 

@@ -445,14 +445,6 @@ def test_a_zip_over_the_limits_is_not_unpacked(desk, monkeypatch, limit, value):
     desk.check_refused(desk.job(zip_of(desk.inputs)), "unsafe-zip")
 
 
-def test_a_zip_that_does_not_fit_on_the_disk(desk, monkeypatch):
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("OrbitalSegLib.reading._unpack_member", full)
-    assert "free space" in desk.check_refused(desk.job(zip_of(desk.inputs)), "unreadable")
-
-
 @pytest.mark.parametrize("error", [PermissionError(13, "Permission denied"), OSError(5, "Input/output error")])
 @pytest.mark.parametrize("what", ["folder", "file", "input", "zip"])
 def test_what_cannot_be_opened_is_said(desk, monkeypatch, what, error):
