@@ -11,6 +11,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from io import BytesIO
 from itertools import chain, count
 from pathlib import Path
 from typing import IO
@@ -418,7 +419,7 @@ def safe_name(name: str) -> str:
     return f"{safe}_" if safe.upper() in RESERVED else safe
 
 
-def save_dicom(dataset: Dataset, path: Path) -> None:
+def save_dicom(dataset: Dataset, path: Path | BytesIO) -> None:
     """Write a DICOM file with preamble and file meta, in the transfer syntax that it names. Raises OSError."""
     if PYDICOM_2:
         syntax = dataset.file_meta.TransferSyntaxUID

@@ -54,8 +54,8 @@ def read(
             raise InputError("unknown-series", "A volume file holds no series: leave the series out.")
         scan = read_volume(path, kind, header)
         scan = scan if said is None else replace(scan, acquisition=said)
-        maker = units.cone_beam_device(scan.acquisition.manufacturer, scan.acquisition.model)
-        problem = units.CONE_BEAM.format(maker=maker) if maker else None
+        said_by = scan.acquisition
+        problem = units.cone_beam(units.cone_beam_device(said_by.manufacturer, said_by.model))
     else:
         with _listing(path, lambda fraction: progress(0.3 * fraction)) as found:
             listed(found)
@@ -66,9 +66,9 @@ def read(
         scan.measured["series_chosen"] = reason
     problem = problem or units.why_not_hu(scan.image, "rescale-missing" in dict(scan.warnings))
     if problem and not grey_values:
-        raise InputError("not-hu", problem)
+        raise problem
     if problem:
-        scan = replace(scan, warnings=(*scan.warnings, ("grey-values", units.taken_as_they_are(problem))))
+        scan = replace(scan, warnings=(*scan.warnings, units.taken_as_they_are(problem)))
     progress(1.0)
     return scan
 

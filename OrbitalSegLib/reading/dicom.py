@@ -24,6 +24,7 @@ from OrbitalSegLib.reading.headers import (
     Slice,
     dataset_of,
     header_of,
+    no_positions,
     slices_of,
     text_of,
     values_of,
@@ -74,7 +75,7 @@ class Series:
     images: int
     unfit: InputError | None
     """Why the series cannot be segmented, or None."""
-    not_hu: str | None = None
+    not_hu: InputError | None = None
     """Why its values are no HU, as far as headers say; such a series can be taken where the user insists."""
     strays: int = 0
     """Damaged files in the same input that do not say to which series they belong."""
@@ -214,7 +215,7 @@ def _series(header: Dataset, stack: list[Slice], images: int) -> Series:
         body_part=text_of(header.get("BodyPartExamined")),
         slices=slices,
         images=images,
-        unfit=InputError("not-hu", not_hu) if not_hu else unfit,
+        unfit=unfit or not_hu,
         not_hu=not_hu,
     )
 
@@ -259,11 +260,7 @@ def _why_unfit(header: Dataset, slices: tuple[Slice, ...]) -> InputError | None:
     ):
         return InputError("colour", "This series holds colour pictures, not CT values: choose the original CT series.")
     if modality == "CT" and not slices and header.get("SOPClassUID") in CT_CLASSES:
-        return InputError(
-            "no-positions",
-            "The images of this series do not say where they lie, or it cannot be read (Image Position, Image "
-            "Orientation, Pixel Spacing): export the original series again from the scanner or the PACS.",
-        )
+        return no_positions()
     if modality != "CT" or not slices:
         return InputError(
             "no-ct", "This series holds screen captures or other objects, no CT slices: choose the CT series."
@@ -283,25 +280,7 @@ def _why_unfit(header: Dataset, slices: tuple[Slice, ...]) -> InputError | None:
             "This series holds several images of every place (a perfusion or 4D scan, or several phases): "
             "choose a series with one image of each place.",
         )
-    return _wrong_rescale(slices)
-
-
-def _wrong_rescale(slices: tuple[Slice, ...]) -> InputError | None:
-    lack = [item for item in slices if not item.rescale.stated]
-    if 0 < len(lack) < len(slices):
-        return InputError(
-            "inconsistent",
-            f"{len(lack)} of the {len(slices)} slices, as {lack[0].name}, lack the rescale to Hounsfield units that "
-            "the others have: export the series again from the scanner or the PACS.",
-        )
-    liar = next((item for item in slices if not item.rescale.agrees), None)
-    if liar:
-        return InputError(
-            "inconsistent",
-            f"In {liar.name} the rescale and the real world value mapping give different Hounsfield units: export the "
-            "series again from the scanner.",
-        )
-    return None
+    return values.wrong_rescale(slices)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -397,9 +376,11 @@ def load(series: Series, progress: Progress = silent) -> Scan:
     planes = _planes(slices)
     with warnings.catch_warnings(action="ignore"):  # as in `list_series`
         voxels, said = _voxels(slices, lambda fraction: progress(0.7 * fraction))
-    _check_rescale(voxels, slices)
+    wrong = values.contradiction(voxels, slices)
+    if wrong:
+        raise wrong
     notes += claims(slices, series.slice_distance_mm)
-    notes += _value_notes(slices) + values.notes_of(said)
+    notes += values.notes_of(slices, said)
     gaps = find_gaps(planes, [item.name for item in slices])
     image, measured = to_image(voxels, planes, lambda fraction: progress(0.7 + 0.3 * fraction))
     if measured["resampled"]:
@@ -414,30 +395,6 @@ def load(series: Series, progress: Progress = silent) -> Scan:
         gaps=gaps,
         warnings=tuple(notes),
     )
-
-
-def _check_rescale(voxels: np.ndarray, slices: list[Slice]) -> None:
-    item = values.contradiction(voxels, slices)
-    if item:
-        raise InputError(
-            "inconsistent",
-            f"The rescale to Hounsfield units of {item.name} or of the slice before it is wrong, since their stored "
-            "values agree and their Hounsfield units do not: export the series again from the scanner or the PACS.",
-        )
-
-
-def _value_notes(slices: list[Slice]) -> list[tuple[str, str]]:
-    """What has to be said of the numbers in the headers."""
-    notes = []
-    if not slices[0].rescale.stated:
-        text = (
-            "The headers do not say how values become Hounsfield units; they look like such and were taken as they are."
-        )
-        notes.append(("rescale-missing", text))
-    if any(item.header.decimal_commas for item in slices):
-        text = "The headers hold numbers with a comma; it was read as a decimal point: check the lengths."
-        notes.append(("decimal-commas", text))
-    return notes
 
 
 def _one_per_place(series: Series) -> tuple[list[Slice], list[tuple[str, str]]]:
@@ -514,7 +471,7 @@ def acquisition_of(files: list[Path]) -> Acquisition:
 
     Raises `InputError` if there is no CT series in them.
     """
-    slices, _ = _one_per_place(choose(_series_of(files))[0])
+    slices, _ = _one_per_place(choose(_series_of(files), grey_values=True)[0])
     return _acquisition(slices, _planes(slices))
 
 

@@ -292,6 +292,15 @@ def slices_of(path: Path, header: Header) -> list[Slice]:
     return planes
 
 
+def no_positions() -> InputError:
+    """For CT images none of which has a place in the patient."""
+    return InputError(
+        "no-positions",
+        "The images of this series do not say where they lie, or it cannot be read (Image Position, Image "
+        "Orientation, Pixel Spacing): export the original series again from the scanner or the PACS.",
+    )
+
+
 def _slice(path: Path, header: Header, groups: Sequence[Dataset], frame: int | None) -> Slice | None:
     """None where place, orientation or size is missing or makes no sense."""
 

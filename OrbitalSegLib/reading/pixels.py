@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from itertools import islice
 from pathlib import Path
 
@@ -208,8 +209,10 @@ def _decompress(layout: _Layout, data: bytes, syntax: str, frame: int, private: 
         code = _code_of(data, frame, layout.frames)
         _check_codestream(code, layout, syntax)
         single.PixelData = encaps.encapsulate([code])
+        file = BytesIO()  # as pydicom's own word for a full disk does not tell that it is one
+        save_dicom(single, file)
         with temporary_files():
-            save_dicom(single, path)
+            path.write_bytes(file.getvalue())
         values = sitk.GetArrayFromImage(reader.Execute())
     except OrbitalSegError:
         raise

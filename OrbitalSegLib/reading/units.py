@@ -7,6 +7,7 @@ import numpy as np
 import SimpleITK as sitk
 from pydicom.dataset import Dataset
 
+from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.reading.headers import Slice, dataset_of, text_of
 from OrbitalSegLib.scan import AIR_HU, HIGHEST_HU
 
@@ -97,7 +98,6 @@ ADVICE = (
     "choose the original CT series of a scanner, or ask for grey values, for a result that is not to be used on a "
     "patient."
 )
-CONE_BEAM = "This scan comes from a cone-beam device ({maker}), whose values are no Hounsfield units: " + ADVICE
 
 
 def cone_beam_device(manufacturer: str | None, model: str | None) -> str | None:
@@ -106,23 +106,35 @@ def cone_beam_device(manufacturer: str | None, model: str | None) -> str | None:
     return found[0] if found else None
 
 
-def why_not_hu_by_headers(slices: Sequence[Slice]) -> str | None:
-    """The sentence where headers say that the values are no HU; None where they do not."""
-    table = next((item for item in slices if item.header.get("ModalityLUTSequence")), None)
-    if table:
-        return f"The values of this series are turned into others by a table, which is not read: {ADVICE}"
+def cone_beam(maker: str | None) -> InputError | None:
+    """The refusal of a scan of such a device; None without one."""
+    if maker is None:
+        return None
+    return InputError(
+        "not-hu",
+        f"This scan comes from a cone-beam device ({maker}), whose values are no Hounsfield units: {ADVICE}",
+    )
+
+
+def why_not_hu_by_headers(slices: Sequence[Slice]) -> InputError | None:
+    """The refusal where headers say that the values are no HU; None where they do not."""
+    if any(item.header.get("ModalityLUTSequence") for item in slices):
+        return InputError(
+            "not-hu", f"The values of this series are turned into others by a table, which is not read: {ADVICE}"
+        )
     unit = next((item.rescale.unit for item in slices if item.rescale.unit not in ("", "HU")), None)
     if unit == "US":
-        return f"The header says that the unit of the values is unspecified (Rescale Type US): {ADVICE}"
+        return InputError(
+            "not-hu", f"The header says that the unit of the values is unspecified (Rescale Type US): {ADVICE}"
+        )
     if unit:
-        return f"The values of this series are not Hounsfield units ({unit[:16]}): {ADVICE}"
+        return InputError("not-hu", f"The values of this series are not Hounsfield units ({unit[:16]}): {ADVICE}")
     try:
         with slices[0].path.open("rb") as file:
             header = dataset_of(file)
     except Exception:  # noqa: BLE001 - pydicom raises whatever damaged bytes provoke, in what nobody else needs
         header = slices[0].header
-    maker = _cone_beam_words(header)
-    return CONE_BEAM.format(maker=maker) if maker else None
+    return cone_beam(_cone_beam_words(header))
 
 
 def _cone_beam_words(header: Dataset) -> str | None:
@@ -144,29 +156,34 @@ def _cone_beam_words(header: Dataset) -> str | None:
     return None
 
 
-def taken_as_they_are(problem: str) -> str:
-    """The warning where the user insists, given the sentence that it was refused with."""
-    cause = problem.removesuffix(ADVICE).rstrip(": ")
-    return f"{cause}. The values were taken as they are, as asked: no bone of this result can be relied on."
+def taken_as_they_are(problem: InputError) -> tuple[str, str]:
+    """The warning where the user insists on what was refused."""
+    cause = problem.text.removesuffix(ADVICE).rstrip(": ")
+    return (
+        "grey-values",
+        f"{cause}. The values were taken as they are, as asked: no bone of this result can be relied on.",
+    )
 
 
-def why_not_hu(image: sitk.Image, rescale_missing: bool = False) -> str | None:
-    """The sentence for values that no CT of a head in HU has; None for those that it can have."""
+def why_not_hu(image: sitk.Image, rescale_missing: bool = False) -> InputError | None:
+    """The refusal of values that no CT of a head in HU has; None for those that it can have."""
     voxels = sitk.GetArrayViewFromImage(image)
     # What is -1024 exactly may be padding, which an image that is not in HU may have as well.
     lowest = float(voxels.min(initial=HIGHEST_HU, where=voxels > AIR_HU))
     highest = float(voxels.max())
     cause = ", and the headers do not say how they become such" if rescale_missing else ""
     if lowest > AIR_SEEN_HU or highest < BONE_SEEN_HU:
-        return (
+        return InputError(
+            "not-hu",
             f"The values run from {min(lowest, highest):g} to {highest:g}, which is no CT of a head in Hounsfield "
-            f"units (an 8-bit or windowed export, a cone-beam device?){cause}: {ADVICE}"
+            f"units (an 8-bit or windowed export, a cone-beam device?){cause}: {ADVICE}",
         )
     tissue, place = _misplaced(voxels)
     if tissue:
-        return (
+        return InputError(
+            "not-hu",
             f"{tissue} stands at {place} in this scan, which Hounsfield units do not put there (a cone-beam device?)"
-            f"{cause}: {ADVICE}"
+            f"{cause}: {ADVICE}",
         )
     return None
 

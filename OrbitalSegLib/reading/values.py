@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.reading.headers import Slice
 from OrbitalSegLib.reading.pixels import Frame
 from OrbitalSegLib.scan import AIR_HU, HIGHEST_HU
@@ -85,28 +86,68 @@ def _beyond(frame: Frame, beyond: np.ndarray, padding: np.ndarray) -> tuple[np.n
     return stored, padding, "unused-bits"
 
 
-def notes_of(said: Counter[str]) -> list[tuple[str, str]]:
+def notes_of(slices: Sequence[Slice], said: Counter[str]) -> list[tuple[str, str]]:
     """The warnings, given the number of slices for each code that `in_hu` gave."""
     notes = []
-    for code, slices in sorted(said.items()):
-        where = "1 slice holds" if slices == 1 else f"{slices} slices hold"
-        if code == "padding-unstated":
-            text = (
-                f"{where} values that the header has no room for, as outside the scanner's field, but states no "
-                "padding: they were taken as air."
+    if not slices[0].rescale.stated:
+        notes.append(
+            (
+                "rescale-missing",
+                "The headers do not say how values become Hounsfield units; they were taken as they are: check the "
+                "values of air and bone.",
             )
-            notes.append(("padding-unstated", text))
-        else:
-            text = (
-                f"{where} something in bits that the header calls unused, which is a drawing or damage: these bits "
-                "were left out, so check the bone there, or export the series again."
+        )
+    if any(item.header.decimal_commas for item in slices):
+        notes.append(
+            (
+                "decimal-commas",
+                "The headers hold numbers with a comma; it was read as a decimal point: check a length.",
             )
-            notes.append(("unused-bits", text))
+        )
+    unstated, unused = (
+        "1 slice holds" if said[code] == 1 else f"{said[code]} slices hold"
+        for code in ("padding-unstated", "unused-bits")
+    )
+    if said["padding-unstated"]:
+        notes.append(
+            (
+                "padding-unstated",
+                f"{unstated} values that the header has no room for, as scanners write them outside their field: they "
+                "were taken as air, or as numbers below zero, so check the image.",
+            )
+        )
+    if said["unused-bits"]:
+        notes.append(
+            (
+                "unused-bits",
+                f"{unused} something in bits that the header calls unused, a drawing or damage: check the bone there, "
+                "or export the series again.",
+            )
+        )
     return notes
 
 
-def contradiction(voxels: np.ndarray, slices: Sequence[Slice]) -> Slice | None:
-    """The first slice that fits its neighbour in stored values and not in HU: one of the two is rescaled wrongly."""
+def wrong_rescale(slices: Sequence[Slice]) -> InputError | None:
+    """Why slices cannot be rescaled together, by their headers; None where they can."""
+    lack = [item for item in slices if not item.rescale.stated]
+    if 0 < len(lack) < len(slices):
+        return InputError(
+            "inconsistent",
+            f"{len(lack)} of the {len(slices)} slices, as {lack[0].name}, lack the rescale to Hounsfield units that "
+            "the others have: export the series again from the scanner or the PACS.",
+        )
+    liar = next((item for item in slices if not item.rescale.agrees), None)
+    if liar:
+        return InputError(
+            "inconsistent",
+            f"In {liar.name} the rescale and the real world value mapping give different Hounsfield units: export the "
+            "series again from the scanner.",
+        )
+    return None
+
+
+def contradiction(voxels: np.ndarray, slices: Sequence[Slice]) -> InputError | None:
+    """Where a slice fits its neighbour in stored values and not in HU: one of the two is rescaled wrongly."""
     for index in range(1, len(slices)):
         before, item = slices[index - 1], slices[index]
         if (before.slope, before.intercept) == (item.slope, item.intercept):
@@ -118,5 +159,10 @@ def contradiction(voxels: np.ndarray, slices: Sequence[Slice]) -> Slice | None:
             continue
         step, step_if_alike = (float(np.abs(hu - other)[seen].mean()) for hu in (mine, alike))
         if step > STEP_HU and step_if_alike < STEP_SHARE * step:
-            return item
+            return InputError(
+                "inconsistent",
+                f"The rescale to Hounsfield units of {item.name} or of the slice before it is wrong, since their "
+                "stored values agree and their Hounsfield units do not: export the series again from the scanner or "
+                "the PACS.",
+            )
     return None

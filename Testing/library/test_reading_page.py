@@ -4,8 +4,9 @@ import ast
 import re
 from pathlib import Path
 
+from OrbitalSegLib import files
 from OrbitalSegLib.evaluation.grids import LATTICE_TOLERANCE
-from OrbitalSegLib.reading import frames
+from OrbitalSegLib.reading import frames, units, values
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "reading.md").read_text(encoding="utf-8")
@@ -13,6 +14,7 @@ PAGE = (ROOT / "docs" / "reading.md").read_text(encoding="utf-8")
 SOURCES = {
     "Volume files": ("volumes", "frames", "nifti", "nrrd", "meta"),
     "A DICOM series that contradicts itself": ("claims",),
+    "DICOM: values and files": ("values", "units", "headers", "pixels", "__init__"),
 }
 """By the heading of the page the modules of OrbitalSegLib/reading whose sentences stand there."""
 
@@ -83,6 +85,15 @@ def test_every_sentence_of_the_code_stands_in_the_page_and_the_other_way_round()
         page = rows(title)
         assert {s for s in sentences if not any(matches(row, s) for row in page)} == set()
         assert {row for row in page if not any(matches(row, s) for s in sentences)} == set()
+
+
+def test_what_is_said_of_temporary_files_and_the_figures_of_values_are_those_of_the_code():
+    text = section("DICOM: values and files")
+    assert f"| `disk-full` | {files.FULL_TEMPORARY} |" in text
+    assert f"| `cannot-write` | {files.NO_TEMPORARY} |" in text
+    assert f"above {units.AIR_PEAK_HU} HU" in text
+    assert f"from {units.SOFT_TISSUE_HU[0]} to {units.SOFT_TISSUE_HU[1]} HU" in text
+    assert f"between {values.PADDING_HU[0]} and {values.PADDING_HU[1]} HU" in text
 
 
 def test_the_choices_and_the_figures_are_those_of_the_code():
