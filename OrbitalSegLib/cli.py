@@ -97,7 +97,9 @@ Deidentify = Annotated[bool, typer.Option("--deidentify", help="DICOM files with
 Input = Annotated[Path, typer.Argument(help="A folder of DICOM, a zip of it, or an NRRD, NIfTI or MHA file.")]
 Output = Annotated[Path, typer.Option("--output", "-o", help="The folder to make.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace an existing result.")]
-SeriesOption = Annotated[str | None, typer.Option("--series", help="Series number or UID; default: the fittest.")]
+SeriesOption = Annotated[
+    str | None, typer.Option("--series", help="Name (as A3), number or UID; default: the fittest.")
+]
 HeaderOption = Annotated[
     str | None, typer.Option("--header", help="The part of a volume file's header to believe where parts disagree.")
 ]
@@ -724,9 +726,11 @@ def _run(job: dict[str, Any], style: ProgressStyle, show_series: Any = lambda _l
 
 
 def _show_series(line: dict[str, Any]) -> None:
-    table = Table("Series", "Modality", "Description", "Images", "Slices", "Distance, mm", "Use")
+    table = Table("Name", "Study", "Series", "Modality", "Description", "Images", "Slices", "Distance, mm", "Use")
     for item in line["series"]:
         table.add_row(
+            escape(item["name"]),
+            item["study_date"] or "",
             escape(item["number"]),
             escape(item["modality"]),
             escape(item["description"]),
@@ -739,9 +743,9 @@ def _show_series(line: dict[str, Any]) -> None:
 
 
 def _show_conditions(summary: dict[str, Any]) -> None:
-    chosen = summary["steps"][0]["measured"].get("series_chosen")
-    if chosen:
-        console.print(f"Taken: {chosen}.")
+    measured = summary["steps"][0]["measured"]
+    if "series_chosen" in measured:
+        console.print(f"Taken: {escape(measured['series_name'])}, {measured['series_chosen']}.")
     table = Table("Table A.1", "Condition", "Found", "Verdict", "Kind")
     for row in summary["conditions"]:
         style = VERDICT_STYLES[row["verdict"]]

@@ -91,7 +91,11 @@ def _info(job: Any, emit: Emit) -> Any:
 
 
 def _series_line(series: Any) -> dict[str, Any]:
+    from OrbitalSegLib.reading.dicom import day_of
+
     return {
+        "name": series.name,
+        "study_date": day_of(series.study),
         "number": series.number,
         "modality": series.modality,
         "description": series.description,

@@ -83,6 +83,13 @@ OF_READING: dict[str, Verdict] = {
     "unused-bits": CHECK,
     "rescale-missing": CHECK,
     "grey-values": DO_NOT_USE,
+    "several-patients": CHECK,
+    "several-studies": CHECK,
+    "left-out": CHECK,
+    "missing-slices": CHECK,
+    "rounded-positions": CHECK,
+    "rounded-axes": CHECK,
+    "duplicates": CHECK,
 }
 """The warnings of reading that weigh on the verdict, by their code: `check`, or `do not use` where what came in cannot
 be taken at its word. They are causes: they come before all other reasons. Where one says `do not use`, figures give no

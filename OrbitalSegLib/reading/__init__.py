@@ -39,7 +39,7 @@ def read(
     grey_values: bool = False,
     said: Acquisition | None = None,
 ) -> Scan:
-    """Read a CT in HU. `series` names a DICOM series by number or UID; None takes the one fit for the orbit.
+    """Read a CT in HU. `series` names a DICOM series by name, number or UID; None takes the one fit for the orbit.
 
     `listed` hears of all series before one is chosen. `header` is the part of a volume file's header that is believed
     where parts contradict each other (docs/reading.md). `grey_values` takes a scan whose values are no HU as well, with
@@ -62,7 +62,9 @@ def read(
             chosen, reason = dicom.choose(found, series, grey_values)
             problem = chosen.not_hu
             scan = dicom.load(chosen, lambda fraction: progress(0.3 + 0.7 * fraction))
+        scan = replace(scan, warnings=(*dicom.several(found, chosen), *scan.warnings))
         scan.measured["series_found"] = len(found)
+        scan.measured["series_name"] = chosen.name
         scan.measured["series_chosen"] = reason
     problem = problem or units.why_not_hu(scan.image, "rescale-missing" in dict(scan.warnings))
     if problem and not grey_values:

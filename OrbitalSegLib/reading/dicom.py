@@ -4,7 +4,7 @@ import os
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import cached_property
 from itertools import groupby
@@ -23,6 +23,7 @@ from OrbitalSegLib.reading.headers import (
     DamagedFile,
     Slice,
     dataset_of,
+    frames_of,
     header_of,
     no_positions,
     slices_of,
@@ -31,7 +32,8 @@ from OrbitalSegLib.reading.headers import (
     with_points,
 )
 from OrbitalSegLib.reading.pixels import DamagedPixels, Frame, stored_frames
-from OrbitalSegLib.reading.stack import find_gaps, to_image, without_duplicates
+from OrbitalSegLib.reading.stack import find_gaps, missing_slices, to_image, without_duplicates
+from OrbitalSegLib.reading.stacking import SAME_PIXEL_MM, Note, Stack, stacks_of
 from OrbitalSegLib.scan import MINIMUM_SLICES, Acquisition, Planes, Scan
 
 THIN_SLICES_MM = 1.25
@@ -52,6 +54,9 @@ MODALITY_NAMES = {
 
 DAYS_PER_MONTH = 30
 
+MOST_CHOICES = 8
+"""A sentence lists no more series than these."""
+
 HEAD_WORDS = ("HEAD", "SKULL", "ORBIT", "FACE", "FACIAL", "SINUS", "BRAIN", "EAR", "JAW", "NECK")
 """Body Part Examined values that can show an orbit."""
 
@@ -60,8 +65,24 @@ PROJECTIONS = ("MIP", "MINIP", "PROJECTION IMAGE", "VRT", "SSD")
 
 
 @dataclass(frozen=True)
+class Study:
+    """Whose images these are, and when they were taken."""
+
+    patient: str = field(repr=False)
+    """A hash that tells patients apart."""
+    uid: str = field(repr=False)
+    """Date and time where there is none."""
+    date: str = field(compare=False)
+    """YYYYMMDD, or empty."""
+    time: str = field(compare=False)
+
+
+NO_STUDY = Study("", "", "", "")
+
+
+@dataclass(frozen=True)
 class Series:
-    """The slices of one series that share orientation, matrix, pixel size and kernel, or why there are none."""
+    """The slices of one series that belong to one stack (docs/contracts.md, section 4), or why there are none."""
 
     uid: str
     number: str
@@ -79,6 +100,15 @@ class Series:
     """Why its values are no HU, as far as headers say; such a series can be taken where the user insists."""
     strays: int = 0
     """Damaged files in the same input that do not say to which series they belong."""
+    study: "Study" = NO_STUDY
+    name: str = ""
+    """What a user types: the letter of the study and the number of the series, `A3`; `A3.2` where others share it."""
+    rivals: int = 0
+    """Other acquisitions of the same places in this series, of which none is the better one."""
+    notes: tuple[Note, ...] = ()
+    """What has to be said of how its slices were put in their places."""
+    left_out: str = ""
+    """What else bears this series' UID, and why it is not in this stack: how many times what."""
 
     @cached_property
     def slice_distance_mm(self) -> float:
@@ -104,7 +134,10 @@ class Series:
             round(self.slice_distance_mm, 2),
             -len(self.slices),
             int(self.number) if self.number.isdecimal() else 0,
-            self.uid,
+            self.description,
+            self.image_type,
+            self.kernel,
+            tuple(item.position_mm for item in self.slices[:1]),
         )
 
     @property
@@ -131,8 +164,7 @@ def list_series(folder: Path, progress: Progress = silent) -> list[Series]:
 
 def _series_of(files: list[Path], progress: Progress = silent) -> list[Series]:
     """See `list_series`."""
-    stacks: list[list[Slice]] = []
-    alike: dict[tuple[str, ...], list[list[Slice]]] = defaultdict(list)
+    alike: dict[tuple[object, ...], list[Slice]] = defaultdict(list)
     placeless: list[Dataset] = []
     damaged: list[str] = []
     with warnings.catch_warnings(action="ignore"):  # pydicom warns of values that break a rule and can be read
@@ -147,11 +179,12 @@ def _series_of(files: list[Path], progress: Progress = silent) -> list[Series]:
             if header and not slices:
                 placeless.append(header)
             for item in slices:
-                _put(item, alike[_key(item)], stacks)
-    series = _with_damaged(_all_series(stacks, placeless, damaged), damaged)
+                alike[_key(item)].append(item)
+        stacks = [stack for items in alike.values() for stack in stacks_of(items)]
+        series = _with_damaged(_all_series(stacks, placeless, damaged), damaged)
     if not series:
         raise InputError("no-dicom", "There is no DICOM image here: choose the folder that holds the CT series.")
-    return sorted(series, key=lambda item: (item.rank, item.preference))
+    return _named(sorted(series, key=lambda item: (item.rank, item.preference)))
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -167,43 +200,82 @@ def _files(folder: Path) -> Iterator[Path]:
         yield from (path for name in names if (path := Path(parent) / name).is_file())
 
 
-def _key(item: Slice) -> tuple[str, ...]:
+def _key(item: Slice) -> tuple[object, ...]:
     """What the images of one stack share to the letter."""
-    localizer = "LOCALIZER" in values_of(item.header.get("ImageType"))
-    uid = text_of(item.header.get("SeriesInstanceUID"))
-    return (uid, *map(str, item.matrix), str(localizer), item.said_text("ConvolutionKernel") or "")
+    return (*_kind(item.header), item.matrix, item.said_text("ConvolutionKernel") or "")
 
 
-def _put(item: Slice, alike: list[list[Slice]], stacks: list[list[Slice]]) -> None:
-    """Put a slice into its stack among those of the same key, or start one."""
-    for stack in alike:
-        if item.shares_axes(stack[0]):
-            stack.append(item)
-            return
-    alike.append([item])
-    stacks.append(alike[-1])
+def _kind(header: Dataset) -> tuple[object, ...]:
+    """What tells a slice from a localizer, a picture or a page that bears its series' UID."""
+    kinds = values_of(header.get("ImageType"))
+    told = tuple(word in kinds for word in ("LOCALIZER", "SECONDARY", *PROJECTIONS))
+    sop_class, samples = text_of(header.get("SOPClassUID")), text_of(header.get("SamplesPerPixel") or 1)
+    return (text_of(header.get("SeriesInstanceUID")), _study(header), sop_class, samples, told)
 
 
-def _all_series(stacks: list[list[Slice]], placeless: list[Dataset], damaged: list[str]) -> list[Series]:
-    """The stacks, and the series of images that have no place in the patient.
+def _study(header: Dataset) -> Study:
+    said = ("PatientID", "StudyInstanceUID", "StudyDate", "StudyTime")
+    patient, uid, day, time = (text_of(header.get(keyword)) for keyword in said)
+    return Study(patient, uid or f"{day} {time}", day, time)
+
+
+def _all_series(stacks: list[Stack], placeless: list[Dataset], damaged: list[str]) -> list[Series]:
+    """The stacks, and the series of images that have no place in the patient, each with what is not in it.
 
     An image without a place that is in all else like a stack's is a damaged slice: added to `damaged`.
     """
-    series = [_series(stack[0].header, stack, len(stack)) for stack in stacks]
-    shapes = {(item.uid, *map(str, item.slices[0].matrix)) for item in series}
-    others: dict[str, list[Dataset]] = defaultdict(list)
+    series = [_series(stack.slices[0].header, stack, len(stack.slices)) for stack in stacks]
+    like = {(*_kind(item.slices[0].header), *map(str, item.slices[0].matrix)) for item in series}
+    others: dict[tuple[object, ...], list[Dataset]] = defaultdict(list)
     for header in placeless:
-        uid = text_of(header.get("SeriesInstanceUID"))
-        if (uid, text_of(header.get("Rows")), text_of(header.get("Columns"))) in shapes:
-            damaged.append(uid)
+        matrix = text_of(header.get("Rows")), text_of(header.get("Columns"))
+        if frames_of(header) == 1 and (*_kind(header), *matrix) in like:
+            damaged.append(text_of(header.get("SeriesInstanceUID")))
         else:
-            others[uid].append(header)
-    return series + [_series(headers[0], [], len(headers)) for headers in others.values()]
+            others[_kind(header)].append(header)
+    series += [_series(headers[0], Stack(()), len(headers)) for headers in others.values()]
+    by_uid: dict[str, list[Series]] = defaultdict(list)
+    for item in series:
+        by_uid[item.uid].append(item)
+    return [replace(item, left_out=_left_out(item, by_uid[item.uid])) for item in series]
 
 
-def _series(header: Dataset, stack: list[Slice], images: int) -> Series:
-    slices = tuple(sorted(stack, key=lambda item: (item.depth_mm, item.identity)))
+def _left_out(item: Series, same: list[Series]) -> str:
+    """What else bears the UID of a series: how many times what."""
+    counts: dict[str, int] = defaultdict(int)
+    for other in same if item.uid and item.slices else ():
+        if other is not item:
+            counts[_difference(item, other)] += other.images
+    return ", ".join(f"{count} × {what}" for what, count in sorted(counts.items()))
+
+
+def _difference(item: Series, other: Series) -> str:
+    """Why images of one series are not in the other's stack."""
+    if not other.slices:
+        if other.unfit and other.unfit.code == "no-positions":
+            return "without a place in the patient"
+        return "a colour page" if other.unfit and other.unfit.code == "colour" else "a screen capture or report page"
+    mine, its = item.slices[0], other.slices[0]
+    if item.study != other.study:
+        return "of another patient or study"
+    if "LOCALIZER" in other.image_type:
+        return "a localizer"
+    if _kind(mine.header) != _kind(its.header):
+        return "of another kind (a picture, a page or a projection)"
+    if mine.matrix != its.matrix:
+        return "with another matrix"
+    if item.kernel != other.kernel:
+        return "with another kernel"
+    if max(abs(a - b) for a, b in zip(mine.pixel_mm, its.pixel_mm, strict=True)) > SAME_PIXEL_MM:
+        return "with another pixel size"
+    return "at another angle" if mine.orientation != its.orientation else "of another acquisition"
+
+
+def _series(header: Dataset, stack: Stack, images: int) -> Series:
+    slices = stack.slices
     unfit = _why_unfit(header, slices)
+    if stack.doubtful and (unfit is None or unfit.code == "time-series"):
+        unfit = _rounded()
     not_hu = None if unfit else units.why_not_hu_by_headers(slices)
     return Series(
         uid=text_of(header.get("SeriesInstanceUID")),
@@ -217,7 +289,45 @@ def _series(header: Dataset, stack: list[Slice], images: int) -> Series:
         images=images,
         unfit=unfit or not_hu,
         not_hu=not_hu,
+        study=_study(header),
+        rivals=stack.rivals,
+        notes=stack.notes,
     )
+
+
+def _rounded() -> InputError:
+    return InputError(
+        "inconsistent",
+        "The positions of this series were rounded so that slices share a place, and nothing in it says where they "
+        "lay: export the series again with its full positions.",
+    )
+
+
+def _named(series: list[Series]) -> list[Series]:
+    """Each with its name; letters go by date, and by nothing that is drawn at random as UIDs are."""
+    studies: dict[Study, list[tuple[object, ...]]] = defaultdict(list)
+    for item in series:
+        if item.rank != 1:
+            studies[item.study].append((item.rank, item.preference))
+
+    def order(study: Study) -> tuple[object, ...]:
+        return study.date, study.time, study.patient, sorted(studies[study]), study.uid
+
+    letters = {study: _letters(index) for index, study in enumerate(sorted(studies, key=order))}
+    bases = ["" if item.rank == 1 else letters[item.study] + item.number for item in series]
+    usable = [base for base, item in zip(bases, series, strict=True) if item.rank == 0]
+    names, seen = [], Counter[str]()
+    for base in bases:
+        seen[base] += 1
+        plain = not base or (seen[base] == 1 and usable.count(base) < 2)
+        names.append(base if plain else f"{base}.{seen[base]}")
+    return [replace(item, name=name) for item, name in zip(series, names, strict=True)]
+
+
+def _letters(index: int) -> str:
+    """A to Z, then AA, AB and so on."""
+    letter = chr(ord("A") + index % 26)
+    return letter if index < 26 else _letters(index // 26 - 1) + letter
 
 
 def _with_damaged(series: list[Series], damaged: list[str]) -> list[Series]:
@@ -251,7 +361,7 @@ def _modality(header: Dataset) -> str:
 
 
 def _why_unfit(header: Dataset, slices: tuple[Slice, ...]) -> InputError | None:
-    modality = _modality(header)
+    modality, frames = _modality(header), frames_of(header)
     if modality in MODALITY_NAMES:
         kind = MODALITY_NAMES[modality]
         return InputError("wrong-modality", f"This is {kind} series; OrbitalSeg needs a CT: choose the CT series.")
@@ -259,6 +369,12 @@ def _why_unfit(header: Dataset, slices: tuple[Slice, ...]) -> InputError | None:
         header.get("PhotometricInterpretation") or "MONOCHROME2"
     ):
         return InputError("colour", "This series holds colour pictures, not CT values: choose the original CT series.")
+    if modality == "CT" and not slices and frames > 1:
+        return InputError(
+            "no-positions",
+            f"A file of this series holds {frames} frames and does not say where each lies: "
+            "export the series again as one file for each slice, or as Enhanced CT.",
+        )
     if modality == "CT" and not slices and header.get("SOPClassUID") in CT_CLASSES:
         return no_positions()
     if modality != "CT" or not slices:
@@ -288,34 +404,91 @@ def _why_unfit(header: Dataset, slices: tuple[Slice, ...]) -> InputError | None:
 
 
 def choose(series: list[Series], wanted: str | None = None, grey_values: bool = False) -> tuple[Series, str]:
-    """The wanted series (number or UID), or the one fit for the orbit, and why it was taken.
+    """The wanted series (name, number or UID), or the one fit for the orbit, and why it was taken.
 
-    `grey_values` lets a series that is unfit only for its values, which are no HU, pass for a fit one.
-
-    `series` is what `list_series` gave. Raises `InputError`: `unknown-series`, or the reason why the (best) series is
-    unfit.
+    `series` is what `list_series` gave. `grey_values` lets a series that is unfit only for its values, which are no HU,
+    pass for a fit one. Raises `InputError`: `unknown-series`, `ambiguous-series`, `several-patients`,
+    `several-studies`, or the reason why the (best) series is unfit.
     """
     if grey_values:
         series = [replace(item, unfit=None) if item.not_hu else item for item in series]
         series.sort(key=lambda item: (item.rank, item.preference))
-    if wanted is not None:
-        best = next((item for item in series if wanted and wanted in (item.number, item.uid)), None)
-        if best is None:
-            raise _unknown(series)
-        reason = "asked for"
+    matching = series if wanted is None else [item for item in series if wanted and _is_called(item, wanted)]
+    if not matching:
+        raise _unknown(series)
+    usable = [item for item in matching if item.rank < 2]
+    best = usable[0] if usable else _closest(matching)
+    exact = [item for item in matching if item.name == wanted]
+    if len(exact) == 1 and len(matching) > 1 and all(item is exact[0] or item.uid == exact[0].uid for item in matching):
+        best = exact[0]
     else:
-        usable = [item for item in series if item.rank < 2]
-        best = usable[0] if usable else _closest(series)
-        reason = _why_best(best, usable)
+        _check_choice(best, [item for item in usable if item.slices], wanted)
     if best.unfit:
         raise best.unfit
-    return best, reason
+    return best, "asked for" if wanted is not None else _why_best(best, usable)
+
+
+def _is_called(item: Series, wanted: str) -> bool:
+    return wanted in (item.name, item.name.partition(".")[0], item.number, item.uid)
+
+
+def _check_choice(best: Series, usable: list[Series], wanted: str | None) -> None:
+    """Raises `InputError` where to take one of these would be arbitrary."""
+    if wanted is None and len({item.study.patient for item in usable}) > 1:
+        raise InputError("several-patients", f"The input holds CT series of several patients: {_choices(usable)}.")
+    if wanted is None and len({item.study for item in usable}) > 1:
+        raise InputError("several-studies", f"The input holds CT series of several studies: {_choices(usable)}.")
+    if wanted is not None and len({(item.study, item.uid) for item in usable}) > 1:
+        raise InputError("ambiguous-series", f"Several series are called that: {_choices(usable)}.")
+    same = [item for item in usable if item.uid == best.uid]
+    if best.rivals and wanted != best.name:
+        raise InputError(
+            "time-series",
+            "This series holds several acquisitions of the same places (phases, or a repeated scan): "
+            f"{_choices(same)}.",
+        )
+    equal = [item for item in usable if item.preference == best.preference]
+    if len(equal) > 1 and wanted is None:
+        raise InputError("ambiguous-series", f"Nothing tells which of these is the better one: {_choices(equal)}.")
+
+
+def several(series: list[Series], chosen: Series) -> tuple[Note, ...]:
+    """What has to be said where a series was taken from more than one patient's or study's images."""
+    studies = {item.study for item in series if item.rank != 1}
+    patients = {study.patient for study in studies}
+    if len(studies) < 2:
+        return ()
+    code, count, what = "several-patients", len(patients), "patients"
+    if count < 2:
+        code, count, what = "several-studies", len(studies), "studies"
+    text = f"The input holds images of {count} {what}; {chosen.name} was taken: check that it is the right one."
+    return ((code, text),)
+
+
+def _choices(series: list[Series]) -> str:
+    """Ends a sentence: what can be chosen, and how."""
+    listed = [f"{item.name} ({_told(item)})" for item in series[:MOST_CHOICES]]
+    more = [f"{len(series) - MOST_CHOICES} more, which `orbitalseg info` lists"] if len(series) > MOST_CHOICES else []
+    return f"choose one by its name: {', '.join([*listed, *more])}"
+
+
+def _told(item: Series) -> str:
+    day = day_of(item.study)
+    return f"{f'{day}, ' if day else ''}{len(item.slices)} slices {item.slice_distance_mm:.2f} mm apart"
+
+
+def day_of(study: Study) -> str | None:
+    """The date of a study as YYYY-MM-DD; None where it is not stated."""
+    said = study.date
+    return f"{said[:4]}-{said[4:6]}-{said[6:8]}" if len(said) == 8 and said.isdecimal() else None
 
 
 def _unknown(series: list[Series]) -> InputError:
-    numbers = sorted({item.number for item in series if item.number}, key=lambda number: (len(number), number))
-    known = f"it has {', '.join(numbers)}" if numbers else "its series have no numbers"
-    return InputError("unknown-series", f"The input has no such series; {known}: choose by number or UID.")
+    names = [item.name for item in series if item.name]
+    return InputError(
+        "unknown-series",
+        f"The input has no such series; it has {', '.join(names)}: choose by name, number or UID.",
+    )
 
 
 def _why_best(best: Series, usable: list[Series]) -> str:
@@ -336,6 +509,7 @@ def _closest(series: list[Series]) -> Series:
     order = (
         "not-hu",
         "no-positions",
+        "inconsistent",
         "time-series",
         "too-few-slices",
         "scout-only",
@@ -382,8 +556,12 @@ def load(series: Series, progress: Progress = silent) -> Scan:
     notes += claims(slices, series.slice_distance_mm)
     notes += values.notes_of(slices, said)
     gaps = find_gaps(planes, [item.name for item in slices])
+    lost = missing_slices(planes, [item.instance for item in slices])
     image, measured = to_image(voxels, planes, lambda fraction: progress(0.7 + 0.3 * fraction))
-    if measured["resampled"]:
+    if lost:
+        text = f"Slices are missing and were filled in from their neighbours: {lost}. Get the complete series."
+        notes.append(("missing-slices", text))
+    elif measured["resampled"]:
         text = "The slices are tilted or unevenly spaced; they were put on a regular grid by their true positions."
         notes.append(("resampled", text))
     return Scan(
@@ -404,7 +582,10 @@ def _one_per_place(series: Series) -> tuple[list[Slice], list[tuple[str, str]]]:
         min((series.slices[i] for i in place), key=lambda item: (item.instance, item.identity)) for place in places
     ]
     extra = len(series.slices) - len(slices)
-    notes = []
+    notes = [*series.notes]
+    if series.left_out:
+        text = f"Of the same series were left out: {series.left_out}. Check that nothing is missing that is needed."
+        notes.append(("left-out", text))
     if extra:
         lie = "slice lies where another one lies and was" if extra == 1 else "slices lie where others lie and were"
         text = f"{extra} {lie} left out: check that the series was exported once."

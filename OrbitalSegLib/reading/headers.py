@@ -1,5 +1,6 @@
 """A DICOM file -> the planes in it: where they lie, how their values are rescaled, and what the scanner said."""
 
+import hashlib
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -32,9 +33,6 @@ LARGEST_SLOPE, LARGEST_INTERCEPT_HU = 1e3, 1e6
 UNIT_TOLERANCE = 1e-2
 """Deviation of direction cosines from a right angle or from length 1 that rounding in a header explains."""
 
-AXIS_TOLERANCE = 1e-3
-"""Direction cosines, and pixel sizes in mm, that differ by less are the same but for rounding."""
-
 FIRST_GROUPS = (2, 8)
 """Some archives leave out the preamble: the file begins with an element of one of these groups, whatever its number."""
 
@@ -42,9 +40,11 @@ LONGEST_FIRST_BYTES = 1 << 16
 """The first element of a file without preamble is no longer."""
 
 KEYWORDS = (
-    *("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "Modality", "ImageType"),
+    *("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "Modality", "ImageType"),
     *("SeriesNumber", "AcquisitionNumber", "InstanceNumber", "SeriesDescription", "BodyPartExamined"),
-    *("StudyDate", "SeriesDate", "AcquisitionDate", "AcquisitionDateTime"),
+    *("StudyDate", "StudyTime", "SeriesDate", "SeriesTime", "AcquisitionDate", "AcquisitionTime"),
+    *("AcquisitionDateTime", "TemporalPositionIdentifier", "TriggerTime", "NominalPercentageOfCardiacPhase"),
+    *("SliceLocation", "PatientID", "PatientName", "PatientBirthDate"),
     *("Manufacturer", "ManufacturerModelName", "PatientPosition", "ContrastBolusAgent", "ContrastBolusAgentSequence"),
     *("SliceThickness", "SingleCollimationWidth", "KVP", "XRayTubeCurrent", "RevolutionTime"),
     *("ReconstructionDiameter", "ConvolutionKernel", "FilterType"),
@@ -55,7 +55,10 @@ KEYWORDS = (
     *("ModalityLUTSequence", "RealWorldValueMappingSequence"),
     *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
 )
-"""What is read of a header, and nothing else: it is quick, and no patient's name comes into the program."""
+"""What is read of a header, and nothing else: it is quick. Who the patient is becomes a hash at once (`_hide`)."""
+
+PERSON = ("PatientID", "PatientName", "PatientBirthDate")
+"""By these patients are told apart."""
 
 
 RESCALE = ("RescaleSlope", "RescaleIntercept", "RescaleType")
@@ -133,11 +136,6 @@ class Slice:
     def depth_mm(self) -> float:
         """Place along the slice normal."""
         return float(np.cross(self.orientation[:3], self.orientation[3:]) @ np.array(self.position_mm))
-
-    def shares_axes(self, other: "Slice") -> bool:
-        """Whether the two can lie in one stack: parallel, and with pixels of one size."""
-        mine, others = (*self.orientation, *self.pixel_mm), (*other.orientation, *other.pixel_mm)
-        return all(abs(a - b) <= AXIS_TOLERANCE for a, b in zip(mine, others, strict=True))
 
     def said(self, keyword: str) -> Any:
         """An attribute of a classic header, or from wherever an enhanced one keeps it; None where it is not stated."""
@@ -236,7 +234,18 @@ def _parse(file: BinaryIO) -> Header:
     header.file_meta = read.file_meta
     _keep_what_can_be_parsed(header.file_meta)
     header.decimal_commas = _keep_what_can_be_parsed(header)
+    _hide_person(header)
     return header
+
+
+def _hide_person(header: Dataset) -> None:
+    """Leave of the patient's identity a hash as `PatientID`, the same for one person; nothing where none is stated."""
+    said = [text_of(header.get(keyword)).strip(" ^").upper() for keyword in PERSON]
+    for keyword in PERSON:
+        if keyword in header:
+            del header[keyword]
+    if any(said):
+        header.PatientID = hashlib.sha256("\n".join(said).encode("utf-8", "replace")).hexdigest()[:16]
 
 
 def _keep_what_can_be_parsed(header: Dataset) -> bool:
@@ -281,6 +290,8 @@ def _is_decimal(raw: RawDataElement) -> bool:
 def slices_of(path: Path, header: Header) -> list[Slice]:
     """The planes of a file; none of an image that has no place in the patient. Raises `DamagedFile`."""
     if "PerFrameFunctionalGroupsSequence" not in header:
+        if frames_of(header) > 1:
+            return []
         item = _slice(path, header, [], None)
         return [item] if item else []
     shared = [*(header.get("SharedFunctionalGroupsSequence") or ())]
@@ -299,6 +310,12 @@ def no_positions() -> InputError:
         "The images of this series do not say where they lie, or it cannot be read (Image Position, Image "
         "Orientation, Pixel Spacing): export the original series again from the scanner or the PACS.",
     )
+
+
+def frames_of(header: Dataset) -> int:
+    """How many frames a file says that it holds; 1 where it says nothing of them."""
+    said = text_of(header.get("NumberOfFrames"))
+    return int(said) if said.isdecimal() else 1
 
 
 def _slice(path: Path, header: Header, groups: Sequence[Dataset], frame: int | None) -> Slice | None:

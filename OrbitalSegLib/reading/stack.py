@@ -18,6 +18,12 @@ GAP_MM = 3.0
 NEIGHBOURS = 3
 """Distances on either side of a gap from which the local slice distance is taken."""
 
+MISSING_TOLERANCE = 0.2
+"""How far a distance may be from a whole number of local ones where slices are missing."""
+
+MOST_PLACES = 8
+"""A sentence names no more places of missing slices than these."""
+
 FINEST_SHARE = 0.25
 """Resampled slices are at most four times as many as the median distance asks for."""
 
@@ -40,12 +46,40 @@ def find_gaps(planes: Planes, names: list[str]) -> tuple[Gap, ...]:
     distances = np.diff(depths)
     gaps = []
     for index, distance in enumerate(distances):
-        sides = [distances[max(0, index - NEIGHBOURS) : index], distances[index + 1 : index + 1 + NEIGHBOURS]]
-        local = max((float(np.median(side)) for side in sides if len(side)), default=float(distance))
+        local = _local_distance(distances, index)
         if distance > GAP_FACTOR * local + POSITION_TOLERANCE_MM and distance > GAP_MM:
             start = float(planes.positions_mm[index] @ planes.normal)
             gaps.append(Gap(names[index], names[index + 1], start, start + float(distance), local))
     return tuple(gaps)
+
+
+def _local_distance(distances: np.ndarray, index: int) -> float:
+    """The distance of neighbours around one pair of them, by the side on which slices lie further apart."""
+    sides = [distances[max(0, index - NEIGHBOURS) : index], distances[index + 1 : index + 1 + NEIGHBOURS]]
+    return max((float(np.median(side)) for side in sides if len(side)), default=float(distances[index]))
+
+
+def missing_slices(planes: Planes, numbers: list[int]) -> str:
+    """Which slices are missing from a stack, in words: by their numbers where these go on evenly; empty if none is.
+
+    A slice is missing where two neighbours are a whole number of local distances apart.
+    """
+    distances = np.diff(planes.depths_mm)
+    known, places = set(numbers), []
+    for index, distance in enumerate(distances):
+        share = float(distance) / _local_distance(distances, index)
+        count = round(share) - 1
+        if count < 1 or abs(share - count - 1) > MISSING_TOLERANCE:
+            continue
+        before, after = numbers[index], numbers[index + 1]
+        lost = range(min(before, after) + 1, max(before, after))
+        if len(lost) == count and known.isdisjoint(lost):
+            places.append(f"number {lost[0]}" if count == 1 else f"numbers {lost[0]} to {lost[-1]}")
+        else:
+            places.append(f"{count} between slice {before} and slice {after}")
+    return ", ".join(places[:MOST_PLACES]) + (
+        f" and {len(places) - MOST_PLACES} more" if len(places) > MOST_PLACES else ""
+    )
 
 
 def to_image(voxels: np.ndarray, planes: Planes, progress: Progress = silent) -> tuple[sitk.Image, dict[str, object]]:

@@ -171,7 +171,7 @@ def _scan(record: dict[str, Any]) -> str:
     rows.append(("Voxels", f"{' × '.join(map(str, grid['size']))} of {_mm(grid['spacing_mm'])} mm"))
     reading = _step(record, "reading")
     if reading and reading["measured"].get("resampled"):
-        rows.append(("Resampled", "yes, by the slices' true positions: the series is tilted or unevenly spaced"))
+        rows.append(("Resampled", "yes, by the slices' true positions"))
     conditions = [
         [
             escape(row["term"]),

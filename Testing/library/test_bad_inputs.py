@@ -426,7 +426,7 @@ def test_a_bad_input_gives_its_sentence(desk, capfd, name):
 
 def test_an_unknown_series_names_those_that_exist(desk):
     save(ct_slices(SeriesNumber=7), desk.inputs / "scan")
-    assert "it has 7" in desk.check_refused(desk.job(desk.inputs / "scan", series="3"), "unknown-series")
+    assert "it has A7" in desk.check_refused(desk.job(desk.inputs / "scan", series="3"), "unknown-series")
 
 
 def test_a_gap_names_the_slices(desk):

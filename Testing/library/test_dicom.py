@@ -469,11 +469,11 @@ def test_an_unknown_series_is_refused_with_those_that_exist(tmp_path, wanted):
     with pytest.raises(InputError) as caught:
         chosen(tmp_path, wanted)
     assert caught.value.code == "unknown-series"
-    assert "2, 3" in caught.value.text
+    assert "A2, A3" in caught.value.text
 
 
-def test_series_without_numbers_are_said_to_have_none(write_ct):
-    with pytest.raises(InputError, match="no numbers"):
+def test_series_without_numbers_are_called_by_their_letter(write_ct):
+    with pytest.raises(InputError, match="it has A:"):
         dicom.choose(dicom.list_series(write_ct(SeriesNumber=None)), "1")
 
 

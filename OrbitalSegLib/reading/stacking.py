@@ -1,0 +1,328 @@
+"""The slices of one series -> those that belong to one stack: one orientation, one acquisition, true places."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from OrbitalSegLib.reading.headers import UNIT_TOLERANCE, Slice, text_of
+from OrbitalSegLib.reading.stack import POSITION_TOLERANCE_MM
+from OrbitalSegLib.scan import MINIMUM_SLICES
+
+SAME_ANGLE_DEGREES = 0.5
+"""Orientations that differ by less are one, written with few decimals; more is another stack."""
+
+SAME_PIXEL_MM = 1e-3
+"""Pixel sizes that differ by less are the same but for rounding."""
+
+ROUNDED_TO_MM = {1.0: "whole millimetres", 0.5: "half millimetres", 0.1: "tenths of a millimetre"}
+"""What exporters round positions to."""
+
+ROUNDED_BY = 0.6
+"""Rounding moves a coordinate by half a unit at most; the line through rounded places is that of the true ones to a
+tenth of one."""
+
+IRREGULAR_STEPS = 3
+"""Fewer uneven steps are a slice that is missing or doubled; rounding an even stack gives many, evenly spread."""
+
+HOLE_FACTOR = 1.5
+"""Neighbours further apart than this many times the stack's median distance have room for a slice between them."""
+
+MOMENTS = (
+    "AcquisitionNumber",
+    "FrameAcquisitionNumber",
+    "TemporalPositionIdentifier",
+    "TemporalPositionIndex",
+    "NominalPercentageOfCardiacPhase",
+    "TriggerTime",
+    "KVP",
+)
+"""What tells acquisitions, phases and energies of one series apart, besides the time."""
+
+UNSAID = (np.inf, "")
+"""The label of a slice without one."""
+
+TIMES = ("AcquisitionDateTime", "FrameAcquisitionDateTime", "AcquisitionDate", "AcquisitionTime")
+
+Note = tuple[str, str]
+"""Code and sentence of a warning."""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Slices that lie parallel, of one acquisition, in the order of their places."""
+
+    slices: tuple[Slice, ...]
+    notes: tuple[Note, ...] = ()
+    rivals: int = 0
+    """Other acquisitions of the same places, of which none is the better one."""
+    doubtful: bool = False
+    """Its positions were rounded, and nothing says what they were."""
+
+
+def stacks_of(slices: list[Slice]) -> list[Stack]:
+    """The stacks that slices of one matrix and kernel make, whatever their order."""
+    stacks = []
+    for cluster in _parallel(slices):
+        aligned, notes = _aligned(cluster)
+        parts = _acquisitions(aligned)
+        for part in parts:
+            others = [other for other in parts if other is not part]
+            placed = _placed(part)
+            stacks.append(replace(placed, notes=(*notes, *placed.notes), rivals=_rivals(part, others)))
+    return stacks
+
+
+def in_order(slices: list[Slice]) -> tuple[Slice, ...]:
+    return tuple(sorted(slices, key=lambda item: (item.depth_mm, item.identity)))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Orientation and pixel size
+
+
+def _parallel(slices: list[Slice]) -> Iterator[list[Slice]]:
+    """The slices by axes and pixel size, the most frequent first."""
+    axes = np.array([(*item.orientation, *item.pixel_mm) for item in slices])
+    kinds, which = np.unique(axes, axis=0, return_inverse=True)
+    which = which.ravel()
+    near = _near(kinds)
+    left = np.bincount(which, minlength=len(kinds))
+    while left.any():
+        middle = int(np.argmax(np.where(left > 0, near @ left, -1)))
+        members = near[middle] & (left > 0)
+        yield [item for item, kind in zip(slices, which, strict=True) if members[kind]]
+        left[members] = 0
+
+
+def _near(kinds: np.ndarray) -> np.ndarray:
+    """(n, n): whether two kinds of axes differ by rounding only."""
+    limit = 2 * np.sin(np.radians(SAME_ANGLE_DEGREES) / 2)
+    near = np.empty((len(kinds), len(kinds)), bool)
+    for index, kind in enumerate(kinds):
+        away = kinds - kind
+        turned = np.maximum(np.linalg.norm(away[:, :3], axis=1), np.linalg.norm(away[:, 3:6], axis=1))
+        near[index] = (turned < limit) & (np.abs(away[:, 6:]).max(axis=1) <= SAME_PIXEL_MM)
+    return near
+
+
+def _aligned(slices: list[Slice]) -> tuple[list[Slice], list[Note]]:
+    """The slices with the mean of their axes and pixel sizes, and what has to be said of it."""
+    axes = np.array([(*item.orientation, *item.pixel_mm) for item in slices])
+    if not np.ptp(axes, axis=0).any():
+        return slices, []
+    common = axes.mean(axis=0)
+    away = np.abs(axes - common).max(axis=0)
+    rows, columns = slices[0].matrix
+    # How far a header's own axes would put the last voxel of a slice from where it is put now.
+    moved_mm = max(
+        away[:6].max() * np.hypot(rows * common[7], columns * common[6]), away[6:].max() * max(rows, columns)
+    )
+    shared = [
+        replace(item, orientation=tuple(common[:6].tolist()), pixel_mm=(float(common[6]), float(common[7])))
+        for item in slices
+    ]
+    if moved_mm <= POSITION_TOLERANCE_MM:
+        return shared, []
+    text = (
+        "The slices' orientations or pixel sizes differ a little, as rounding makes them, and were taken as one: "
+        f"voxels may lie up to {moved_mm:.1f} mm off."
+    )
+    return shared, [("rounded-axes", text)]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Acquisitions
+
+
+def _acquisitions(slices: list[Slice]) -> list[list[Slice]]:
+    """The slices by acquisition, where acquisitions share their places; those that follow each other stay together."""
+    for told in (*(_by(keyword) for keyword in MOMENTS), _by_time):
+        parts = _apart(_grouped(slices, told))
+        if len(parts) > 1:
+            return [piece for part in parts for piece in _acquisitions(part)]
+    for told in (_by_time, lambda item: item.instance):
+        parts = _apart(_passes(slices, told))
+        if len(parts) > 1:
+            return parts
+    return [slices]
+
+
+def _by(keyword: str) -> Callable[[Slice], Any]:
+    return lambda item: text_of(item.said(keyword))
+
+
+def _by_time(item: Slice) -> str:
+    return " ".join(text_of(item.said(keyword)) for keyword in TIMES).strip()
+
+
+def _natural(label: Any) -> tuple[float, str]:
+    """A label as it sorts: numbers, however they are written, before text."""
+    try:
+        number = float(label)
+    except ValueError:
+        number = np.nan
+    return (number, "") if np.isfinite(number) else (np.inf, str(label))
+
+
+def _grouped(slices: list[Slice], told: Callable[[Slice], Any]) -> list[list[Slice]]:
+    """The slices by label; a few without one lie in the largest group."""
+    groups: dict[tuple[float, str], list[Slice]] = {}
+    for item in slices:
+        groups.setdefault(_natural(told(item)), []).append(item)
+    silent = groups.get(UNSAID, [])
+    if len(silent) < MINIMUM_SLICES and len(groups) > 1:
+        groups.pop(UNSAID, None)
+        max(groups.values(), key=len).extend(silent)
+    return [groups[label] for label in sorted(groups)]
+
+
+def _passes(slices: list[Slice], told: Callable[[Slice], Any]) -> list[list[Slice]]:
+    """The slices in the order of time or number, cut where the table turns back; whole where that says nothing."""
+    copies = {item.identity: item for item in slices}
+    labels = {identity: _natural(told(item)) for identity, item in copies.items()}
+    items = sorted(copies.values(), key=lambda item: labels[item.identity])
+    if len(items) < 2 * MINIMUM_SLICES or len({*labels.values()}) < len(items):
+        return [slices]
+    passes = [[items[0]]]
+    direction = 0.0
+    for before, item in pairwise(items):
+        step = item.depth_mm - before.depth_mm
+        if step * direction < 0:
+            passes.append([])
+            direction = 0.0
+        elif step:
+            direction = step
+        passes[-1].append(item)
+    if min(map(len, passes)) < MINIMUM_SLICES:
+        return [slices]
+    by_pass = {item.identity: index for index, items in enumerate(passes) for item in items}
+    return [[item for item in slices if by_pass[item.identity] == index] for index in range(len(passes))]
+
+
+def _apart(groups: list[list[Slice]]) -> list[list[Slice]]:
+    """Groups joined where they follow each other along the stack; those that share places lie in different parts."""
+    parts: list[list[np.ndarray]] = []
+    joined: list[list[Slice]] = []
+    for group in groups:
+        depths = np.sort([item.depth_mm for item in group])
+        fits = (index for index, part in enumerate(parts) if not any(_share(depths, other) for other in part))
+        index = next(fits, len(parts))
+        if index == len(parts):
+            parts.append([])
+            joined.append([])
+        parts[index].append(depths)
+        joined[index].extend(group)
+    return joined
+
+
+def _share(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether two groups, by their sorted depths, lie among each other: not one after the other, nor in a hole."""
+    if one[0] > other[-1] + POSITION_TOLERANCE_MM or other[0] > one[-1] + POSITION_TOLERANCE_MM:
+        return False
+    inner, outer = sorted((one, other), key=np.ptp)
+    if (
+        np.ptp(inner) > POSITION_TOLERANCE_MM
+        and min(one[-1], other[-1]) - max(one[0], other[0]) <= POSITION_TOLERANCE_MM
+    ):
+        return False  # they touch at a place that both have
+    return not _in_a_hole(inner, outer)
+
+
+def _in_a_hole(inner: np.ndarray, outer: np.ndarray) -> bool:
+    """Whether the inner group fills a place where slices of the outer one are missing."""
+    below, above = np.searchsorted(outer, [inner[0] - POSITION_TOLERANCE_MM, inner[-1] + POSITION_TOLERANCE_MM])
+    if below != above or not 0 < below < len(outer):
+        return False
+    return bool(outer[below] - outer[below - 1] > HOLE_FACTOR * np.median(np.diff(outer)))
+
+
+def _rivals(part: list[Slice], others: list[list[Slice]]) -> int:
+    """How many others reach at least half as far as this one, so that taking either would be arbitrary."""
+    return sum(
+        len(other) >= MINIMUM_SLICES and _reach(other) >= _reach(part) / 2 and _reach(part) >= _reach(other) / 2
+        for other in others
+    )
+
+
+def _reach(slices: list[Slice]) -> float:
+    depths = [item.depth_mm for item in slices]
+    return max(depths) - min(depths)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Rounded positions
+
+
+def _placed(slices: list[Slice]) -> Stack:
+    """The slices in order, where an exporter rounded their positions put back to where they lay."""
+    ordered = in_order(slices)
+    items = [*{item.identity: item for item in ordered}.values()]
+    places = np.array([item.position_mm for item in items])
+    unit = _unit_of(places)
+    depths = np.array([item.depth_mm for item in items])
+    if unit is None or len(items) < MINIMUM_SLICES or np.ptp(np.diff(depths)) <= POSITION_TOLERANCE_MM:
+        return Stack(ordered)
+    for name, along in _orders(items, depths, unit):
+        line = _line(along, places)
+        if np.abs(line - places).max() <= ROUNDED_BY * unit:
+            true = {item.identity: tuple(place) for item, place in zip(items, line.tolist(), strict=True)}
+            text = (
+                f"The slices' positions were rounded to {ROUNDED_TO_MM[unit]} by an exporter; the slices were put back "
+                f"by {name}. The whole scan may lie up to {unit / 2:g} mm off."
+            )
+            moved = [replace(item, position_mm=true[item.identity]) for item in ordered]
+            return Stack(in_order(moved), (("rounded-positions", text),))
+    return Stack(ordered, doubtful=_looks_rounded(np.diff(depths), unit) and bool((np.diff(depths) == 0).any()))
+
+
+def _unit_of(places: np.ndarray) -> float | None:
+    """The coarsest unit of which every coordinate is a multiple."""
+    for unit in ROUNDED_TO_MM:
+        if np.abs(places / unit - np.rint(places / unit)).max() < 1e-6:
+            return unit
+    return None
+
+
+def _orders(items: list[Slice], depths: np.ndarray, unit: float) -> Iterator[tuple[str, np.ndarray]]:
+    """What may tell where the slices lie along the stack, the most trustworthy first."""
+    said = [item.said_number("SliceLocation") for item in items]
+    if None not in said:
+        locations = np.array(said, float)
+        finer = np.abs(locations / unit - np.rint(locations / unit)).max() > 1e-6
+        if finer and len(set(said)) == len(said):
+            yield "their slice locations", locations
+    numbers = np.array([item.instance for item in items], float)
+    order = np.argsort(numbers)
+    steps = np.diff(depths[order]) * np.sign(depths[order[-1]] - depths[order[0]])
+    if len(set(numbers)) == len(items) and _looks_rounded(steps[np.diff(numbers[order]) == 1], unit):
+        yield "their numbers", numbers
+    steps = np.diff(depths)
+    if (steps > 0).all() and _looks_rounded(steps, unit):
+        yield "even distances", np.arange(len(items), dtype=float)
+
+
+def _looks_rounded(distances: np.ndarray, unit: float) -> bool:
+    """Whether distances are those of an even stack whose places were rounded.
+
+    They then have two values, one unit apart, and the rarer ones are spread evenly.
+    """
+    steps = np.rint(distances / unit).astype(int)
+    values, counts = np.unique(steps, return_counts=True)
+    if len(values) != 2 or values[1] - values[0] != 1 or values[0] < 0 or min(counts) < IRREGULAR_STEPS:
+        return False
+    rare = np.flatnonzero(steps == values[np.argmin(counts)])
+    return bool(np.ptp(np.diff(rare)) <= 2)
+
+
+def _line(along: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """The places on the straight line that fits them best, by where each lies along it, in mm if that is near."""
+    middle = places.mean(axis=0)
+    ahead = along - along.mean()
+    step = ahead @ (places - middle) / (ahead @ ahead)
+    length = np.linalg.norm(step)
+    if abs(length - 1) <= UNIT_TOLERANCE:
+        step /= length
+    return np.asarray(middle + ahead[:, None] * step)

@@ -1,0 +1,331 @@
+"""Which series of an input is meant, and which images belong to one stack: nothing is woven or left out silently."""
+
+from copy import deepcopy
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from dicom_series import ct_slices, head, save
+from pydicom import uid
+
+from OrbitalSegLib import reading
+from OrbitalSegLib.errors import InputError
+from OrbitalSegLib.monitoring import OF_READING
+from OrbitalSegLib.reading import dicom
+
+SLICES = 24
+SHAPE = (SLICES, 20, 24)
+
+
+def slices(**changes):
+    return ct_slices(head(SHAPE), **changes)
+
+
+def read(folder, series=None):
+    return reading.read(folder, series)
+
+
+def codes(scan) -> list[str]:
+    return [code for code, _ in scan.warnings]
+
+
+def text(scan, code: str) -> str:
+    return next(text for said, text in scan.warnings if said == code)
+
+
+def refused(folder, series=None) -> InputError:
+    with pytest.raises(InputError) as caught:
+        read(folder, series)
+    return caught.value
+
+
+def as_it_is(tmp_path):
+    return read(save(slices(), tmp_path / "as it is"))
+
+
+def numbered(first: int):
+    """Gives a second part of a series numbers and identifiers of its own."""
+
+    def change(dataset, index):
+        dataset.InstanceNumber = first + index
+        dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = f"1.2.826.9.{first + index}"
+
+    return change
+
+
+def along_z(first_mm: float, count: int, distance_mm: float = 1.0, x_mm: float = -7.25):
+    return [(x_mm, 12.5, first_mm + index * distance_mm) for index in range(count)]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Which scan
+
+
+def two_studies(tmp_path, **second):
+    one = slices(series="1.2.826.7", StudyInstanceUID="1.5", StudyDate="20240101", SeriesNumber=3)
+    values = {"series": "1.2.826.3", "StudyInstanceUID": "1.4", "StudyDate": "20240301", "SeriesNumber": 3} | second
+    save(one, tmp_path / "both" / "one")
+    return save(slices(**values), tmp_path / "both" / "two").parent
+
+
+@pytest.mark.parametrize(("second", "code"), [({}, "several-studies"), ({"PatientID": "other"}, "several-patients")])
+def test_of_several_studies_or_patients_none_is_taken_unless_it_is_named(tmp_path, second, code):
+    folder = two_studies(tmp_path, **second)
+    error = refused(folder)
+    assert error.code == code
+    assert "A3 (2024-01-01, 24 slices" in error.text
+    assert "B3 (2024-03-01, 24 slices" in error.text
+    scan = read(folder, "B3")
+    assert scan.measured["series_name"] == "B3"
+    assert codes(scan) == [code]
+    assert OF_READING[code] == "check"
+
+
+def test_a_number_that_two_studies_have_is_refused_with_both(tmp_path):
+    error = refused(two_studies(tmp_path), "3")
+    assert error.code == "ambiguous-series"
+    assert "A3" in error.text
+    assert "B3" in error.text
+
+
+def test_names_go_by_date_and_not_by_identifiers(tmp_path):
+    found = dicom.list_series(two_studies(tmp_path))
+    assert {item.name: item.study.date for item in found} == {"A3": "20240101", "B3": "20240301"}
+    later_first = two_studies(tmp_path / "turned", StudyInstanceUID="1.9", series="1.2.826.9")
+    assert {item.name: item.study.date for item in dicom.list_series(later_first)} == {
+        "A3": "20240101",
+        "B3": "20240301",
+    }
+
+
+def test_two_series_of_one_number_in_a_study_have_names_of_their_own(tmp_path):
+    save(slices(series="1.2.826.7"), tmp_path / "both" / "one")
+    save(slices(series="1.2.826.8", SeriesDescription="AGAIN"), tmp_path / "both" / "two")
+    names = {item.name for item in dicom.list_series(tmp_path / "both")}
+    assert names == {"A2.1", "A2.2"} or names == {"A2", "A2.2"}
+    assert refused(tmp_path / "both", "2").code == "ambiguous-series"
+    for name in names - {"A2"}:
+        assert read(tmp_path / "both", name).measured["series_name"] == name
+
+
+def test_patients_without_a_study_are_told_apart_too(tmp_path):
+    save(slices(series="1.2.826.7", StudyInstanceUID=None), tmp_path / "both" / "one")
+    other = slices(series="1.2.826.8", StudyInstanceUID=None, PatientName="Somebody^Else", PatientID=None)
+    assert refused(save(other, tmp_path / "both" / "two").parent).code == "several-patients"
+
+
+def test_nobody_is_named(tmp_path):
+    folder = two_studies(tmp_path, PatientID="hidden-7", PatientName="Hidden^Person", PatientBirthDate="19700101")
+    said = refused(folder).text + repr(dicom.list_series(folder))
+    assert "idden" not in said
+    assert "19700101" not in said
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Angles and pixel sizes
+
+
+def every_second(keyword: str, value):
+    def change(dataset, index):
+        if index % 2:
+            setattr(dataset, keyword, value)
+
+    return change
+
+
+def turned(degrees: float) -> list[float]:
+    cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    return [round(float(v), 6) for v in (cos, sin, 0, -sin, cos, 0)]
+
+
+@pytest.mark.parametrize("degrees", [0.01, 0.086, 0.4])
+def test_slices_that_differ_by_rounding_stay_together(tmp_path, degrees):
+    scan = read(save(slices(change=every_second("ImageOrientationPatient", turned(degrees))), tmp_path / "scan"))
+    assert scan.image.GetSize()[2] == SLICES
+    assert scan.image.GetSpacing()[2] == pytest.approx(1.0, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value", "why"),
+    [
+        ("ImageOrientationPatient", turned(3), "at another angle"),
+        ("PixelSpacing", [0.7, 0.7], "with another pixel size"),
+        ("ConvolutionKernel", "H60", "with another kernel"),
+    ],
+)
+def test_slices_that_really_differ_are_left_out_and_said(tmp_path, keyword, value, why):
+    def change(dataset, index):
+        if index >= SLICES - 4:
+            setattr(dataset, keyword, value)
+
+    scan = read(save(slices(change=change), tmp_path / "scan"))
+    assert scan.image.GetSize()[2] == SLICES - 4
+    assert f"4 × {why}" in text(scan, "left-out")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Acquisitions
+
+
+def test_two_acquisitions_of_the_same_places_are_not_woven_into_one_stack(tmp_path):
+    first = slices(AcquisitionNumber=1)
+    second = slices(AcquisitionNumber=2, positions=along_z(100.45, SLICES, x_mm=-3.05), change=numbered(100))
+    folder = save(first + second, tmp_path / "scan")
+    error = refused(folder)
+    assert error.code == "time-series"
+    assert "A2.1 (" in error.text
+    assert "A2.2 (" in error.text
+    for name in ("A2.1", "A2.2"):
+        scan = read(folder, name)
+        assert scan.image.GetSize()[2] == SLICES
+        assert "24 × of another acquisition" in text(scan, "left-out")
+
+
+@pytest.mark.parametrize(
+    ("keyword", "values"),
+    [
+        ("AcquisitionTime", ("101500", "121500")),
+        ("TriggerTime", (0, 450)),
+        ("NominalPercentageOfCardiacPhase", (40, 70)),
+        ("TemporalPositionIdentifier", (1, 2)),
+        ("KVP", (80, 140)),
+    ],
+)
+def test_phases_and_energies_are_told_apart_by_whatever_says_so(tmp_path, keyword, values):
+    first = slices(**{keyword: values[0]})
+    second = slices(positions=along_z(100.5, SLICES), change=numbered(100), **{keyword: values[1]})
+    error = refused(save(first + second, tmp_path / "scan"))
+    assert error.code == "time-series"
+
+
+def test_a_stack_of_which_only_the_numbers_say_that_the_table_turned_back(tmp_path):
+    second = slices(positions=along_z(100.5, SLICES), change=numbered(100))
+    assert refused(save(slices() + second, tmp_path / "scan")).code == "time-series"
+
+
+def test_acquisitions_that_follow_each_other_stay_one_stack(tmp_path):
+    expected = as_it_is(tmp_path)
+
+    def change(dataset, index):
+        dataset.AcquisitionNumber = 1 + index // 8
+        dataset.AcquisitionTime = f"1015{index:02}"
+
+    scan = read(save(slices(change=change), tmp_path / "scan"))
+    assert scan.warnings == ()
+    assert (reading_array(scan) == reading_array(expected)).all()
+
+
+def test_an_acquisition_for_each_slice_stays_one_stack(tmp_path):
+    scan = read(save(slices(change=lambda d, i: setattr(d, "AcquisitionNumber", i + 1)), tmp_path / "scan"))
+    assert scan.image.GetSize()[2] == SLICES
+    assert scan.warnings == ()
+
+
+def reading_array(scan):
+    return sitk.GetArrayFromImage(scan.image)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What bears the series' UID and is no slice
+
+
+def page(like, **changes):
+    dataset = deepcopy(like)
+    for keyword in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"):
+        delattr(dataset, keyword)
+    for keyword in ("RescaleIntercept", "RescaleSlope"):
+        delattr(dataset, keyword)
+    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = uid.SecondaryCaptureImageStorage
+    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = "1.2.826.99"
+    dataset.ImageType, dataset.InstanceNumber = ["DERIVED", "SECONDARY"], 999
+    for keyword, value in changes.items():
+        setattr(dataset, keyword, value)
+    count = dataset.Rows * dataset.Columns * dataset.SamplesPerPixel * dataset.BitsAllocated // 8
+    dataset.PixelData = bytes(count)
+    return dataset
+
+
+RGB = {"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB", "PlanarConfiguration": 0}
+EIGHT_BITS = {"BitsAllocated": 8, "BitsStored": 8, "HighBit": 7, "PixelRepresentation": 0}
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({}, "1 × a screen capture or report page"),
+        ({"Rows": 64, "Columns": 64}, "1 × a screen capture or report page"),
+        ({**RGB, **EIGHT_BITS}, "1 × a colour page"),
+        ({"SOPClassUID": uid.CTImageStorage, **EIGHT_BITS}, "1 × "),
+    ],
+)
+def test_a_page_in_the_series_is_no_damaged_slice(tmp_path, changes, why):
+    original = slices()
+    scan = read(save([*original, page(original[0], **changes)], tmp_path / "scan"))
+    assert (reading_array(scan) == reading_array(as_it_is(tmp_path))).all()
+    assert why in text(scan, "left-out")
+
+
+def test_a_localizer_with_places_in_the_series_is_left_out_and_said(tmp_path):
+    scout = slices(ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"], change=numbered(200))[:1]
+    scan = read(save(slices() + scout, tmp_path / "scan"))
+    assert "1 × a localizer" in text(scan, "left-out")
+    assert scan.image.GetSize()[2] == SLICES
+
+
+def test_all_frames_in_one_classic_object_are_refused_with_their_number(tmp_path):
+    whole = slices()[0]
+    whole.NumberOfFrames, whole.PixelData = SLICES, head(SHAPE).tobytes()
+    error = refused(save([whole], tmp_path / "scan"))
+    assert error.code == "no-positions"
+    assert "24 frames" in error.text
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Lost slices and rounded positions
+
+
+@pytest.mark.parametrize("lost", [(11, 12), (7,), (5, 9)])
+def test_lost_slices_are_named_by_their_numbers(tmp_path, lost):
+    kept = [item for item in slices() if item.InstanceNumber not in lost]
+    scan = read(save(kept, tmp_path / "scan"))
+    said = text(scan, "missing-slices")
+    assert all(str(number) in said for number in lost), said
+    assert "resampled" not in codes(scan)
+    assert scan.image.GetSize()[2] == SLICES
+
+
+@pytest.mark.parametrize("distance", [0.9, 0.625, 1.2])
+def test_positions_rounded_to_mm_are_put_back_by_the_slice_locations(tmp_path, distance):
+    def change(dataset, _index):
+        x, y, z = dataset.ImagePositionPatient
+        dataset.SliceLocation = float(z)
+        dataset.ImagePositionPatient = [round(x), round(y), round(z)]
+
+    scan = read(save(slices(distance=distance, change=change), tmp_path / "scan"))
+    assert scan.image.GetSize()[2] == SLICES
+    assert scan.image.GetSpacing()[2] == pytest.approx(distance, abs=0.02)
+    assert "rounded-positions" in codes(scan)
+    assert "duplicates" not in codes(scan)
+
+
+def test_positions_rounded_to_mm_are_put_back_by_the_numbers(tmp_path):
+    def change(dataset, _index):
+        dataset.ImagePositionPatient = [round(v) for v in dataset.ImagePositionPatient]
+
+    scan = read(save(slices(distance=0.7, change=change), tmp_path / "scan"))
+    assert scan.image.GetSize()[2] == SLICES
+    assert scan.image.GetSpacing()[2] == pytest.approx(0.7, abs=0.03)
+    assert "their numbers" in text(scan, "rounded-positions")
+
+
+def test_rounded_positions_that_nothing_explains_are_refused(tmp_path):
+    def change(dataset, _index):
+        dataset.ImagePositionPatient = [round(v) for v in dataset.ImagePositionPatient]
+        dataset.InstanceNumber = 1
+
+    assert refused(save(slices(distance=0.6, change=change), tmp_path / "scan")).code == "inconsistent"
+
+
+def test_true_positions_in_whole_mm_are_nobodys_rounding(tmp_path):
+    scan = read(save(slices(positions=along_z(100.0, SLICES, 2.0, x_mm=-7.0)), tmp_path / "scan"))
+    assert scan.warnings == ()
