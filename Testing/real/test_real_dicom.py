@@ -5,6 +5,7 @@ from dicom_judges import dcmqi_agrees, errors_in, errors_in_series, highdicom_ag
 
 from OrbitalSegLib import reading
 from OrbitalSegLib.export import dicom
+from OrbitalSegLib.export.headers import prepared
 from OrbitalSegLib.export.stl import write_stl
 from OrbitalSegLib.modelling.surface import SurfaceParameters, surface_of_mask
 
@@ -16,7 +17,7 @@ def test_a_segmentation_in_dicom_is_read_back_in_its_place(real_scans, tmp_path,
     program = require_tool("dciodvfy", "dicom3tools")
     ct = reading.read(real_scans / name).image
     masks = {"bone": ct > 300, "cortical": ct > 700}
-    headers = reading.read_headers(real_scans / name)
+    headers, _ = prepared(reading.read_headers(real_scans / name))
     dicom.write_dicom_segmentation(
         masks, headers, tmp_path / "seg.dcm", dicom.Algorithm("threshold", "values", "1.0.0", {})
     )
@@ -30,5 +31,6 @@ def test_a_surface_in_dicom_has_no_error_of_its_own(real_scans, tmp_path, requir
     folder = real_scans / "toshiba-head-3mm"
     mesh, _ = surface_of_mask(reading.read(folder).image > 1500, SurfaceParameters(smoothing="none"))
     write_stl(mesh, tmp_path / "bone.stl")
-    dicom.write_dicom_surface(tmp_path / "bone.stl", reading.read_headers(folder), tmp_path / "bone.dcm", "Bone")
+    headers, _ = prepared(reading.read_headers(folder))
+    dicom.write_dicom_surface(tmp_path / "bone.stl", headers, tmp_path / "bone.dcm", "Bone")
     assert errors_in(tmp_path / "bone.dcm", program) <= errors_in_series(folder, program)
