@@ -32,7 +32,7 @@ from OrbitalSegLib.reading.headers import (
     with_points,
 )
 from OrbitalSegLib.reading.pixels import DamagedPixels, Frame, stored_frames
-from OrbitalSegLib.reading.stack import find_gaps, missing_slices, to_image, without_duplicates
+from OrbitalSegLib.reading.stack import find_gaps, is_upright, missing_slices, to_image, without_duplicates
 from OrbitalSegLib.reading.stacking import SAME_PIXEL_MM, Note, Stack, stacks_of
 from OrbitalSegLib.scan import MINIMUM_SLICES, Acquisition, Planes, Scan
 
@@ -456,13 +456,12 @@ def several(series: list[Series], chosen: Series) -> tuple[Note, ...]:
     """What has to be said where a series was taken from more than one patient's or study's images."""
     studies = {item.study for item in series if item.rank != 1}
     patients = {study.patient for study in studies}
-    if len(studies) < 2:
-        return ()
-    code, count, what = "several-patients", len(patients), "patients"
-    if count < 2:
-        code, count, what = "several-studies", len(studies), "studies"
-    text = f"The input holds images of {count} {what}; {chosen.name} was taken: check that it is the right one."
-    return ((code, text),)
+    taken = f"{chosen.name} was taken: check that it is the right one."
+    if len(patients) > 1:
+        return (("several-patients", f"The input holds images of {len(patients)} patients; {taken}"),)
+    if len(studies) > 1:
+        return (("several-studies", f"The input holds images of {len(studies)} studies; {taken}"),)
+    return ()
 
 
 def _choices(series: list[Series]) -> str:
@@ -561,7 +560,7 @@ def load(series: Series, progress: Progress = silent) -> Scan:
     if lost:
         text = f"Slices are missing and were filled in from their neighbours: {lost}. Get the complete series."
         notes.append(("missing-slices", text))
-    elif measured["resampled"]:
+    if measured["resampled"] and not (lost and is_upright(planes)):
         text = "The slices are tilted or unevenly spaced; they were put on a regular grid by their true positions."
         notes.append(("resampled", text))
     return Scan(

@@ -35,9 +35,12 @@ def is_regular(planes: Planes) -> bool:
     """Whether the slices lie on a regular, orthogonal grid within `POSITION_TOLERANCE_MM`."""
     depths = planes.depths_mm
     even = np.linspace(0.0, depths[-1], len(depths))
-    return bool(
-        np.abs(depths - even).max() <= POSITION_TOLERANCE_MM and np.abs(planes.shifts_mm).max() <= POSITION_TOLERANCE_MM
-    )
+    return is_upright(planes) and bool(np.abs(depths - even).max() <= POSITION_TOLERANCE_MM)
+
+
+def is_upright(planes: Planes) -> bool:
+    """Whether the slices lie straight above each other, at whatever distances: the gantry was not tilted."""
+    return bool(np.abs(planes.shifts_mm).max() <= POSITION_TOLERANCE_MM)
 
 
 def find_gaps(planes: Planes, names: list[str]) -> tuple[Gap, ...]:

@@ -14,6 +14,7 @@ PAGE = (ROOT / "docs" / "reading.md").read_text(encoding="utf-8")
 SOURCES = {
     "Volume files": ("volumes", "frames", "nifti", "nrrd", "meta"),
     "A DICOM series that contradicts itself": ("claims",),
+    "DICOM: series and stacks": ("dicom", "stack", "stacking"),
     "DICOM: values and files": ("values", "units", "headers", "pixels", "__init__"),
 }
 """By the heading of the page the modules of OrbitalSegLib/reading whose sentences stand there."""
@@ -29,12 +30,13 @@ def rows(title: str) -> set[tuple[str, str]]:
     return {(cell[2].strip(" `"), cell[3].removesuffix(" |")) for cell in cells if len(cell) == 4 and "`" in cell[2]}
 
 
-def _text(node: ast.expr, constants: dict[str, str]) -> str | None:
-    """A sentence as the page writes it: what is filled in becomes three dots."""
+def _text(node: ast.expr, named: list[tuple[int, str, str]]) -> str | None:
+    """A sentence as the page writes it: what is filled in becomes three dots. A name is what was assigned last."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return node.value
     if isinstance(node, ast.Name):
-        return constants.get(node.id)
+        before = [(line, text) for line, name, text in named if name == node.id and line < node.lineno]
+        return max(before)[1] if before else None
     if isinstance(node, ast.JoinedStr):
         parts = [part.value if isinstance(part, ast.Constant) else "..." for part in node.values]
         return "".join(map(str, parts))
@@ -44,12 +46,12 @@ def _text(node: ast.expr, constants: dict[str, str]) -> str | None:
 def said(module: str) -> set[tuple[str, str]]:
     """Every code with its sentence that a module can say: errors, and pairs of a code and a sentence."""
     tree = ast.parse((ROOT / "OrbitalSegLib" / "reading" / f"{module}.py").read_text(encoding="utf-8"))
-    constants: dict[str, str] = {}
+    named = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            text = _text(node.value, {})
+            text = _text(node.value, [])
             if text is not None:
-                constants[node.targets[0].id] = text
+                named.append((node.lineno, node.targets[0].id, text))
     found = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "InputError":
@@ -58,7 +60,7 @@ def said(module: str) -> set[tuple[str, str]]:
             pair = node.elts
         else:
             continue
-        texts = [_text(item, constants) for item in pair]
+        texts = [_text(item, named) for item in pair]
         if (
             len(texts) == 2
             and texts[0]
@@ -74,7 +76,7 @@ def matches(row: tuple[str, str], sentence: tuple[str, str]) -> bool:
     """Whether a row of the page is this sentence; three dots at its end stand for all that follows."""
     if row[0] != sentence[0]:
         return False
-    shown, whole = row[1], re.sub(r"\.\.\.(?:: \.\.\.)*", "...", sentence[1])
+    shown, whole = row[1], re.sub(r"\.\.\.(?::? \.\.\.)*", "...", sentence[1])
     return whole == shown or (shown.endswith("...") and whole.startswith(shown.removesuffix("...").rstrip()))
 
 
