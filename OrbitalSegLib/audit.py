@@ -88,7 +88,9 @@ def as_dicom(job: Job, steps: Steps, record: Record) -> Outcome:
             left = edited_masks(automatic, job.input, job.header, record.warn)
             masks = {name: mask for name, mask in left.items() if name in job.segment.split("+")}
             if not any(pipeline.volume_ml(mask) for mask in masks.values()):
-                raise InputError("not-a-segmentation", f"The result holds nothing called {job.segment}.")
+                raise InputError(
+                    "not-a-segmentation", f"The result holds nothing called {job.segment}: choose one of its segments."
+                )
             counted = {name: count(automatic[name], left[name]) for name in automatic}
             record.entries["edits"] = {"automatic": result.described, "segments": counted}
             steps.step("reading")(1.0)

@@ -74,7 +74,11 @@ def consensus(masks: Mapping[str, sitk.Image], region: sitk.Image | None = None)
     arrays = [mask_array(on_grid_of(reference, mask)) for mask in masks.values()]
     used = _box_of(arrays) if region is None else mask_array(on_grid_of(reference, region))
     if not any(array[used].any() for array in arrays):
-        raise InputError("empty-result", "None of the observers' masks has bone there: nothing can be agreed on.")
+        raise InputError(
+            "empty-result",
+            "None of the observers' masks has bone there, so nothing can be agreed on: "
+            "check that they and the region belong together.",
+        )
     staple = sitk.STAPLEImageFilter()
     rows = [sitk.GetImageFromArray(array[used].astype(np.uint8).reshape(1, 1, -1)) for array in arrays]
     values = np.zeros(used.shape, np.float32)

@@ -96,7 +96,7 @@ def near_walls(
     true = sitk.GetArrayFromImage(known)
     at = (distance_mm <= within_mm) & (true < 2)
     if not at.any():
-        raise InputError("no-walls", "None of the wall's points lies in the image: these do not belong together.")
+        raise InputError("no-walls", "None of the wall's points lies in the image: give the walls of the same case.")
     said = sitk.GetArrayFromImage(probability)[at].astype(np.float64)
     return Samples(said, true[at] == 1, in_hole[at])
 

@@ -81,7 +81,11 @@ def _with_results(
     count = job.cases if job.input is None else 0
     given = [] if job.input is None else [case for case in table.find_cases(job.input, False) if case.ct is not None]
     if job.input is not None and not given:
-        raise InputError("no-cases", "There is no case with a `truth` and a `ct`, which an experiment needs.")
+        raise InputError(
+            "no-cases",
+            "There is no case with a `truth` and a `ct`, which an experiment needs: "
+            "choose the folder that holds the cases.",
+        )
     total = count or len(given)
     cases = []
     for number in range(total):

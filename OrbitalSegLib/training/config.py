@@ -99,7 +99,9 @@ def load(path: Path) -> Training:
     try:
         table = tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InputError("invalid-config", f"The training's configuration cannot be read: {error}.") from error
+        raise InputError(
+            "invalid-config", f"The training's configuration cannot be read ({error}): mend its file."
+        ) from error
     return parse(table)
 
 

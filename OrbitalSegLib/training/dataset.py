@@ -71,7 +71,9 @@ def _about(folder: Path) -> dict[str, str]:
     try:
         said = json.loads(file.read_text("utf-8")) if file.is_file() else {}
     except ValueError as error:
-        raise InputError("unreadable", f"What is said about the case {folder.name} cannot be read.") from error
+        raise InputError(
+            "unreadable", f"What is said about the case {folder.name} cannot be read: mend its {file.name}."
+        ) from error
     about = {key: str(said[key]) for key in APART if key in said}
     return about or {"patient": folder.name}
 
@@ -89,14 +91,14 @@ def read_pair(entry: Entry, labels: Mapping[str, int] = BONE_LABELS) -> tuple[si
     """
     image, label = (_file(entry.folder, kind) for kind in ("image", "label"))
     if image is None or label is None:
-        raise InputError("unreadable", f"The case {entry.name} needs an image and a label.")
+        raise InputError("unreadable", f"The case {entry.name} needs an image and a label: add what is missing.")
     ct = read(image).image
     if label.suffix == ".dcm":
         return ct, _from_dicom(label, ct, labels)
     try:
         return ct, sitk.ReadImage(str(label))
     except RuntimeError as error:
-        raise InputError("unreadable", f"The label of the case {entry.name} cannot be read.") from error
+        raise InputError("unreadable", f"The label of the case {entry.name} cannot be read: save it again.") from error
 
 
 def _from_dicom(path: Path, ct: sitk.Image, labels: Mapping[str, int]) -> sitk.Image:

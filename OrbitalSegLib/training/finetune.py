@@ -39,7 +39,9 @@ def finetune(
     """
     lacking = set(package.networks) - set(training.networks)
     if lacking:
-        raise InputError("invalid-config", f"The configuration says nothing of the network {sorted(lacking)[0]!r}.")
+        raise InputError(
+            "invalid-config", f"The configuration says nothing of the network {sorted(lacking)[0]!r}: add it."
+        )
     sides = {"training": collect(cases)} | ({"validation": collect(held_out)} if held_out else {})
     check_apart(sides)
     weights = {}

@@ -178,7 +178,10 @@ class Trainer:
             raise InputError("no-cases", "There is no case to train on: make some first.")
         lacking = set(self.classes) - set(self.cases[0].flags)
         if lacking:
-            raise InputError("invalid-config", f"The cases have no class {sorted(lacking)[0]!r}.")
+            raise InputError(
+                "invalid-config",
+                f"The cases have no class {sorted(lacking)[0]!r}: add cases that do, or leave the class out.",
+            )
 
     def one_step(self) -> dict[str, float]:
         """Draw a batch, go one step; what the table says of it."""

@@ -70,7 +70,7 @@ def load(path: Path) -> Recipe:
         groups = tuple(tuple(group) for group in table.pop("groups"))
         return Recipe(**table, **sides, groups=groups, arrivals=_arrivals(path.with_suffix(".arrivals.csv")))
     except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
-        raise InputError("invalid-config", f"The recipe cannot be understood: {error}.") from error
+        raise InputError("invalid-config", f"The recipe cannot be understood ({error}): mend its file.") from error
 
 
 SIDES = ("training", "validation")

@@ -57,7 +57,7 @@ def load(path: Path) -> Selection:
             **table,
         )
     except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError) as error:
-        raise InputError("invalid-config", f"The selection cannot be understood: {error}.") from error
+        raise InputError("invalid-config", f"The selection cannot be understood ({error}): mend its file.") from error
 
 
 def select(

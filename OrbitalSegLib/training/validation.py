@@ -298,7 +298,7 @@ def read_scans(path: Path) -> list[RealScan]:
     try:
         table = tomllib.loads(path.read_text("utf-8"))
     except (OSError, tomllib.TOMLDecodeError) as error:
-        raise InputError("invalid-config", f"The list of scans cannot be read: {error}.") from error
+        raise InputError("invalid-config", f"The list of scans cannot be read ({error}): mend its file.") from error
     scans = []
     for name, entry in table.items():
         ct = sitk.DICOMOrient(read(Path(entry["path"])).image, "LPS")

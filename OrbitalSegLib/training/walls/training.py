@@ -81,7 +81,10 @@ def train(
     if (out / LAST).exists():
         state = torch.load(out / LAST, "cpu", weights_only=True)
         if state["identity"] != identity:
-            raise InputError("other-training", "The checkpoint is of a training with other numbers.")
+            raise InputError(
+                "other-training",
+                "The checkpoint is of a training with other numbers: choose another folder, or those numbers.",
+            )
         lesson.model.load_state_dict(state["model"])
         optimiser.load_state_dict(state["optimiser"])
         average, step, seconds = state["average"], state["step"], state["processor_seconds"]
