@@ -11,22 +11,16 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from io import BytesIO
 from itertools import chain, count
 from pathlib import Path
 from typing import IO
 
-import pydicom
 import SimpleITK as sitk
-from pydicom.dataset import Dataset
 
 from OrbitalSegLib.errors import OutputError
 
 FULL_DISK_BYTES = 1 << 20
 """A disk with less than this left is called full when a writer fails without saying why."""
-
-PYDICOM_2 = pydicom.__version__.startswith("2.")
-"""3D Slicer 5.10 ships pydicom 2.4, whose writer has other parameters."""
 
 RESERVED = {"CON", "PRN", "AUX", "NUL", *(f"{port}{number}" for port in ("COM", "LPT") for number in range(10))}
 """Names of devices on Windows, whatever the ending."""
@@ -417,16 +411,6 @@ def safe_name(name: str) -> str:
     """A segment's name as a file name that every system takes (docs/contracts.md, section 6)."""
     safe = re.sub(r"[^A-Za-z0-9_-]", "_", name)[:80] or "segment"
     return f"{safe}_" if safe.upper() in RESERVED else safe
-
-
-def save_dicom(dataset: Dataset, path: Path | BytesIO) -> None:
-    """Write a DICOM file with preamble and file meta, in the transfer syntax that it names. Raises OSError."""
-    if PYDICOM_2:
-        syntax = dataset.file_meta.TransferSyntaxUID
-        dataset.is_little_endian, dataset.is_implicit_VR = syntax.is_little_endian, syntax.is_implicit_VR
-        dataset.save_as(path, write_like_original=False)
-    else:
-        dataset.save_as(path, enforce_file_format=True)
 
 
 def write_image(image: sitk.Image, path: Path) -> None:

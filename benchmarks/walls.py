@@ -259,7 +259,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in ("work", "templates", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)
-    parser.add_argument("--config", type=Path, default=Path(config.__file__).parents[1] / "configs" / "walls.toml")
+    parser.add_argument("--config", type=Path, default=Path(config.__file__).with_name("walls.toml"))
     parser.add_argument("--data", type=Path, help="a folder of real scans")
     parser.add_argument("--left-out", default="visible-human")
     parser.add_argument("--heads", type=int, default=60)

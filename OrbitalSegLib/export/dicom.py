@@ -16,9 +16,10 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, EncapsulatedSTLStorage, ExplicitVRLittleEndian, generate_uid
 
 from OrbitalSegLib import NOTICE, PRODUCT, __version__
+from OrbitalSegLib.dicom_files import save_dicom
 from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.export.headers import PATIENT_AND_STUDY, named, unchecked
-from OrbitalSegLib.files import save_dicom, writing
+from OrbitalSegLib.files import writing
 from OrbitalSegLib.looks import LOOKS
 
 SEGMENTATION_SERIES, SURFACE_SERIES = 7301, 7302

@@ -8,7 +8,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
 from OrbitalSegLib import __version__
-from OrbitalSegLib.files import save_dicom
+from OrbitalSegLib.dicom_files import save_dicom
 from OrbitalSegLib.phantom.scanner import Scanned
 from OrbitalSegLib.progress import Progress, silent
 

@@ -12,8 +12,9 @@ import SimpleITK as sitk
 from pydicom import encaps, uid
 from pydicom.dataset import Dataset, FileMetaDataset
 
+from OrbitalSegLib.dicom_files import PYDICOM_2, save_dicom
 from OrbitalSegLib.errors import InputError, OrbitalSegError
-from OrbitalSegLib.files import PYDICOM_2, save_dicom, temporary_files
+from OrbitalSegLib.files import temporary_files
 from OrbitalSegLib.reading.headers import dataset_of
 
 COMPRESSED = (

@@ -298,9 +298,8 @@ def test_job_that_cannot_be_done_says_why(files, tmp_path, changes, code, said):
 
 
 def test_job_with_a_scan_without_orbits_says_so(files, tmp_path):
-    ball = sitk.Cast(
-        sitk.GaussianSource(sitk.sitkFloat32, [60] * 3, [12.0] * 3, [60.0] * 3, 1500) - 900, sitk.sitkInt16
-    )
+    near = sitk.GaussianSource(sitk.sitkFloat32, [60] * 3, [12.0] * 3, [60.0] * 3, 1.0) > 0.5
+    ball = sitk.Cast(near, sitk.sitkInt16) * 1600 - 1000
     ball.SetSpacing((2, 2, 2))
     sitk.WriteImage(ball, str(tmp_path / "ball.nrrd"))
     _, lines = run(input=files / "bone.seg.nrrd", ct=tmp_path / "ball.nrrd", output=tmp_path / "out")

@@ -60,7 +60,7 @@ def test_the_surface_is_the_runs_own_to_the_byte(surface, result, ct):
 def test_where_another_scan_gives_other_voxels_the_mask_counts(surface, result, ct, tmp_path):
     """Those of networks come from their probabilities, whatever the scan."""
     other = sitk.ReadImage(str(ct))
-    sitk.WriteImage(sitk.ShiftScale(other, 300, 1.0), str(tmp_path / "other.nrrd"))
+    sitk.WriteImage(sitk.ShiftScale(other, 100, 1.0), str(tmp_path / "other.nrrd"))
     measured, _ = surface(ct=str(tmp_path / "other.nrrd"), record=str(result))
     has_probabilities = any(result.glob("probability-*.nrrd"))
     assert measured["source"] == ("probability" if has_probabilities else "CT and mask")

@@ -82,7 +82,7 @@ def copy_of(made: Path, folder: Path) -> Path:
 
 
 def test_the_shipped_configuration_is_read(tmp_path: Path) -> None:
-    walls = config.load(Path(config.__file__).parents[1] / "configs" / "walls.toml")
+    walls = config.load(Path(config.__file__).with_name("walls.toml"))
     settings = heads.settings_of(walls.heads)
     assert settings.wall_mm == tuple(walls.heads.settings["wall_mm"])
     assert "visible-human" not in walls.heads.templates
