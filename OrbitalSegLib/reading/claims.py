@@ -15,7 +15,7 @@ from OrbitalSegLib.reading.stack import POSITION_TOLERANCE_MM
 
 def claims(slices: Sequence[Slice], distance_mm: float) -> list[tuple[str, str]]:
     """Code and sentence of each claim that the Image Plane module overrules; `distance_mm` is that of its positions."""
-    return [*_pixels(slices[0]), *_distance(slices[0], distance_mm), *_references(slices)]
+    return [*_pixels(slices[0]), *_distance(slices, distance_mm), *_references(slices)]
 
 
 def _pixels(item: Slice) -> list[tuple[str, str]]:
@@ -34,9 +34,12 @@ def _pixels(item: Slice) -> list[tuple[str, str]]:
     ]
 
 
-def _distance(item: Slice, distance_mm: float) -> list[tuple[str, str]]:
-    said_mm = item.said_number("SpacingBetweenSlices")
-    if said_mm is None or abs(abs(said_mm) - distance_mm) <= max(POSITION_TOLERANCE_MM, SAME_SIZE * distance_mm):
+def _distance(slices: Sequence[Slice], distance_mm: float) -> list[tuple[str, str]]:
+    said_mm = slices[0].said_number("SpacingBetweenSlices")
+    # Where the gantry was tilted, some scanners give the way of the table instead of the distance along the normal.
+    steps_mm = np.linalg.norm(np.diff([item.position_mm for item in slices], axis=0), axis=1)
+    tolerance_mm = max(POSITION_TOLERANCE_MM, SAME_SIZE * distance_mm)
+    if said_mm is None or min(abs(abs(said_mm) - true) for true in (distance_mm, np.median(steps_mm))) <= tolerance_mm:
         return []
     return [
         (

@@ -33,6 +33,9 @@ LARGEST_SLOPE, LARGEST_INTERCEPT_HU = 1e3, 1e6
 UNIT_TOLERANCE = 1e-2
 """Deviation of direction cosines from a right angle or from length 1 that rounding in a header explains."""
 
+MOST_DIGITS = 12
+"""A whole number in a header has no more characters (PS3.5, IS); Python refuses to read some thousand."""
+
 FIRST_GROUPS = (2, 8)
 """Some archives leave out the preamble: the file begins with an element of one of these groups, whatever its number."""
 
@@ -315,7 +318,7 @@ def no_positions() -> InputError:
 def frames_of(header: Dataset) -> int:
     """How many frames a file says that it holds; 1 where it says nothing of them."""
     said = text_of(header.get("NumberOfFrames"))
-    return int(said) if said.isdecimal() else 1
+    return int(said) if said.isdecimal() and len(said) <= MOST_DIGITS else 1
 
 
 def _slice(path: Path, header: Header, groups: Sequence[Dataset], frame: int | None) -> Slice | None:

@@ -7,11 +7,13 @@ import pytest
 import SimpleITK as sitk
 from dicom_series import ct_slices, head, save
 from pydicom import uid
+from pydicom.dataset import Dataset
 
 from OrbitalSegLib import reading
 from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.monitoring import OF_READING
 from OrbitalSegLib.reading import dicom
+from OrbitalSegLib.reading.headers import frames_of
 
 SLICES = 24
 SHAPE = (SLICES, 20, 24)
@@ -278,6 +280,12 @@ def test_all_frames_in_one_classic_object_are_refused_with_their_number(tmp_path
     error = refused(save([whole], tmp_path / "scan"))
     assert error.code == "no-positions"
     assert "24 frames" in error.text
+
+
+def test_a_number_of_frames_that_no_header_has_room_for_says_nothing():
+    header = Dataset()
+    header.add_new("NumberOfFrames", "UT", "9" * 5000)
+    assert frames_of(header) == 1
 
 
 # ---------------------------------------------------------------------------------------------------------------------

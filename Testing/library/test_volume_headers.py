@@ -629,6 +629,14 @@ def test_the_image_plane_decides_in_a_dicom_series(tmp_path, changes, said):
     assert outcome(_dicom(dict(changes), tmp_path / "series")) == (True, said)
 
 
+@pytest.mark.parametrize(("spacing_mm", "said"), [(1.0, []), (0.9487, []), (1.2, ["header-decided"])])
+def test_a_tilted_gantry_may_give_the_way_of_the_table_or_the_distance_of_the_slices(tmp_path, spacing_mm, said):
+    positions = [(-7.25, 12.5 + 0.3162 * index, 100 + 0.9487 * index) for index in range(8)]
+    slices = ct_slices(positions=positions, SpacingBetweenSlices=spacing_mm)
+    codes = [code for code, _ in reading.read(save(slices, tmp_path / "scan")).warnings]
+    assert codes == [*said, "resampled"]
+
+
 def test_two_frames_of_reference_in_one_series_are_said(tmp_path):
     def change(item: Dataset, index: int) -> None:
         item.FrameOfReferenceUID = f"1.2.{3 + index // 4}"
