@@ -38,10 +38,7 @@ slicer: .venvs/slicer/ready
 	ORBITALSEG_NO_SKIP=1 $(SLICER) -m pytest Testing/slicer
 
 panel: .venvs/slicer/ready system  ## The Slicer module on a host of our own
-	ORBITALSEG_NO_SKIP=1 $(SLICER) -m pytest Testing/panel --ignore=Testing/panel/test_module.py \
-		--numprocesses 2 --dist loadfile
-	@# In one process with all others, each test of a panel after this one ended with an error.
-	ORBITALSEG_NO_SKIP=1 $(SLICER) -m pytest Testing/panel/test_module.py
+	ORBITALSEG_NO_SKIP=1 $(SLICER) -m pytest Testing/panel --numprocesses 2 --dist loadfile
 
 resolve: .venvs/resolved  ## Do the dependencies exist for Slicer's Python on every system?
 

@@ -145,6 +145,17 @@ def selector(host):
     box.setMRMLScene(None)
 
 
+def test_a_combo_box_that_was_deleted_hears_of_no_node(host):
+    from shiboken6 import delete
+
+    box = host.widgets.qMRMLNodeComboBox()
+    box.nodeTypes = ["vtkMRMLScalarVolumeNode"]
+    box.setMRMLScene(host.scene)
+    delete(box)
+    host.scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode")  # what a slot raises would fail this test
+    host.scene.Clear(False)
+
+
 def test_a_node_that_is_renamed_is_told_once_more(selector):
     selector.nodes[1].SetName("another name")
     assert selector.told == [selector.nodes[1]]

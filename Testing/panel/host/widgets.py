@@ -204,6 +204,13 @@ class qMRMLWidget(qt.QWidget):  # noqa: N801
         """Most properties only have to be kept."""
 
 
+def stop_observing(observed):
+    """Take back observers, pairs of what is observed and a tag, from this very list."""
+    for heard, tag in observed:
+        heard.RemoveObserver(tag)
+    observed.clear()
+
+
 class qMRMLNodeComboBox(qMRMLWidget):  # noqa: N801
     """The nodes of some classes, one row each, in Qt's own combo box: what that does with rows is what is told.
 
@@ -231,15 +238,15 @@ class qMRMLNodeComboBox(qMRMLWidget):  # noqa: N801
         self.setFocusProxy(self._box)
         self._box.setEnabled(False)  # until there is a scene
         self._box.connect("currentTextChanged(QString)", lambda: self.currentNodeChanged.emit(self.currentNode()))
+        observed = self._observed
+        self.destroyed.connect(lambda: stop_observing(observed))  # the real one is not heard of after its end either
 
     def setMRMLScene(self, scene):  # noqa: N802
         if scene is self._scene:
             return
         super().setMRMLScene(scene)
         self._box.setEnabled(scene is not None)
-        for observed, tag in self._observed:
-            observed.RemoveObserver(tag)
-        self._observed = []
+        stop_observing(self._observed)
         if scene is not None:
             heard = {
                 scene.NodeAddedEvent: self._added,
@@ -247,7 +254,7 @@ class qMRMLNodeComboBox(qMRMLWidget):  # noqa: N801
                 scene.EndImportEvent: self._rebuild,
                 scene.EndCloseEvent: self._rebuild,
             }
-            self._observed = [(scene, scene.AddObserver(event, hear)) for event, hear in heard.items()]
+            self._observed += [(scene, scene.AddObserver(event, hear)) for event, hear in heard.items()]
         self._rebuild()
 
     def currentNode(self):  # noqa: N802
