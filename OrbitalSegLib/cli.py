@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from OrbitalSegLib import CONTRACT, NOTICE, __version__, worker
 from OrbitalSegLib.errors import InputError, OrbitalSegError
@@ -726,12 +726,13 @@ def _run(job: dict[str, Any], style: ProgressStyle, show_series: Any = lambda _l
 
 
 def _show_series(line: dict[str, Any]) -> None:
-    table = Table("Name", "Study", "Series", "Modality", "Description", "Images", "Slices", "Distance, mm", "Use")
+    # What --series takes and the date that tells studies apart are never folded; the number is a part of the name.
+    never = [Column(title, no_wrap=True) for title in ("Name", "Study")]
+    table = Table(*never, "Kind", "Description", "Images", "Slices", "mm apart", "Use")
     for item in line["series"]:
         table.add_row(
             escape(item["name"]),
             item["study_date"] or "",
-            escape(item["number"]),
             escape(item["modality"]),
             escape(item["description"]),
             str(item["images"]),
