@@ -82,6 +82,7 @@ OF_READING: dict[str, Verdict] = {
     "damaged-files": CHECK,
     "unused-bits": CHECK,
     "rescale-missing": CHECK,
+    "not-a-number": CHECK,
     "grey-values": DO_NOT_USE,
     "several-patients": CHECK,
     "several-studies": CHECK,

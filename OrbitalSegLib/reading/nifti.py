@@ -1,14 +1,19 @@
-"""What a NIfTI header says of where its voxels lie: qform, sform, pixdim and the unit, held against each other.
+"""A NIfTI's voxels, and what its header says of where they lie: qform, sform, pixdim, unit, held against each other.
 
 The NIfTI standard: with a code above 0 the qform (a rotation by a quaternion, sizes from pixdim) and the sform (an
 affine map) each give places in RAS; the sform is the more general one. Without a code there are sizes only. Readers
-differ in which one they take, and some take the sform's directions with pixdim's sizes: so it is decided here.
+differ in which one they take, and some take the sform's directions with pixdim's sizes: so it is decided here. The
+voxels are read here too, since ITK makes 0 HU of what is no number, and takes those of `ct.nii` for a `ct.nii.gz` that
+lies beside it.
 """
 
 import gzip
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -45,7 +50,15 @@ VECTORS = (*range(1003, 1010), *range(2001, 2006))
 
 TO_LPS = np.diag([-1.0, -1.0, 1.0])
 
-HEADER_BYTES = 544
+TYPES = {
+    **{2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1"},
+    **{512: "u2", 768: "u4", 1024: "i8", 1280: "u8"},
+}
+"""Of a voxel, by the number that a header gives it: whole numbers, and those with a point."""
+
+SMALLEST_HEADER, HEADER_BYTES = 348, 544
+LEAST_OFFSET, LEAST_OFFSET_2, LARGEST_OFFSET = 352, 544, 1 << 30
+"""Where voxels begin at the earliest, in NIfTI-1 and NIfTI-2, and at the latest in a file that is whole."""
 
 UNIT_UNKNOWN = (
     "unit-unknown",
@@ -70,14 +83,17 @@ class _Header:
     sform: np.ndarray
     """(3, 4), RAS."""
     intent: int
+    stored: np.dtype
+    offset_bytes: float
+    """Where the voxels begin."""
+    scale: tuple[float, float]
+    """Slope and intercept; a slope of 0, or one that is no number, is none."""
 
     @classmethod
     def of(cls, path: Path) -> "_Header":
-        """Raises `OSError`, `EOFError`, `zlib.error` or `struct.error` where the file holds no whole header."""
-        with path.open("rb") as file:
-            packed = file.read(2) == b"\x1f\x8b"
-        with path.open("rb") as plain:
-            data = (gzip.GzipFile(fileobj=plain) if packed else plain).read(HEADER_BYTES)
+        """Raises `OSError`, `EOFError`, `zlib.error`, `struct.error` or `KeyError` where there is no whole header."""
+        with _opened(path) as file:
+            data = file.read(HEADER_BYTES)
         order = next((order for order in "<>" if struct.unpack_from(f"{order}i", data)[0] in (348, 540)), None)
         if order is None:
             raise struct.error("no NIfTI")
@@ -89,11 +105,14 @@ class _Header:
             size, pixdim, codes = at(16, "8q"), at(104, "4d"), at(344, "2i")
             quaternion, offset, rows = at(352, "3d"), at(376, "3d"), at(400, "12d")
             unit, intent = at(500, "i")[0], at(504, "i")[0]
+            kind, begin, scale, least = at(12, "h")[0], at(168, "q")[0], at(176, "2d"), LEAST_OFFSET_2
         else:
             said = data[344:347] in (b"n+1", b"ni1")  # else Analyze, which has other things in these places
             size, pixdim, codes = at(40, "8h"), at(76, "4f"), at(252, "2h") if said else (0, 0)
             quaternion, offset, rows = at(256, "3f"), at(268, "3f"), at(280, "12f")
             unit, intent = data[123] if said else 0, at(68, "h")[0] if said else 0
+            kind, begin, scale = at(70, "h")[0], at(108, "f")[0], at(112, "2f") if said else (0.0, 0.0)
+            least = LEAST_OFFSET if data[344:347] == b"n+1" else 0
         return cls(
             tuple(int(count) for count in size[1:4]),
             np.array(pixdim),
@@ -103,6 +122,9 @@ class _Header:
             np.array(offset),
             np.reshape(rows, (3, 4)),
             int(intent),
+            np.dtype(f"{order}{TYPES.get(int(kind), 'V1')}"),
+            max(float(begin), least),
+            (scale[0], scale[1]),
         )
 
     @property
@@ -149,6 +171,46 @@ def stated(path: Path, wanted: str | None) -> Stated:
     if header.unit == 0:
         converted = (*converted, UNIT_UNKNOWN)
     return Stated(frame, (*warnings, *converted))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO | gzip.GzipFile]:
+    """What a file holds, packed or not, whatever its name says."""
+    with path.open("rb") as plain:
+        packed = plain.read(2) == b"\x1f\x8b"
+        plain.seek(0)
+        if not packed:
+            yield plain
+            return
+        with gzip.GzipFile(fileobj=plain) as file:
+            yield file
+
+
+def voxels(path: Path) -> np.ndarray:
+    """The values of a NIfTI of three dimensions, (k, j, i), scaled where its header says so.
+
+    Raises as `_Header.of`, and `ValueError` for a file that is cut off or whose voxels lie elsewhere.
+    """
+    header = _Header.of(path)
+    if min(header.size) < 1 or not SMALLEST_HEADER <= header.offset_bytes < LARGEST_OFFSET:
+        raise ValueError("no place of voxels")
+    count = int(np.prod(header.size, dtype=float))
+    with _opened(path) as file:
+        file.read(int(header.offset_bytes))
+        data = file.read(count * header.stored.itemsize)
+        while file.read(1 << 22):  # to its end, where a packed file tells whether it is whole
+            pass
+    values = np.frombuffer(data, header.stored, count).reshape(header.size[::-1])
+    values = values.astype(header.stored.newbyteorder("="), copy=False)
+    slope, intercept = header.scale
+    if not np.isfinite(slope) or slope == 0 or (slope, intercept) == (1, 0):
+        return values
+    if not np.isfinite(intercept):
+        raise ValueError("no scale of values")
+    scaled = np.empty(values.shape, np.float64 if values.dtype == np.float64 else np.float32)
+    for plane, said in zip(scaled, values, strict=True):
+        plane[:] = said * float(slope) + float(intercept)
+    return scaled
 
 
 def _placed(header: _Header, wanted: str | None) -> tuple[Frame, list[tuple[str, str]]]:

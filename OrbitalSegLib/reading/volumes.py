@@ -1,7 +1,5 @@
 """A volume file - NRRD, NIfTI, MetaImage - -> one `Scan`."""
 
-import gzip
-import os
 import struct
 import tempfile
 import zlib
@@ -22,7 +20,8 @@ VOLUME_KINDS = {".nrrd": "nrrd", ".nhdr": "nrrd", ".nii": "nifti", ".nii.gz": "n
 
 UNREADABLE = "The volume file cannot be read, as it is damaged, cut off, or of another kind: copy or save it again."
 
-GZIP_START = b"\x1f\x8b"
+LARGEST_VALUE = 1e6
+"""Beyond this a number fills voxels that have no value."""
 
 MISSING_DATA = "The file is a header only, and the file with the voxels that it names is not there: copy both together."
 
@@ -69,11 +68,10 @@ def open_volume(
             check(reader)
             if isinstance(said, InputError):
                 raise said
-            image = reader.Execute()
+            one_number = reader.GetNumberOfComponents() == 1
+            image = _nifti_image(path) if kind == "nifti" and one_number else reader.Execute()
         except RuntimeError as error:
             raise (said if isinstance(said, InputError) else InputError("unreadable", UNREADABLE)) from error
-    if kind == "nifti" and _is_cut(path, reader):
-        raise InputError("unreadable", UNREADABLE)
     while image.GetDimension() > 3 and image.GetSize()[-1] == 1:
         image = sitk.Extract(image, [*image.GetSize()[:-1], 0])
     if image.GetDimension() == 3:
@@ -130,8 +128,9 @@ def read_volume(path: Path, kind: str, header: str | None = None) -> Scan:
     """A volume file that exists, of the kind that its name says; see `open_volume`. Raises `InputError`."""
     image, warnings = open_volume(path, header, _check_layout)
     spacing = image.GetSpacing()
+    in_hu, of_values = _in_hu(image)
     return Scan(
-        image=_in_hu(image),
+        image=in_hu,
         acquisition=Acquisition(
             file_format=kind.upper(),
             matrix=(image.GetSize()[1], image.GetSize()[0]),
@@ -141,33 +140,15 @@ def read_volume(path: Path, kind: str, header: str | None = None) -> Scan:
         planes=Planes.of(image),
         kind=kind,
         measured={"slices": image.GetSize()[2], "resampled": False},
-        warnings=warnings,
+        warnings=(*warnings, *of_values),
     )
 
 
-def _is_cut(path: Path, reader: sitk.ImageFileReader) -> bool:
-    """Whether a NIfTI holds fewer bytes than its voxels take: its reader fills the rest with what it finds."""
-    needed = int(np.prod(reader.GetSize())) * int(reader.GetMetaData("bitpix")) // 8
-    needed += int(float(reader.GetMetaData("vox_offset")))
-    with path.open("rb") as file:
-        if file.read(2) != GZIP_START:
-            return path.stat().st_size < needed
-        file.seek(-4, os.SEEK_END)
-        if struct.unpack("<L", file.read(4))[0] == needed % (1 << 32):  # what gzip writes last: the size
-            return False
-    return _unpacked_bytes(path) < needed
-
-
-def _unpacked_bytes(path: Path) -> int:
-    """The length of what a gzip file holds, as far as it can be unpacked."""
-    count = 0
+def _nifti_image(path: Path) -> sitk.Image:
     try:
-        with gzip.open(path) as file:
-            while block := file.read(1 << 22):
-                count += len(block)
-    except (EOFError, OSError, zlib.error):
-        pass
-    return count
+        return sitk.GetImageFromArray(nifti.voxels(path))
+    except NO_HEADER as error:
+        raise InputError("unreadable", UNREADABLE) from error
 
 
 def _check_layout(reader: sitk.ImageFileReader) -> None:
@@ -185,14 +166,29 @@ def _check_layout(reader: sitk.ImageFileReader) -> None:
         raise InputError("too-large", "The volume is larger than any CT: export the head only.")
 
 
-def _in_hu(image: sitk.Image) -> sitk.Image:
-    """Signed 16 bits where the values are whole, else float; everything below air is air."""
+def _in_hu(image: sitk.Image) -> tuple[sitk.Image, Warnings]:
+    """Signed 16 bits where the values are whole, else float; everything below air is air. And what is said of it."""
     voxels = sitk.GetArrayFromImage(image)
-    if voxels.dtype.kind == "f":
-        voxels = np.nan_to_num(voxels, nan=AIR_HU, posinf=HIGHEST_HU, neginf=AIR_HU)
-        whole = bool(np.all(voxels == np.rint(voxels))) and float(np.abs(voxels).max(initial=0)) <= HIGHEST_HU
-    else:
-        whole = True
+    voxels, warnings = _numbers(voxels) if voxels.itemsize > 2 else (voxels, ())
+    whole = voxels.dtype.kind != "f" or (
+        bool(np.all(voxels == np.rint(voxels))) and float(np.abs(voxels).max(initial=0)) <= HIGHEST_HU
+    )
     in_hu = sitk.GetImageFromArray(np.clip(voxels, AIR_HU, HIGHEST_HU).astype(np.int16 if whole else np.float32))
     in_hu.CopyInformation(image)
-    return in_hu
+    return in_hu, warnings
+
+
+def _numbers(voxels: np.ndarray) -> tuple[np.ndarray, Warnings]:
+    """The voxels with numbers in all of them, and what is said of those that held none."""
+    wrong = ~((voxels >= -LARGEST_VALUE) & (voxels <= LARGEST_VALUE))
+    count = int(wrong.sum())
+    if not count:
+        return voxels, ()
+    hold = "1 voxel holds" if count == 1 else f"{count} voxels hold"
+    text = (
+        f"{hold} what is no CT value (NaN, infinity, beyond a million): it was taken as air, or as metal where it is "
+        "above 0, so check the bone there."
+    )
+    return np.where(wrong, np.where(voxels > 0, HIGHEST_HU, AIR_HU), voxels).astype(voxels.dtype), (
+        ("not-a-number", text),
+    )

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import struct
 import tempfile
 from collections import Counter
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.export.segmentation import read_segmentation, write_label_map, write_segmentation
 from OrbitalSegLib.reading.frames import CHOICES
 from OrbitalSegLib.record import SIDES_UNKNOWN
+from OrbitalSegLib.scan import AIR_HU, HIGHEST_HU
 
 ORDERS = [
     (order, flips) for order in itertools.permutations(range(3)) for flips in itertools.product((False, True), repeat=3)
@@ -120,7 +122,73 @@ def test_the_products_own_files_are_read_without_a_word(tmp_path):
     assert heard == []
 
 
+# What is no number
+
+
+@pytest.mark.parametrize("name", ["ct.nii", "ct.nii.gz", "ct.nrrd", "ct.nhdr", "ct.mha", "ct.mhd"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("value", "taken"), [(np.nan, AIR_HU), (-np.inf, AIR_HU), (-1e30, AIR_HU), (np.inf, HIGHEST_HU), (1e7, HIGHEST_HU)]
+)
+def test_what_is_no_number_is_never_0_hu_and_is_said(tmp_path, name, dtype, value, taken):
+    voxels = volume_files.head().transpose(2, 1, 0).astype(dtype)
+    expected = voxels.copy()
+    voxels[5, 4, 6], voxels[:, 0], expected[5, 4, 6], expected[:, 0] = value, value, taken, taken
+    sitk.WriteImage(sitk.GetImageFromArray(voxels), str(tmp_path / name))
+    scan = reading.read(tmp_path / name)
+    assert np.array_equal(sitk.GetArrayFromImage(scan.image), expected)
+    assert [text.partition(" what")[0] for code, text in scan.warnings if code == "not-a-number"] == [
+        f"{1 + voxels[:, 0].size} voxels hold"
+    ]
+
+
+@pytest.mark.parametrize("name", ["mask.nii", "mask.nii.gz", "mask.nrrd", "mask.mha"])
+def test_a_mask_with_what_is_no_number_is_none(tmp_path, name):
+    mask = (volume_files.head() > 500).transpose(2, 1, 0).astype(np.float32)
+    mask[5, 4, 6] = np.nan
+    sitk.WriteImage(sitk.GetImageFromArray(mask), str(tmp_path / name))
+    with pytest.raises(InputError) as caught:
+        read_segmentation(tmp_path / name)
+    assert caught.value.code == "not-a-segmentation"
+
+
 # NIfTI
+
+
+def test_a_packed_file_is_not_mixed_up_with_its_unpacked_neighbour(tmp_path):
+    """ITK takes the voxels of `ct.nii` for `ct.nii.gz`."""
+    voxels = volume_files.head().transpose(2, 1, 0)
+    for name, those in (("ct.nii.gz", voxels), ("ct.nii", np.where(voxels > 500, 40, voxels))):
+        sitk.WriteImage(sitk.GetImageFromArray(those), str(tmp_path / name))
+    assert sitk.GetArrayFromImage(reading.read(tmp_path / "ct.nii.gz").image).max() == 900
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f4", "f8"])
+@pytest.mark.parametrize("name", ["mask.nii", "mask.nii.gz"])
+def test_every_kind_of_number_is_read(tmp_path, name, dtype):
+    mask = (volume_files.head() > 500).transpose(2, 1, 0).astype(dtype)
+    sitk.WriteImage(sitk.GetImageFromArray(mask), str(tmp_path / name))
+    assert np.array_equal(sitk.GetArrayFromImage(read_segmentation(tmp_path / name)), mask)
+
+
+@pytest.mark.parametrize("lost", [1, 8, 100])
+@pytest.mark.parametrize("name", ["ct.nii", "ct.nii.gz"])
+def test_a_file_that_lacks_its_last_bytes_is_cut_off(tmp_path, name, lost):
+    sitk.WriteImage(sitk.GetImageFromArray(volume_files.head().transpose(2, 1, 0)), str(tmp_path / name))
+    (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:-lost])
+    with pytest.raises(InputError) as caught:
+        reading.read(tmp_path / name)
+    assert caught.value.code == "unreadable"
+
+
+def test_voxels_that_lie_in_another_file_are_missed(tmp_path):
+    path = nifti(tmp_path / "ct.nii", stored(), magic=b"ni1\0")
+    content = bytearray(path.read_bytes())
+    struct.pack_into("<f", content, 108, 0)
+    path.write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        reading.read(path)
+    assert caught.value.code == "unreadable"
 
 
 @pytest.mark.parametrize("codes", [(1, 1), (1, 2), (2, 1), (1, 4), (3, 2)])
