@@ -204,18 +204,24 @@ def _passes(slices: list[Slice], told: Callable[[Slice], Any]) -> list[list[Slic
 
 def _apart(groups: list[list[Slice]]) -> list[list[Slice]]:
     """Groups joined where they follow each other along the stack; those that share places lie in different parts."""
-    parts: list[list[np.ndarray]] = []
+    depths = [np.sort([item.depth_mm for item in group]) for group in groups]
+    first, last = (np.array([places[end] for places in depths]) for end in (0, -1))
     joined: list[list[Slice]] = []
-    for group in groups:
-        depths = np.sort([item.depth_mm for item in group])
-        fits = (index for index, part in enumerate(parts) if not any(_share(depths, other) for other in part))
-        index = next(fits, len(parts))
-        if index == len(parts):
-            parts.append([])
+    part_of: list[int] = []
+    for group, places in zip(groups, depths, strict=True):
+        done = len(part_of)  # of a series with an acquisition for each slice, few reach into this one's places
+        near = np.flatnonzero((first[:done] <= _beyond(places[-1])) & (_beyond(last[:done]) >= places[0]))
+        taken = {part_of[other] for other in near if _share(places, depths[other])}
+        index = next(index for index in range(len(joined) + 1) if index not in taken)
+        if index == len(joined):
             joined.append([])
-        parts[index].append(depths)
         joined[index].extend(group)
+        part_of.append(index)
     return joined
+
+
+def _beyond(depth: Any) -> Any:
+    return depth + POSITION_TOLERANCE_MM
 
 
 def _share(one: np.ndarray, other: np.ndarray) -> bool:

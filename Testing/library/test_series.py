@@ -1,19 +1,23 @@
 """Which series of an input is meant, and which images belong to one stack: nothing is woven or left out silently."""
 
 from copy import deepcopy
+from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from dicom_series import ct_slices, head, save
+from dicom_series import AXIAL, ct_slices, head, save
+from hypothesis import given
+from hypothesis import strategies as st
 from pydicom import uid
 from pydicom.dataset import Dataset
 
 from OrbitalSegLib import reading
 from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.monitoring import OF_READING
-from OrbitalSegLib.reading import dicom
-from OrbitalSegLib.reading.headers import frames_of
+from OrbitalSegLib.reading import dicom, stacking
+from OrbitalSegLib.reading.headers import Header, Rescale, Slice, frames_of
 
 SLICES = 24
 SHAPE = (SLICES, 20, 24)
@@ -221,6 +225,42 @@ def test_an_acquisition_for_each_slice_stays_one_stack(tmp_path):
     scan = read(save(slices(change=lambda d, i: setattr(d, "AcquisitionNumber", i + 1)), tmp_path / "scan"))
     assert scan.image.GetSize()[2] == SLICES
     assert scan.warnings == ()
+
+
+def at_depths(*depths_mm: float) -> list[Slice]:
+    rescale = Rescale(1, 0, "HU", True)
+    return [
+        Slice(Path("x"), None, Header(), (0.0, 0.0, depth), AXIAL, (1.0, 1.0), (20, 24), rescale, index)
+        for index, depth in enumerate(depths_mm)
+    ]
+
+
+def test_of_many_acquisitions_only_neighbours_are_compared(monkeypatch):
+    compared = []
+
+    def share(one, other, truly=stacking._share):
+        compared.append(truly(one, other))
+        return compared[-1]
+
+    monkeypatch.setattr(stacking, "_share", share)
+    assert len(stacking._apart([at_depths(0.5 * index) for index in range(1000)])) == 1
+    assert len(compared) == 0
+
+
+@given(st.lists(st.lists(st.integers(0, 12).map(float), min_size=1, max_size=5, unique=True), min_size=1, max_size=8))
+def test_no_part_holds_two_acquisitions_of_the_same_places(depths):
+    groups = [at_depths(*places) for places in depths]
+    whose = {id(item): index for index, group in enumerate(groups) for item in group}
+    parts = [sorted({whose[id(item)] for item in part}) for part in stacking._apart(groups)]
+    assert sorted(index for part in parts for index in part) == list(range(len(groups)))
+
+    def share(one: int, other: int) -> bool:
+        return stacking._share(*(np.sort(np.array(depths[index])) for index in (one, other)))
+
+    for index, part in enumerate(parts):
+        assert not any(share(one, other) for one, other in combinations(part, 2))
+        for earlier in parts[:index]:  # and none is one more than there have to be
+            assert any(share(part[0], other) for other in earlier if other < part[0])
 
 
 def reading_array(scan):
