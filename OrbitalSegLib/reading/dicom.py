@@ -298,8 +298,8 @@ def _series(header: Dataset, stack: Stack, images: int) -> Series:
 def _rounded() -> InputError:
     return InputError(
         "inconsistent",
-        "The positions of this series were rounded so that slices share a place, and nothing in it says where they "
-        "lay: export the series again with its full positions.",
+        "Slices of this series share a place though their numbers go on: their positions were rounded, or a place was "
+        "scanned twice, and nothing in the headers says which: export the series again with its full positions.",
     )
 
 

@@ -27,6 +27,12 @@ tenth of one."""
 IRREGULAR_STEPS = 3
 """Fewer uneven steps are a slice that is missing or doubled; rounding an even stack gives many, evenly spread."""
 
+LEAST_IRREGULAR = 0.06
+"""Usual distances, rounded, put at least this share of neighbours into one place: fewer are slices that were doubled."""
+
+SLOPE_BY = 1.5
+"""By so many units at most, over its length, can rounding lengthen the line that fits best."""
+
 HOLE_FACTOR = 1.5
 """Neighbours further apart than this many times the stack's median distance have room for a slice between them."""
 
@@ -269,11 +275,14 @@ def _placed(slices: list[Slice]) -> Stack:
     places = np.array([item.position_mm for item in items])
     unit = _unit_of(places)
     depths = np.array([item.depth_mm for item in items])
-    if unit is None or len(items) < MINIMUM_SLICES or np.ptp(np.diff(depths)) <= POSITION_TOLERANCE_MM:
+    if unit is None or len(items) < MINIMUM_SLICES:
         return Stack(ordered)
-    for name, along in _orders(items, depths, unit):
-        line = _line(along, places)
-        if np.abs(line - places).max() <= ROUNDED_BY * unit:
+    for name, along, is_mm in _orders(items, depths, unit):
+        line = _line(along, places, unit if is_mm else 0.0)
+        away = np.abs(line - places).max()
+        if away <= POSITION_TOLERANCE_MM:
+            return Stack(ordered)
+        if away <= ROUNDED_BY * unit:
             true = {item.identity: tuple(place) for item, place in zip(items, line.tolist(), strict=True)}
             text = (
                 f"The slices' positions were rounded to {ROUNDED_TO_MM[unit]} by an exporter; the slices were put back "
@@ -281,33 +290,66 @@ def _placed(slices: list[Slice]) -> Stack:
             )
             moved = [replace(item, position_mm=true[item.identity]) for item in ordered]
             return Stack(in_order(moved), (("rounded-positions", text),))
-    return Stack(ordered, doubtful=_looks_rounded(np.diff(depths), unit) and bool((np.diff(depths) == 0).any()))
+    return Stack(ordered, doubtful=_may_be_rounded(items, depths, places, unit))
 
 
 def _unit_of(places: np.ndarray) -> float | None:
     """The coarsest unit of which every coordinate is a multiple."""
     for unit in ROUNDED_TO_MM:
-        if np.abs(places / unit - np.rint(places / unit)).max() < 1e-6:
+        if _is_multiple(places, unit):
             return unit
     return None
 
 
-def _orders(items: list[Slice], depths: np.ndarray, unit: float) -> Iterator[tuple[str, np.ndarray]]:
-    """What may tell where the slices lie along the stack, the most trustworthy first."""
+def _orders(items: list[Slice], depths: np.ndarray, unit: float) -> Iterator[tuple[str, np.ndarray, bool]]:
+    """What may tell where the slices lie along the stack, the most trustworthy first, and whether it is in mm."""
     said = [item.said_number("SliceLocation") for item in items]
     if None not in said:
         locations = np.array(said, float)
-        finer = np.abs(locations / unit - np.rint(locations / unit)).max() > 1e-6
-        if finer and len(set(said)) == len(said):
-            yield "their slice locations", locations
+        if not _is_multiple(locations, unit) and len(set(said)) == len(said):
+            yield "their slice locations", locations, True
+    if np.ptp(np.diff(depths)) <= POSITION_TOLERANCE_MM:
+        return
     numbers = np.array([item.instance for item in items], float)
     order = np.argsort(numbers)
     steps = np.diff(depths[order]) * np.sign(depths[order[-1]] - depths[order[0]])
-    if len(set(numbers)) == len(items) and _looks_rounded(steps[np.diff(numbers[order]) == 1], unit):
-        yield "their numbers", numbers
+    if len(set(numbers)) == len(items):
+        for stated in _stated_distances(items, depths, unit):
+            if np.ptp(np.sort(depths) - np.sort(numbers * stated)) <= unit + 1e-6:
+                yield "their numbers and the distance that the headers state", numbers * stated, True
+        if _looks_rounded(steps[np.diff(numbers[order]) == 1], unit):
+            yield "their numbers", numbers, False
     steps = np.diff(depths)
     if (steps > 0).all() and _looks_rounded(steps, unit):
-        yield "even distances", np.arange(len(items), dtype=float)
+        yield "even distances", np.arange(len(items), dtype=float), False
+
+
+def _stated_distances(items: list[Slice], depths: np.ndarray, unit: float) -> list[float]:
+    """How far apart neighbours lie by their headers; a thickness says so only where slices share a place."""
+    keywords = ("SpacingBetweenSlices", "SliceThickness")[: 2 if _share_a_place(depths) else 1]
+    said = (items[0].said_number(keyword) for keyword in keywords)
+    return [abs(distance) for distance in said if distance and not _is_multiple(distance, unit)]
+
+
+def _is_multiple(values: Any, unit: float) -> bool:
+    return bool(np.abs(np.divide(values, unit) - np.rint(np.divide(values, unit))).max() < 1e-6)
+
+
+def _share_a_place(depths: np.ndarray) -> bool:
+    return bool((np.diff(depths) == 0).any())
+
+
+def _may_be_rounded(items: list[Slice], depths: np.ndarray, places: np.ndarray, unit: float) -> bool:
+    """Whether slices share a place by rounding, or may, and nothing says where they lay."""
+    steps = np.diff(depths)
+    if not _share_a_place(depths) or _looks_rounded(steps, unit):
+        return _share_a_place(depths)
+    numbers = np.array([item.instance for item in items], float)
+    few = np.mean(steps == 0) < LEAST_IRREGULAR or np.abs(np.median(steps) - unit) > 1e-6
+    spacing = items[0].said_number("SpacingBetweenSlices")
+    if few or len(set(numbers)) < len(items) or (spacing and abs(abs(spacing) - unit) <= UNIT_TOLERANCE):
+        return False
+    return bool(np.abs(_line(numbers, places, 0.0) - places).max() < unit)
 
 
 def _looks_rounded(distances: np.ndarray, unit: float) -> bool:
@@ -323,12 +365,17 @@ def _looks_rounded(distances: np.ndarray, unit: float) -> bool:
     return bool(np.ptp(np.diff(rare)) <= 2)
 
 
-def _line(along: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """The places on the straight line that fits them best, by where each lies along it, in mm if that is near."""
+def _line(along: np.ndarray, places: np.ndarray, unit: float) -> np.ndarray:
+    """The places on the straight line that fits them best, by where each lies along it.
+
+    `unit`: what places in mm along the line were rounded to, or 0 where they are not in mm.
+    """
     middle = places.mean(axis=0)
     ahead = along - along.mean()
     step = ahead @ (places - middle) / (ahead @ ahead)
     length = np.linalg.norm(step)
-    if abs(length - 1) <= UNIT_TOLERANCE:
-        step /= length
+    if unit and abs(length - 1) <= max(UNIT_TOLERANCE, SLOPE_BY * unit / np.ptp(along)):
+        in_mm = np.asarray(middle + ahead[:, None] * step / length)
+        if np.abs(in_mm - places).max() <= ROUNDED_BY * unit:
+            return in_mm
     return np.asarray(middle + ahead[:, None] * step)

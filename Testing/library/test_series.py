@@ -374,6 +374,53 @@ def test_rounded_positions_that_nothing_explains_are_refused(tmp_path):
     assert refused(save(slices(distance=0.6, change=change), tmp_path / "scan")).code == "inconsistent"
 
 
+def rounded(dataset, _index):
+    dataset.ImagePositionPatient = [round(v) for v in dataset.ImagePositionPatient]
+
+
+def few(tmp_path, count: int, distance: float, change=rounded, **changes):
+    return save(ct_slices(head((count, 20, 24)), distance=distance, change=change, **changes), tmp_path / "few")
+
+
+@pytest.mark.parametrize("keyword", ["SliceThickness", "SpacingBetweenSlices"])
+@pytest.mark.parametrize(("count", "distance"), [(5, 0.5), (6, 0.6), (8, 0.7), (9, 0.8), (20, 0.9)])
+def test_a_few_slices_that_share_places_are_put_back_by_the_distance_that_is_stated(tmp_path, keyword, count, distance):
+    scan = read(few(tmp_path, count, distance, **{"SliceThickness": 2.0, keyword: distance}))
+    assert scan.image.GetSize()[2] == count
+    assert scan.image.GetSpacing()[2] == pytest.approx(distance, abs=1e-4)
+    assert "the distance that the headers state" in text(scan, "rounded-positions")
+    assert "duplicates" not in codes(scan)
+
+
+@pytest.mark.parametrize(("count", "distance"), [(6, 0.6), (7, 0.7), (8, 0.8), (12, 0.9)])
+def test_a_few_slices_that_share_places_for_no_stated_reason_are_refused_with_the_cause(tmp_path, count, distance):
+    error = refused(few(tmp_path, count, distance, SliceThickness=2.0))
+    assert error.code == "inconsistent"
+    assert "share a place though their numbers go on" in error.text
+
+
+@pytest.mark.parametrize(("count", "distance"), [(5, 0.8), (8, 0.9), (10, 0.9)])
+def test_even_positions_are_held_against_slice_locations(tmp_path, count, distance):
+    def change(dataset, index):
+        dataset.SliceLocation = float(dataset.ImagePositionPatient[2])
+        rounded(dataset, index)
+
+    scan = read(few(tmp_path, count, distance, change))
+    assert scan.image.GetSpacing()[2] == pytest.approx(distance, abs=1e-4)
+    assert "rounded-positions" in codes(scan)
+
+
+@pytest.mark.parametrize("number", [3, 25])
+def test_a_slice_that_was_exported_twice_is_no_rounding(tmp_path, number):
+    """The copy has an identifier of its own, and the number of the slice or one after all others."""
+    original = slices(positions=along_z(100.0, SLICES, x_mm=-7.0), SpacingBetweenSlices=1.0)
+    copy = deepcopy(original[2])
+    copy.SOPInstanceUID, copy.InstanceNumber = "1.2.826.99", number
+    scan = read(save([*original, copy], tmp_path / "scan"))
+    assert codes(scan) == ["duplicates"]
+    assert (reading_array(scan) == reading_array(as_it_is(tmp_path))).all()
+
+
 def test_true_positions_in_whole_mm_are_nobodys_rounding(tmp_path):
     scan = read(save(slices(positions=along_z(100.0, SLICES, 2.0, x_mm=-7.0)), tmp_path / "scan"))
     assert scan.warnings == ()
