@@ -4,6 +4,8 @@
     python benchmarks/monitoring.py run --method multigrey     the method on each of them
     python benchmarks/monitoring.py limits                     limits.json from the phantoms that limits are set on
     python benchmarks/monitoring.py count                      verdicts on the others, as a table and as JSON
+    python benchmarks/monitoring.py regions --method threshold --scan FOLDER
+                                                               the whole scan against `auto`, on all variants and scans
 
 Each stage goes on where it was stopped. Phantoms are drawn from ranges cut into five stripes: limits are set on the
 first, third and fifth stripe of every parameter and counted on the second and fourth, which are held out.
@@ -25,8 +27,9 @@ import SimpleITK as sitk
 from OrbitalSegLib import CONTRACT, acquisition, monitoring, pipeline
 from OrbitalSegLib.acquisition import Condition, Feasibility
 from OrbitalSegLib.errors import OrbitalSegError
+from OrbitalSegLib.files import whole
 from OrbitalSegLib.job import job_from
-from OrbitalSegLib.phantom import Anatomy, Scanner, scan
+from OrbitalSegLib.phantom import VARIANTS, Anatomy, Scanner, scan, write_phantom
 from OrbitalSegLib.progress import Steps
 from OrbitalSegLib.record import Record
 
@@ -247,6 +250,56 @@ def _run(case: Case, source: Path, method: str, model: str | None) -> dict[str, 
     }
 
 
+def compare_regions(method: str, sources: dict[str, Path]) -> None:
+    """What monitoring says of each scan where the region is `auto`, and where it is the whole scan."""
+    path = FOLDER / f"regions-{method}.jsonl"
+    known = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+    rows = {row["scan"]: row for row in known}
+    for name, source in sources.items():
+        if name not in rows:
+            rows[name] = {"scan": name, **{region: _judged(source, method, region) for region in ("auto", "whole")}}
+            with path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(rows[name]) + "\n")
+        auto, all_of_it = rows[name]["auto"], rows[name]["whole"]
+        apart = [key for key in auto | all_of_it if auto.get(key) != all_of_it.get(key)]
+        print(name, auto.get("verdict") or auto["error"], "alike" if not apart else f"other: {apart}", flush=True)
+    figures = json.loads(FIGURES.read_text(encoding="utf-8")) if FIGURES.exists() else {}
+    figures.setdefault("regions", {})[method] = {
+        "measured": date.today().isoformat(),
+        "scans": [rows[name] for name in sources],
+    }
+    FIGURES.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+
+
+def _judged(source: Path, method: str, region: str) -> dict[str, Any]:
+    """The verdict, the checks that spoke, the orbits, and every figure; or the error that stopped the run."""
+    values = {"contract": CONTRACT, "task": "segment", "input": str(source), "output": "-"}
+    job, record = job_from({**values, "method": method, "region": region}), Record()
+    try:
+        bone = pipeline.find_bone(job, Steps(pipeline.segment_shares(job), lambda *_: None), record)
+    except OrbitalSegError as error:
+        return {"error": error.code}
+    said = record.entries["monitoring"]
+    return {
+        "verdict": said["verdict"],
+        "spoke": [row["id"] for row in said["checks"] if row["verdict"] != monitoring.TRUST],
+        "orbits": {orbit.side: orbit.status for orbit in bone.place.orbits},
+        "figures": {row["id"]: row["found"] for row in said["checks"]},
+    }
+
+
+def variants() -> dict[str, Path]:
+    """A series of each variant of the phantom."""
+    (FOLDER / "variants").mkdir(parents=True, exist_ok=True)
+    for name, variant in VARIANTS.items():
+        folder = FOLDER / "variants" / name
+        if not folder.exists():
+            with whole(folder) as part:
+                part.mkdir()
+                write_phantom(variant, part)
+    return {name: FOLDER / "variants" / name / "series" for name in VARIANTS}
+
+
 def _samples_path(method: str) -> Path:
     return FOLDER / f"samples-{method}.jsonl"
 
@@ -342,12 +395,13 @@ def count(method: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("stage", choices=("scans", "run", "limits", "count"))
+    parser.add_argument("stage", choices=("scans", "run", "limits", "count", "regions"))
     parser.add_argument("--method", action="append", help="default: multigrey")
     parser.add_argument("--model", help="a model package; default: the shipped one")
     parser.add_argument("--set", type=int, default=40, help="phantoms at good settings that limits are set on")
     parser.add_argument("--good", type=int, default=100, help="phantoms at good settings, held out")
     parser.add_argument("--damaged", type=int, default=13, help="phantoms of each kind of damage, held out")
+    parser.add_argument("--scan", action="append", default=[], type=Path, help="regions: a scan")
     given = parser.parse_args()
     methods = given.method or ["multigrey"]
     wanted = list(cases(given.set, given.good, given.damaged))
@@ -358,6 +412,9 @@ def main() -> None:
             run_method(wanted, method, given.model)
     elif given.stage == "limits":
         write_limits(methods)
+    elif given.stage == "regions":
+        for method in methods:
+            compare_regions(method, variants() | {f"{path.parent.name}/{path.name}": path for path in given.scan})
     else:
         for method in methods:
             count(method)
