@@ -85,6 +85,7 @@ OF_READING: dict[str, Verdict] = {
     "not-a-number": CHECK,
     "grey-values": DO_NOT_USE,
     "several-patients": CHECK,
+    "patient-unclear": CHECK,
     "several-studies": CHECK,
     "left-out": CHECK,
     "missing-slices": CHECK,

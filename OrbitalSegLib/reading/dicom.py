@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import cached_property
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ from OrbitalSegLib.reading.claims import claims
 from OrbitalSegLib.reading.headers import (
     CT_CLASSES,
     DamagedFile,
+    Header,
     Slice,
     dataset_of,
     frames_of,
@@ -28,6 +29,7 @@ from OrbitalSegLib.reading.headers import (
     no_positions,
     slices_of,
     text_of,
+    unite_patients,
     values_of,
     with_points,
 )
@@ -75,6 +77,8 @@ class Study:
     date: str = field(compare=False)
     """YYYYMMDD, or empty."""
     time: str = field(compare=False)
+    patient_unclear: bool = field(default=False, compare=False)
+    """Whether its images name several patients, or some name none."""
 
 
 NO_STUDY = Study("", "", "", "")
@@ -164,8 +168,7 @@ def list_series(folder: Path, progress: Progress = silent) -> list[Series]:
 
 def _series_of(files: list[Path], progress: Progress = silent) -> list[Series]:
     """See `list_series`."""
-    alike: dict[tuple[object, ...], list[Slice]] = defaultdict(list)
-    placeless: list[Dataset] = []
+    found: list[tuple[Header, list[Slice]]] = []
     damaged: list[str] = []
     with warnings.catch_warnings(action="ignore"):  # pydicom warns of values that break a rule and can be read
         for done, path in enumerate(files):
@@ -176,10 +179,13 @@ def _series_of(files: list[Path], progress: Progress = silent) -> list[Series]:
             except DamagedFile as error:
                 damaged.append(error.series_uid)
                 continue
-            if header and not slices:
-                placeless.append(header)
-            for item in slices:
-                alike[_key(item)].append(item)
+            if header:
+                found.append((header, slices))
+        unite_patients([header for header, _ in found])
+        placeless = [header for header, slices in found if not slices]
+        alike: dict[tuple[object, ...], list[Slice]] = defaultdict(list)
+        for item in chain.from_iterable(slices for _, slices in found):
+            alike[_key(item)].append(item)
         stacks = [stack for items in alike.values() for stack in stacks_of(items)]
         series = _with_damaged(_all_series(stacks, placeless, damaged), damaged)
     if not series:
@@ -205,7 +211,7 @@ def _key(item: Slice) -> tuple[object, ...]:
     return (*_kind(item.header), item.matrix, item.said_text("ConvolutionKernel") or "")
 
 
-def _kind(header: Dataset) -> tuple[object, ...]:
+def _kind(header: Header) -> tuple[object, ...]:
     """What tells a slice from a localizer, a picture or a page that bears its series' UID."""
     kinds = values_of(header.get("ImageType"))
     told = tuple(word in kinds for word in ("LOCALIZER", "SECONDARY", *PROJECTIONS))
@@ -213,20 +219,20 @@ def _kind(header: Dataset) -> tuple[object, ...]:
     return (text_of(header.get("SeriesInstanceUID")), _study(header), sop_class, samples, told)
 
 
-def _study(header: Dataset) -> Study:
+def _study(header: Header) -> Study:
     said = ("PatientID", "StudyInstanceUID", "StudyDate", "StudyTime")
     patient, uid, day, time = (text_of(header.get(keyword)) for keyword in said)
-    return Study(patient, uid or f"{day} {time}", day, time)
+    return Study(patient, uid or f"{day} {time}", day, time, header.patient_unclear)
 
 
-def _all_series(stacks: list[Stack], placeless: list[Dataset], damaged: list[str]) -> list[Series]:
+def _all_series(stacks: list[Stack], placeless: list[Header], damaged: list[str]) -> list[Series]:
     """The stacks, and the series of images that have no place in the patient, each with what is not in it.
 
     An image without a place that is in all else like a stack's is a damaged slice: added to `damaged`.
     """
     series = [_series(stack.slices[0].header, stack, len(stack.slices)) for stack in stacks]
     like = {(*_kind(item.slices[0].header), *map(str, item.slices[0].matrix)) for item in series}
-    others: dict[tuple[object, ...], list[Dataset]] = defaultdict(list)
+    others: dict[tuple[object, ...], list[Header]] = defaultdict(list)
     for header in placeless:
         matrix = text_of(header.get("Rows")), text_of(header.get("Columns"))
         if frames_of(header) == 1 and (*_kind(header), *matrix) in like:
@@ -271,7 +277,7 @@ def _difference(item: Series, other: Series) -> str:
     return "at another angle" if mine.orientation != its.orientation else "of another acquisition"
 
 
-def _series(header: Dataset, stack: Stack, images: int) -> Series:
+def _series(header: Header, stack: Stack, images: int) -> Series:
     slices = stack.slices
     unfit = _why_unfit(header, slices)
     if stack.doubtful and (unfit is None or unfit.code == "time-series"):
@@ -453,15 +459,21 @@ def _check_choice(best: Series, usable: list[Series], wanted: str | None) -> Non
 
 
 def several(series: list[Series], chosen: Series) -> tuple[Note, ...]:
-    """What has to be said where a series was taken from more than one patient's or study's images."""
+    """What has to be said of whose images these are, and of a choice among several patients' or studies'."""
+    unclear = (
+        "patient-unclear",
+        "Images of this study name several patients, or some name none; by their identifiers they are one study's, "
+        "and were taken as one patient's: check whose scan this is.",
+    )
+    said: tuple[Note, ...] = (unclear,) if chosen.study.patient_unclear else ()
     studies = {item.study for item in series if item.rank != 1}
     patients = {study.patient for study in studies}
     taken = f"{chosen.name} was taken: check that it is the right one."
     if len(patients) > 1:
-        return (("several-patients", f"The input holds images of {len(patients)} patients; {taken}"),)
+        return (*said, ("several-patients", f"The input holds images of {len(patients)} patients; {taken}"))
     if len(studies) > 1:
-        return (("several-studies", f"The input holds images of {len(studies)} studies; {taken}"),)
-    return ()
+        return (*said, ("several-studies", f"The input holds images of {len(studies)} studies; {taken}"))
+    return said
 
 
 def _choices(series: list[Series]) -> str:

@@ -2,9 +2,11 @@
 
 import hashlib
 import struct
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -87,6 +89,8 @@ class Header(Dataset):
 
     decimal_commas = False
     """Whether numbers are written with a comma, and were read as if it were a point."""
+    patient_unclear = False
+    """Whether images of its study name other patients, or none, and were taken as this one's."""
 
 
 @dataclass(frozen=True)
@@ -249,6 +253,41 @@ def _hide_person(header: Dataset) -> None:
             del header[keyword]
     if any(said):
         header.PatientID = hashlib.sha256("\n".join(said).encode("utf-8", "replace")).hexdigest()[:16]
+
+
+def unite_patients(headers: Sequence[Header]) -> None:
+    """Give all images of one study and series one patient, which part of them may have lost or got a new name.
+
+    Series whose images name nobody belong to the one patient that the rest of their study names.
+    """
+    uids = ("StudyInstanceUID", "SeriesInstanceUID")
+    studies: dict[str, dict[str, list[Header]]] = {}
+    for header in headers:
+        study, series = (text_of(header.get(keyword)) for keyword in uids)
+        if study and series:
+            studies.setdefault(study, {}).setdefault(series, []).append(header)
+    for by_series in studies.values():
+        patients = {series: _patient_of(images) for series, images in by_series.items()}
+        named = {patient for patient in patients.values() if patient}
+        only = named.pop() if len(named) == 1 else ""
+        changed = [_become(header, patients[s] or only) for s, images in by_series.items() for header in images]
+        if any(changed):
+            for header in chain.from_iterable(by_series.values()):
+                header.patient_unclear = True
+
+
+def _patient_of(headers: Sequence[Header]) -> str:
+    """Whom most of the images of a series name, of those that name anybody."""
+    named = Counter(patient for header in headers if (patient := text_of(header.get("PatientID"))))
+    return max(named, key=lambda patient: (named[patient], patient), default="")
+
+
+def _become(header: Header, patient: str) -> bool:
+    """Whether the header named another patient, or none, before."""
+    if text_of(header.get("PatientID")) == patient:
+        return False
+    header.PatientID = patient
+    return True
 
 
 def _keep_what_can_be_parsed(header: Dataset) -> bool:

@@ -28,7 +28,7 @@ IRREGULAR_STEPS = 3
 """Fewer uneven steps are a slice that is missing or doubled; rounding an even stack gives many, evenly spread."""
 
 LEAST_IRREGULAR = 0.06
-"""Usual distances, rounded, put at least this share of neighbours into one place: fewer are slices that were doubled."""
+"""Usual distances, when rounded, put this share of neighbours into one place, or more: fewer are doubled slices."""
 
 SLOPE_BY = 1.5
 """By so many units at most, over its length, can rounding lengthen the line that fits best."""

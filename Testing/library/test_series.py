@@ -120,6 +120,47 @@ def test_patients_without_a_study_are_told_apart_too(tmp_path):
     assert refused(save(other, tmp_path / "both" / "two").parent).code == "several-patients"
 
 
+NOBODY = {"PatientName": "", "PatientID": "", "PatientBirthDate": ""}
+
+
+@pytest.mark.parametrize("other", [NOBODY, {"PatientName": "ANON"}, {"PatientID": "4711"}, {"PatientName": None}])
+@pytest.mark.parametrize("which", [lambda index: index % 2, lambda index: index < 5, lambda index: index == 3], ids=str)
+def test_a_series_is_one_patients_though_half_of_it_lost_the_name(tmp_path, which, other):
+    def change(dataset, index):
+        if which(index):
+            for keyword, value in other.items():
+                setattr(dataset, keyword, value)
+            if None in other.values():
+                del dataset.PatientName
+
+    scan = read(save(slices(change=change), tmp_path / "scan"))
+    assert codes(scan) == ["patient-unclear"]
+    assert OF_READING["patient-unclear"] == "check"
+    assert (reading_array(scan) == reading_array(as_it_is(tmp_path))).all()
+
+
+def test_a_series_without_a_name_in_a_patients_study_is_that_patients(tmp_path):
+    save(slices(series="1.2.826.7", SeriesNumber=3), tmp_path / "both" / "one")
+    thick = slices(series="1.2.826.8", SeriesNumber=4, distance=1.2, **NOBODY)
+    scan = read(save(thick, tmp_path / "both" / "two").parent)
+    assert scan.measured["series_name"] == "A3"
+    assert codes(scan) == ["patient-unclear"]
+
+
+def test_two_named_patients_in_one_study_stay_two(tmp_path):
+    save(slices(series="1.2.826.7"), tmp_path / "both" / "one")
+    save(slices(series="1.2.826.8", PatientID="other"), tmp_path / "both" / "two")
+    save(slices(series="1.2.826.9", **NOBODY), tmp_path / "both" / "three")
+    assert refused(tmp_path / "both").code == "several-patients"
+
+
+def test_a_page_without_a_name_is_still_left_out_as_a_page(tmp_path):
+    original = slices()
+    scan = read(save([*original, page(original[0], **NOBODY)], tmp_path / "scan"))
+    assert codes(scan) == ["patient-unclear", "left-out"]
+    assert "1 × a screen capture or report page" in text(scan, "left-out")
+
+
 def test_nobody_is_named(tmp_path):
     folder = two_studies(tmp_path, PatientID="hidden-7", PatientName="Hidden^Person", PatientBirthDate="19700101")
     said = refused(folder).text + repr(dicom.list_series(folder))
