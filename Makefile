@@ -1,4 +1,4 @@
-# Two commands are all a newcomer needs: `make demo` and `make test`.
+# Three commands are all a newcomer needs: `make demo`, `make check` while working, `make test` before it lands.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -9,8 +9,12 @@ SLICER := .venvs/slicer/bin/python
 # PySide6 6.12.0 loses references to None before Python 3.12, until the interpreter dies (measured).
 PYSIDE := PySide6-Essentials~=6.9.0
 PIP_FLAGS := --quiet --disable-pip-version-check
+# Both processors are busy to the end: who has no more tests takes some of the other's.
+TWO := --numprocesses 2 --dist worksteal
+# A skip for a missing tool or package is a failure here; a skip for missing real scans is not.
+STRICT := ORBITALSEG_NO_SKIP=1
 
-.PHONY: demo test system lint types library slicer panel resolve clean
+.PHONY: demo check test environments system lint types fast library base slicer panel resolve clean
 
 demo: build/phantom  ## A phantom's CT in, a printable model out: look at out/preview.png
 	$(BIN)/orbitalseg segment build/phantom --output out --force
@@ -20,7 +24,15 @@ build/phantom: .venv/ready $(wildcard OrbitalSegLib/phantom/*.py)
 	mkdir -p build
 	$(BIN)/orbitalseg phantom build/phantom
 
-test: system lint types library slicer panel resolve  ## Everything that is checked before a change lands
+check: lint types fast  ## What tells within minutes whether a change is sound
+
+test:  ## Everything that is checked before a change lands
+	$(MAKE) --jobs 2 environments
+	$(MAKE) --jobs 2 lint types base slicer resolve
+	$(MAKE) library
+	$(MAKE) panel
+
+environments: system .venv/ready .venvs/base/ready .venvs/slicer/ready
 
 lint: .venv/ready
 	$(BIN)/ruff check .
@@ -29,16 +41,22 @@ lint: .venv/ready
 types: .venv/ready
 	$(BIN)/mypy
 
-# A skip for a missing tool is a failure here; a skip for missing real scans is not.
-library: .venv/ready .venvs/base/ready system
-	ORBITALSEG_NO_SKIP=1 ORBITALSEG_BASE_PYTHON=$(BASE) $(BIN)/pytest Testing/library Testing/real \
-		--numprocesses 2 --dist loadfile --cov --cov-report=term --cov-fail-under=95
+fast: environments  ## The tests that are not slow
+	$(STRICT) $(BIN)/pytest Testing/library Testing/real -m "not slow" $(TWO)
+	$(STRICT) $(SLICER) -m pytest Testing/panel -m "not slow" $(TWO)
+	$(STRICT) $(SLICER) -m pytest Testing/slicer -m "not slow"
+
+library: .venv/ready system
+	$(STRICT) $(BIN)/pytest Testing/library Testing/real $(TWO) --cov --cov-report=term --cov-fail-under=95
+
+base: .venvs/base/ready  ## The library where nothing but its base dependencies is installed
+	ORBITALSEG_BASE=1 $(BASE) -m pytest Testing/library -m "not slow and not learn"
 
 slicer: .venvs/slicer/ready
-	ORBITALSEG_NO_SKIP=1 $(SLICER) -m pytest Testing/slicer
+	$(STRICT) $(SLICER) -m pytest Testing/slicer
 
 panel: .venvs/slicer/ready system  ## The Slicer module on a host of our own
-	ORBITALSEG_NO_SKIP=1 $(SLICER) -m pytest Testing/panel --numprocesses 2 --dist loadfile
+	$(STRICT) $(SLICER) -m pytest Testing/panel $(TWO)
 
 resolve: .venvs/resolved  ## Do the dependencies exist for Slicer's Python on every system?
 
@@ -59,7 +77,7 @@ system:
 .venvs/base/ready: pyproject.toml
 	$(PYTHON) -m venv .venvs/base
 	$(BASE) -m pip install $(PIP_FLAGS) --upgrade pip
-	$(BASE) -m pip install $(PIP_FLAGS) --editable .
+	$(BASE) -m pip install $(PIP_FLAGS) --editable . pytest hypothesis
 	touch $@
 
 .venvs/slicer/ready: pyproject.toml

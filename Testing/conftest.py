@@ -2,10 +2,41 @@
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+NO_SKIP = bool(os.environ.get("ORBITALSEG_NO_SKIP"))
+FOLDERS = {"panel", "slicer", "real"}
+"""Those whose name is the marker of their tests."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Every test in such a folder has its marker."""
+    for item in items:
+        if item.path.parent.name in FOLDERS:
+            item.add_marker(item.path.parent.name)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """A file that `pytest.importorskip` leaves out is a failure where no skip is allowed."""
+    return without_skip((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """The same for a single test."""
+    return without_skip((yield))
+
+
+def without_skip(report: Any) -> Any:
+    """The report; where ORBITALSEG_NO_SKIP is set, a package that could not be imported is a failure."""
+    if NO_SKIP and report.skipped and "could not import" in str(report.longrepr):
+        report.outcome = "failed"
+    return report
 
 
 @pytest.fixture
@@ -20,7 +51,7 @@ def require_tool() -> Callable[[str], Path]:
         if found:
             return Path(found)
         reason = f"tool {name} is missing: apt-get install {package or name}"
-        if os.environ.get("ORBITALSEG_NO_SKIP"):
+        if NO_SKIP:
             pytest.fail(reason)
         pytest.skip(reason)
 

@@ -23,6 +23,13 @@ settings.load_profile("same")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test that asks for a trained package needs torch to make it."""
+    for item in items:
+        if {"tiny_package", "sound_package"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker("learn")
+
+
 @pytest.fixture
 def write_ct(tmp_path: Path) -> Callable[..., Path]:
     """Writes a series under the test's folder and returns its folder: `write_ct("thin", SeriesNumber=3)`.
@@ -39,6 +46,7 @@ def write_ct(tmp_path: Path) -> Callable[..., Path]:
 @pytest.fixture(scope="session")
 def tiny_package(tmp_path_factory: pytest.TempPathFactory) -> Package:
     """A model package with small trained networks `cortical`, `thin` and `single` at 1 mm, in a folder of its own."""
+    pytest.importorskip("torch")
     import tiny_network  # torch, which most tests need not wait for
 
     return tiny_network.write(tmp_path_factory.mktemp("models") / "tiny-1")
@@ -47,6 +55,7 @@ def tiny_package(tmp_path_factory: pytest.TempPathFactory) -> Package:
 @pytest.fixture(scope="session")
 def sound_package(tmp_path_factory: pytest.TempPathFactory) -> Package:
     """A small sound package with the untrained networks `a` and `b`."""
+    pytest.importorskip("torch")
     import tiny_network
 
     from OrbitalSegLib.networks.export import write_package
@@ -65,6 +74,7 @@ def package_folder(sound_package: Package, tmp_path: Path) -> Path:
 @pytest.fixture
 def wide_terminal(monkeypatch):
     """Tables are not folded, and the signal handlers that a command sets are put back."""
+    pytest.importorskip("typer")
     from OrbitalSegLib import cli
 
     for console in (cli.console, cli.errors):  # a variable would come too late for them
@@ -78,6 +88,7 @@ def wide_terminal(monkeypatch):
 @pytest.fixture(scope="session")
 def deepmind() -> ModuleType:
     """DeepMind's surface-distance, with the names of NumPy and SciPy that it was written for."""
+    pytest.importorskip("surface_distance")
     import numpy as np
     from scipy import ndimage
     from surface_distance import metrics

@@ -7,10 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from typer.testing import CliRunner
 
 from OrbitalSegLib import CONTRACT, worker
-from OrbitalSegLib.cli import app
 from OrbitalSegLib.export.segmentation import read_segmentation, write_segmentation
 from OrbitalSegLib.record import changed_entries, read_record
 
@@ -293,16 +291,25 @@ def test_another_model_package_is_noticed(made, tiny_package, sound_package, tmp
     assert any("tiny-1" in reason or "measured" in reason for reason in monitoring["reasons"])
 
 
+def typed(command):
+    """What the command line answers; `wide_terminal` has looked whether there is one."""
+    from typer.testing import CliRunner
+
+    from OrbitalSegLib.cli import app
+
+    return CliRunner().invoke(app, command)
+
+
 @pytest.mark.usefixtures("wide_terminal")
 def test_the_command_ends_with_a_code_of_its_own_where_a_result_is_not_reproduced(made, tmp_path):
     command = ["verify", str(made / "result"), "--input", str(made / "ct.nrrd"), "--progress", "none"]
-    found = CliRunner().invoke(app, command)
+    found = typed(command)
     assert found.exit_code == 0, found.output
     assert "Reproduced" in found.output
     shutil.copytree(made / "result", tmp_path / "a")
     (tmp_path / "a" / "bone.nii.gz").write_bytes(b"")
     command[1] = str(tmp_path / "a")
-    found = CliRunner().invoke(app, command)
+    found = typed(command)
     assert found.exit_code == 5, found.output
     assert "bone.nii.gz" in found.output
 
@@ -311,7 +318,7 @@ def test_the_command_ends_with_a_code_of_its_own_where_a_result_is_not_reproduce
 def test_a_review_on_the_command_line(made, edited, tmp_path):
     command = ["review", str(made / "result"), "-o", str(tmp_path / "b"), "--edited", str(edited), "--progress", "none"]
     command += ["--physician", "accepted", "--by", "Dr. Y", "--purpose", "A plate", "--operator", "X"]
-    found = CliRunner().invoke(app, command)
+    found = typed(command)
     assert found.exit_code == 0, found.output
     assert "still missing" in found.output
     record = read_record(tmp_path / "b")

@@ -3,8 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
+
+pytest.importorskip("scipy")
+
+import numpy as np
 
 from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.training import presets
@@ -12,6 +15,8 @@ from OrbitalSegLib.training.augmentation import GREY, ROWS, Augmentation
 from OrbitalSegLib.training.config import Sampling
 from OrbitalSegLib.training.sampling import PLANES, draw
 from OrbitalSegLib.training.store import FLAGS, Packed
+
+pytestmark = pytest.mark.learn
 
 AXIAL = PLANES["axial"]
 

@@ -13,15 +13,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+pytest.importorskip("torch")
+
 import numpy as np
 import onnx
-import pytest
 import safetensors.numpy
 import torch
 from tiny_network import small_state
 
 from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.networks.package import load
+
+pytestmark = pytest.mark.learn
 
 Spoil = Callable[[Path], None]
 REFUSED: list[Any] = []

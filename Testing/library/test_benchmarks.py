@@ -5,9 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
+
+pytest.importorskip("torch")
+
+import numpy as np
 import SimpleITK as sitk
+
+pytestmark = [pytest.mark.learn, pytest.mark.slow]
 
 ROOT = Path(__file__).parents[2]
 

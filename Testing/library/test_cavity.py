@@ -31,6 +31,8 @@ from OrbitalSegLib.phantom import (
 from OrbitalSegLib.record import last_step, read_record
 from OrbitalSegLib.region import Region
 
+pytestmark = pytest.mark.slow
+
 SCANNER = Scanner(
     matrix=175,
     pixel_mm=0.8,

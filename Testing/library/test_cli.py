@@ -7,8 +7,11 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
+
+pytest.importorskip("typer")
+
+import numpy as np
 import SimpleITK as sitk
 from typer.testing import CliRunner
 

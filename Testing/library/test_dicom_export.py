@@ -6,9 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+pytest.importorskip("highdicom")
+
 import numpy as np
 import pydicom
-import pytest
 import SimpleITK as sitk
 from dicom_judges import dcmqi_agrees, errors_in, highdicom_agrees
 from dicom_series import ct_slices, enhanced, save

@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
-import pydicom
 import pytest
+
+pytest.importorskip("highdicom")
+
+import pydicom
 import SimpleITK as sitk
 
 from OrbitalSegLib import CONTRACT, worker

@@ -5,8 +5,11 @@ import json
 import subprocess
 import sys
 
-import numpy as np
 import pytest
+
+pytest.importorskip("torch")
+
+import numpy as np
 import tiny_network
 import torch
 
@@ -17,6 +20,8 @@ from OrbitalSegLib.networks.engines import torch as torch_engine
 from OrbitalSegLib.networks.engines.engine import batches
 from OrbitalSegLib.networks.package import Package
 from OrbitalSegLib.networks.unet import UNet
+
+pytestmark = pytest.mark.learn
 
 FP32 = [("openvino", "fp32"), ("torch", "fp32")]
 

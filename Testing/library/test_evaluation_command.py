@@ -3,8 +3,11 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
+
+pytest.importorskip("typer")
+
+import numpy as np
 import SimpleITK as sitk
 from typer.testing import CliRunner
 

@@ -4,8 +4,11 @@ import itertools
 import warnings
 from functools import cache
 
-import numpy as np
 import pytest
+
+pytest.importorskip("scipy")
+
+import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 

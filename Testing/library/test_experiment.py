@@ -5,8 +5,11 @@ import json
 import re
 from pathlib import Path
 
-import numpy as np
 import pytest
+
+pytest.importorskip("typer")
+
+import numpy as np
 import SimpleITK as sitk
 from typer.testing import CliRunner
 

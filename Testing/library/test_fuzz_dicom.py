@@ -18,6 +18,8 @@ from pydicom import uid
 from OrbitalSegLib import reading
 from OrbitalSegLib.errors import OrbitalSegError
 
+pytestmark = pytest.mark.slow
+
 CASES = 700
 BATCH = 350
 MEMORY_BYTES = 3 << 30

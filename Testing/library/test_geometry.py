@@ -24,6 +24,8 @@ from OrbitalSegLib.phantom import VARIANTS, Anatomy, exact_bone_surface, scan, t
 from OrbitalSegLib.progress import silent
 from OrbitalSegLib.region import Region
 
+pytestmark = pytest.mark.slow
+
 CASES = [
     "tilt-plus-20",
     "tilt-minus-20",

@@ -25,6 +25,8 @@ from OrbitalSegLib.record import Record
 from OrbitalSegLib.region import Region
 from OrbitalSegLib.repairing import repair
 
+pytestmark = pytest.mark.slow
+
 BOX = [-52.0, 52.0, -30.0, 45.0, -30.0, 30.0]
 
 

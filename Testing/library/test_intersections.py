@@ -1,7 +1,10 @@
 """The search for self-intersections against planted ones, clean meshes, and an exact search by another way."""
 
-import numpy as np
 import pytest
+
+pytest.importorskip("trimesh")
+
+import numpy as np
 import trimesh
 from exact import exact_pair_intersects
 from hypothesis import example, given, settings

@@ -117,6 +117,7 @@ def test_a_head_may_be_turned_by_30_degrees_about_any_axis(axis, degrees, head):
         assert_box(orbits, side, true_surface_mm(side) @ matrix.T)
 
 
+@pytest.mark.slow
 def test_left_is_left_whichever_way_the_voxels_run(head):
     expected = locate(head)
     for flipped in (sitk.Flip(head, [True, False, False]), sitk.PermuteAxes(head, [2, 0, 1])):

@@ -1,7 +1,10 @@
 """The checks of a mesh, each against a mesh with that one defect."""
 
-import numpy as np
 import pytest
+
+pytest.importorskip("trimesh")
+
+import numpy as np
 import trimesh
 from vtkmodules.vtkFiltersSources import vtkPlaneSource
 

@@ -6,14 +6,19 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
+
+pytest.importorskip("torch")
+
+import numpy as np
 import torch
 from tiny_network import small_description, small_state
 from tiny_template import two_boxes
 
 from OrbitalSegLib.networks.export import write_package
 from OrbitalSegLib.training.templates.template import write_template
+
+pytestmark = pytest.mark.learn
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 

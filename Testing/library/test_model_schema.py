@@ -6,6 +6,10 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+pytest.importorskip("jsonschema")
+
 import jsonschema
 import tiny_network
 from hypothesis import HealthCheck, example, given, settings

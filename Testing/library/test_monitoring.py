@@ -306,6 +306,7 @@ def test_a_whole_scan_is_monitored_where_its_orbits_are(phantom):
     assert whole.middle_mm == auto.middle_mm
 
 
+@pytest.mark.slow
 def test_a_box_is_monitored_for_the_orbits_that_it_holds(phantom):
     left, right = [-5.0, 75.0, -60.0, 60.0, -50.0, 50.0], [-75.0, 5.0, -60.0, 60.0, -50.0, 50.0]
     for box, side in ((left, "left"), (right, "right")):

@@ -3,8 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
+
+pytest.importorskip("torch")
+
+import numpy as np
 import SimpleITK as sitk
 
 from OrbitalSegLib import crf
@@ -14,6 +17,8 @@ from OrbitalSegLib.networks.package import Package
 from OrbitalSegLib.preprocessing import DENOISING_STEPS, denoised, working_grid
 from OrbitalSegLib.progress import silent
 from OrbitalSegLib.region import Region
+
+pytestmark = pytest.mark.learn
 
 SHAPE = (24, 30, 36)
 

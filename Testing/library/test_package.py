@@ -7,10 +7,13 @@ import sys
 import zipfile
 from pathlib import Path
 
+import pytest
+
+pytest.importorskip("torch")
+
 import numpy as np
 import onnx
 import openvino
-import pytest
 import safetensors.numpy
 import torch
 from tiny_network import SMALL, small_description, small_state
@@ -20,6 +23,8 @@ from OrbitalSegLib.networks import export, layout, package
 from OrbitalSegLib.networks import onnx as graph
 from OrbitalSegLib.networks.package import Calibration, load
 from OrbitalSegLib.networks.unet import UNet, folded, rounded
+
+pytestmark = pytest.mark.learn
 
 # What is written
 

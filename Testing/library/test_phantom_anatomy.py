@@ -6,7 +6,6 @@ from functools import cache
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from scipy import ndimage
 from vtkmodules.util.numpy_support import vtk_to_numpy
 
 from OrbitalSegLib.errors import JobError
@@ -85,6 +84,7 @@ def fraction(anatomy: Anatomy) -> np.ndarray:
 
 def is_open(anatomy: Anatomy, start, goal, plugs=()) -> bool:
     """Is there a way through no bone from one point to another when the plugged solids are closed?"""
+    ndimage = pytest.importorskip("scipy.ndimage")
     free = fraction(anatomy) < 0.05
     axes = [low + SPACING_MM * np.arange(n) for (low, _), n in zip(BOX_MM, free.shape[::-1], strict=True)]
     z, y, x = np.meshgrid(*axes[::-1], indexing="ij", sparse=True)
@@ -168,6 +168,7 @@ def test_mid_surfaces_lie_in_the_middle_of_walls_of_that_thickness(thickness_mm)
         assert areas[names_of(walls) == name].sum() > 150
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("thickness_mm", [0.1, 0.6])
 def test_the_exact_surface_parts_bone_from_the_rest(thickness_mm):
     anatomy = Anatomy(wall_thickness_mm=thickness_mm)

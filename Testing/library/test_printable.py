@@ -11,6 +11,8 @@ from OrbitalSegLib.export.stl import read_stl
 from OrbitalSegLib.modelling import mesh
 from OrbitalSegLib.phantom import VARIANTS, scan, write_series
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module", params=["small", "blow-out"])
 def result(request, tmp_path_factory) -> Path:

@@ -279,6 +279,7 @@ def segment(ct: Path, output: Path, lower_hu: float, **more: object) -> tuple[in
     return done.returncode, json.loads(done.stdout.splitlines()[-1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_two_whole_runs_to_one_name_keep_both_results(ct, tmp_path, overwrite):
     limits = (250.0, 350.0)

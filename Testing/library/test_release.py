@@ -3,12 +3,17 @@
 from pathlib import Path
 
 import pytest
+
+pytest.importorskip("torch")
+
 from test_training_validation import case_with_a_wall
 
 from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.networks import package
 from OrbitalSegLib.training import loop, release
 from OrbitalSegLib.training.cases import write_case
+
+pytestmark = pytest.mark.learn
 
 CONFIGURATION = """
 name = "tiny"

@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
+
+pytest.importorskip("torch")
+
+import numpy as np
 import SimpleITK as sitk
-from scipy.spatial import cKDTree
 
 from OrbitalSegLib.evaluation.walls import HOLE_EDGE_MM, crosses, wall_figures, walls_of_phantom
 from OrbitalSegLib.methods import METHODS
@@ -18,6 +20,8 @@ from OrbitalSegLib.preprocessing import working_grid
 from OrbitalSegLib.progress import silent
 from OrbitalSegLib.region import Region
 from OrbitalSegLib.training import release
+
+pytestmark = [pytest.mark.learn, pytest.mark.slow]
 
 MB = 1_000_000
 
@@ -82,7 +86,8 @@ def test_walls_of_less_than_half_a_millimetre_are_seen_and_the_hole_stays_open(
 ) -> None:
     points = walls_of_phantom(wall_midsurfaces(broken_floor, 0.5))
     before = walls_of_phantom(wall_midsurfaces(replace(broken_floor, fracture="none"), 0.5))
-    distance_mm, _ = cKDTree(points.points_mm).query(before.points_mm)
+    spatial = pytest.importorskip("scipy.spatial")
+    distance_mm, _ = spatial.cKDTree(points.points_mm).query(before.points_mm)
     hole = before.at(distance_mm > HOLE_EDGE_MM + 0.5)  # points lie up to half a mm apart
     bone = classes(method, ct)["bone"]
     seen, threshold = (wall_figures(points, mask).intact["thin"].share for mask in (bone, ct > 300))

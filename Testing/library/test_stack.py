@@ -5,7 +5,6 @@ import pytest
 import SimpleITK as sitk
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import ndimage
 
 from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.reading import stack
@@ -55,6 +54,7 @@ def rod_voxels(where: Planes, start, end, shape=MATRIX, radius_mm=1.6) -> np.nda
 
 def rod_error_mm(image: sitk.Image, start, end) -> float:
     """Largest distance, over the inner slices, of the rod's centre of mass in the image from the true rod."""
+    ndimage = pytest.importorskip("scipy.ndimage")
     voxels = sitk.GetArrayFromImage(image).astype(float)
     start, end = np.array(start), np.array(end)
     along = (end - start) / np.linalg.norm(end - start)

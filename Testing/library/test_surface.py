@@ -6,9 +6,6 @@ import SimpleITK as sitk
 from hypothesis import HealthCheck, assume, event, given, settings
 from hypothesis import strategies as st
 from judges import REPAIRS, admesh_repairs, closed_and_outward
-from scipy.ndimage import generate_binary_structure, label
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from vtkmodules.vtkCommonCore import vtkSMPTools
 
 from OrbitalSegLib.errors import Cancelled, InputError
@@ -92,6 +89,8 @@ def test_every_surface_is_sound(name, parameters):
 
 @pytest.mark.parametrize("name", ["checkerboard", "dust", "noise", "sponge"])
 def test_the_triangles_round_every_vertex_form_one_ring(name):
+    sparse = pytest.importorskip("scipy.sparse")
+    csgraph = pytest.importorskip("scipy.sparse.csgraph")
     _, triangles = mesh.arrays_of(surface_of_mask(mask_of(MASKS[name]), NONE)[0])
     vertices = int(triangles.max()) + 1
     # Neighbours of a vertex are nodes; the edge of a triangle opposite the vertex connects two of them.
@@ -102,8 +101,8 @@ def test_the_triangles_round_every_vertex_form_one_ring(name):
     ]
     nodes, number = np.unique(np.concatenate(ends), return_inverse=True)
     first, second = np.split(number, 2)
-    graph = coo_array((np.ones(len(first)), (first, second)), shape=(len(nodes), len(nodes)))
-    assert connected_components(graph, directed=False)[0] == vertices
+    graph = sparse.coo_array((np.ones(len(first)), (first, second)), shape=(len(nodes), len(nodes)))
+    assert csgraph.connected_components(graph, directed=False)[0] == vertices
 
 
 SHAPES = st.tuples(*[st.integers(2, 7)] * 3)
@@ -173,11 +172,12 @@ def image_like(array, grid):
 
 def test_every_way_to_fill_eight_voxels_gives_a_sound_surface_of_the_right_parts():
     """All 256 neighbourhoods; voxels are joined by faces and edges, as in 18-connected components."""
+    ndimage = pytest.importorskip("scipy.ndimage")
     for code in range(1, 256):
         array = np.array([code >> bit & 1 for bit in range(8)], np.uint8).reshape(2, 2, 2)
         report = mesh.check(surface_of_mask(mask_of(array), NONE)[0])
         assert report.sound
-        assert report.parts == label(array, generate_binary_structure(3, 2))[1]
+        assert report.parts == ndimage.label(array, ndimage.generate_binary_structure(3, 2))[1]
 
 
 @pytest.mark.parametrize("parameters", [NONE, FAITHFUL], ids=["none", "faithful"])

@@ -4,8 +4,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
+
+pytest.importorskip("torch")
+
+import numpy as np
 import SimpleITK as sitk
 from tiny_template import two_boxes
 
@@ -21,6 +24,8 @@ from OrbitalSegLib.training.synthesis.scanner import Scanner, scan
 from OrbitalSegLib.training.synthesis.settings import HERNIATIONS
 from OrbitalSegLib.training.synthesis.walls import Walls
 from OrbitalSegLib.training.templates.template import Template, write_template
+
+pytestmark = pytest.mark.learn
 
 TEMPLATE = two_boxes()
 

@@ -5,12 +5,17 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
+
+pytest.importorskip("typer")
+
+import numpy as np
 import SimpleITK as sitk
 from typer.testing import CliRunner
 
 from OrbitalSegLib.cli import app
+
+pytestmark = pytest.mark.learn
 
 TOML = """
 name = "tiny"

@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
+
+pytest.importorskip("torch")
+
+import numpy as np
 import SimpleITK as sitk
 import torch
 
@@ -13,6 +16,8 @@ from OrbitalSegLib.networks.consensus import triplanar
 from OrbitalSegLib.phantom import Anatomy, Scanner, bone_fraction, scan, wall_midsurfaces
 from OrbitalSegLib.preprocessing import window_8bit, working_grid
 from OrbitalSegLib.training import config, loop, store, validation
+
+pytestmark = [pytest.mark.learn, pytest.mark.slow]
 
 SPACING_MM = 1.0
 LABEL_FROM = 0.2

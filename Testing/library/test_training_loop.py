@@ -10,12 +10,17 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
+
+pytest.importorskip("torch")
+
+import numpy as np
 import torch
 
 from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.training import config, loop, sampling, store
+
+pytestmark = pytest.mark.learn
 
 TINY = {
     "name": "tiny",

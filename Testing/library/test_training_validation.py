@@ -5,8 +5,11 @@ import json
 import math
 from pathlib import Path
 
-import numpy as np
 import pytest
+
+pytest.importorskip("torch")
+
+import numpy as np
 import SimpleITK as sitk
 import torch
 from hypothesis import given
@@ -24,6 +27,8 @@ from OrbitalSegLib.training import config, finetune, presets, selection, validat
 from OrbitalSegLib.training.cases import Case, write_case
 from OrbitalSegLib.training.dataset import collect
 from OrbitalSegLib.training.validation import Limits, Peaks
+
+pytestmark = pytest.mark.learn
 
 TINY = config.parse(
     {

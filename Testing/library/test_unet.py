@@ -1,12 +1,17 @@
 """The U-Net: its shape, its first weights, and normalisation folded into its convolutions."""
 
 import pytest
+
+pytest.importorskip("torch")
+
 import torch
 from tiny_network import CHANNELS
 
 from OrbitalSegLib.networks import layout
 from OrbitalSegLib.networks.unet import CHANNELS as SHIPPED_CHANNELS
 from OrbitalSegLib.networks.unet import UNet, folded, foreground
+
+pytestmark = pytest.mark.learn
 
 
 @pytest.fixture

@@ -645,6 +645,7 @@ def _outcome_or_code(path: Path) -> tuple[bool, list[str]] | str:
         return error.code
 
 
+@pytest.mark.slow
 def test_no_contradiction_is_wrong_silently():
     """300 headers drawn: each is right, warned of, or refused; what does not lie is right without a word."""
     seen: Counter[str] = Counter()

@@ -4,8 +4,11 @@ again, and two tiny networks that learn."""
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
+
+pytest.importorskip("torch")
+
+import numpy as np
 import SimpleITK as sitk
 import torch
 from tiny_template import two_boxes
@@ -19,6 +22,8 @@ from OrbitalSegLib.training.walls.evidence import EvidenceLesson
 from OrbitalSegLib.training.walls.training import LAST, identity_of, train
 from OrbitalSegLib.training.walls.unrolling import DEPTH_MM, unrolled
 from OrbitalSegLib.training.walls.volume import VolumeLesson, changed
+
+pytestmark = pytest.mark.learn
 
 STILL = {
     "size_mm": [28.0, 28.0, 34.0],
