@@ -27,6 +27,7 @@ build/phantom: .venv/ready $(wildcard OrbitalSegLib/phantom/*.py)
 check: lint types fast  ## What tells within minutes whether a change is sound
 
 test:  ## Everything that is checked before a change lands
+	$(MAKE) system
 	$(MAKE) --jobs 2 environments
 	$(MAKE) --jobs 2 lint types base slicer resolve
 	$(MAKE) library
