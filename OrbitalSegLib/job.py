@@ -16,6 +16,7 @@ from OrbitalSegLib.modelling.surface import SMOOTHINGS, Smoothing
 from OrbitalSegLib.networks.engines import DEVICES, ENGINES, PRECISIONS
 from OrbitalSegLib.postprocessing import PostprocessingParameters
 from OrbitalSegLib.reading.frames import CHOICES
+from OrbitalSegLib.reading.origin import Origin
 from OrbitalSegLib.region import Region
 from OrbitalSegLib.scan import Acquisition, acquisition_from
 
@@ -34,7 +35,7 @@ NO_SETTINGS = frozenset(
     (
         *("task", "input", "output", "overwrite", "series", "model", "segment", "variant", "truth", "ct", "walls"),
         *("observers", "acquisition", "edited", "record", "purpose", "operator", "reviews", "dicom", "deidentify"),
-        *("methods", "cases"),
+        *("methods", "cases", "warnings", "source", "beside"),
     )
 )
 """Keys of a job that name files, people or other tasks."""
@@ -97,6 +98,12 @@ class Job:
     walls: Path | None = None
     observers: tuple[Path, ...] = ()
     acquisition: Acquisition | None = None
+    warnings: tuple[tuple[str, str], ...] = ()
+    """Code and sentence: what reading the scan warned of that a volume file was made of."""
+    source: tuple[Path, ...] = ()
+    """The files that a volume file was made of."""
+    beside: tuple[Path, ...] = ()
+    """Other files of their series, which the volume does not have."""
     edited: Path | None = None
     record: Path | None = None
     purpose: str | None = None
@@ -122,6 +129,11 @@ class Job:
     def modelling(self) -> ModelParameters:
         """How surfaces are made."""
         return ModelParameters(self.smoothing, self.simplify_mm, self.thicken_mm, self.printer_minimum_mm)
+
+    @property
+    def origin(self) -> Origin:
+        """What is known of the scan that a volume file was made of."""
+        return Origin(self.acquisition, self.warnings, self.source, self.beside)
 
     @property
     def resources(self) -> Resources:
@@ -387,6 +399,18 @@ def _optional_acquisition(name: str, value: object) -> Acquisition | None:
         raise JobError("invalid-job", f"`{name}` must hold what a record's `acquisition` holds.") from error
 
 
+def _warnings(name: str, value: object) -> tuple[tuple[str, str], ...]:
+    if not isinstance(value, list) or not all(
+        isinstance(item, dict)
+        and item.keys() == {"code", "text"}
+        and re.fullmatch(r"[a-z-]{1,40}", str(item["code"]))
+        and len(_text(name, item["text"])) <= MOST_CHARACTERS
+        for item in value
+    ):
+        raise JobError("invalid-job", f"`{name}` must be a list of objects with `code` and `text`, as a record has.")
+    return tuple((item["code"], item["text"]) for item in value)
+
+
 _REVIEW_READERS: dict[str, Any] = {
     "kind": lambda name, value: _one_of(name, value, REVIEW_KINDS),
     "outcome": lambda name, value: _one_of(name, value, REVIEW_OUTCOMES),
@@ -438,6 +462,9 @@ _READERS: dict[str, Any] = {
     "walls": _optional_path,
     "observers": _paths,
     "acquisition": _optional_acquisition,
+    "warnings": _warnings,
+    "source": _paths,
+    "beside": _paths,
     "edited": _optional_path,
     "record": _optional_path,
     "purpose": _optional_remark,

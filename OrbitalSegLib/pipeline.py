@@ -369,7 +369,7 @@ def _plain_fields(found: Any) -> dict[str, float | str | None]:
 def read_ct(job: Job, record: Record, progress: Progress = silent) -> Scan:
     """The CT that a job names beside its input, with its warnings in the record."""
     assert job.ct is not None
-    scan = reading.read(job.ct, job.series, progress, header=job.header, grey_values=job.grey_values)
+    scan = reading.read(job.ct, job.series, progress, header=job.header, grey_values=job.grey_values, origin=job.origin)
     for code, text in scan.warnings:
         record.warn(code, text)
     return scan
@@ -421,7 +421,7 @@ def _read(
     assert job.input is not None
     with record.step("reading", {"series": "asked for" if job.series else "chosen"}) as measured:
         scan = reading.read(
-            job.input, job.series, steps.step("reading"), found, job.header, job.grey_values, job.acquisition
+            job.input, job.series, steps.step("reading"), found, job.header, job.grey_values, job.origin
         )
         measured.update(scan.measured)
     record.add_scan(scan)

@@ -92,6 +92,7 @@ OF_READING: dict[str, Verdict] = {
     "rounded-positions": CHECK,
     "rounded-axes": CHECK,
     "duplicates": CHECK,
+    "other-than-files": CHECK,
 }
 """The warnings of reading that weigh on the verdict, by their code: `check`, or `do not use` where what came in cannot
 be taken at its word. They are causes: they come before all other reasons. Where one says `do not use`, figures give no

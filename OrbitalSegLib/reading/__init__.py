@@ -17,10 +17,11 @@ from OrbitalSegLib.files import temporary_files, temporary_folder
 from OrbitalSegLib.progress import Progress, silent
 from OrbitalSegLib.reading import dicom, units
 from OrbitalSegLib.reading.dicom import acquisition_of
+from OrbitalSegLib.reading.origin import UNKNOWN, Origin, with_origin
 from OrbitalSegLib.reading.volumes import read_volume, volume_kind
-from OrbitalSegLib.scan import Acquisition, Scan
+from OrbitalSegLib.scan import Scan
 
-__all__ = ["acquisition_of", "must_exist", "read", "read_headers"]
+__all__ = ["Origin", "acquisition_of", "must_exist", "read", "read_headers"]
 
 ZIP_LIMIT_BYTES = 8 << 30
 """Unpacked size that a zip may have: a whole body at 0.5 mm takes 1 GiB."""
@@ -37,13 +38,13 @@ def read(
     listed: Callable[[list[dicom.Series]], None] = lambda _series: None,
     header: str | None = None,
     grey_values: bool = False,
-    said: Acquisition | None = None,
+    origin: Origin = UNKNOWN,
 ) -> Scan:
     """Read a CT in HU. `series` names a DICOM series by name, number or UID; None takes the one fit for the orbit.
 
     `listed` hears of all series before one is chosen. `header` is the part of a volume file's header that is believed
     where parts contradict each other (docs/reading.md). `grey_values` takes a scan whose values are no HU as well, with
-    a warning. `said` is what is known of the series that a volume file was made of.
+    a warning. `origin` is what is known of the scan that a volume file was made of.
 
     Raises `InputError`; its codes are listed in docs/contracts.md, section 7.
     """
@@ -52,10 +53,10 @@ def read(
     if kind and not path.is_dir():
         if series is not None:
             raise InputError("unknown-series", "A volume file holds no series: leave the series out.")
-        scan = read_volume(path, kind, header)
-        scan = scan if said is None else replace(scan, acquisition=said)
+        own = read_volume(path, kind, None if origin.files else header)
+        scan, problem = with_origin(own, origin, header, grey_values, progress)
         said_by = scan.acquisition
-        problem = units.cone_beam(units.cone_beam_device(said_by.manufacturer, said_by.model))
+        problem = problem or units.cone_beam(units.cone_beam_device(said_by.manufacturer, said_by.model))
     else:
         with _listing(path, lambda fraction: progress(0.3 * fraction)) as found:
             listed(found)

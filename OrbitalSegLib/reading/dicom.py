@@ -458,6 +458,20 @@ def _check_choice(best: Series, usable: list[Series], wanted: str | None) -> Non
         raise InputError("ambiguous-series", f"Nothing tells which of these is the better one: {_choices(equal)}.")
 
 
+def series_in(files: list[Path], beside: list[Path], grey_values: bool = False) -> Series:
+    """The series in these files; `beside` are other files that bear its UID, of which it may need some, and which are
+    left out else. Raises `InputError`.
+    """
+    own = choose(_series_of(sorted(files)), grey_values=grey_values)[0]
+    if not beside:
+        return own
+    paths = {item.path for item in own.slices}
+    whole = max(_series_of(sorted([*files, *beside])), key=lambda item: sum(s.path in paths for s in item.slices))
+    if whole.unfit and not (grey_values and whole.not_hu):
+        raise whole.unfit
+    return whole
+
+
 def several(series: list[Series], chosen: Series) -> tuple[Note, ...]:
     """What has to be said of whose images these are, and of a choice among several patients' or studies'."""
     unclear = (

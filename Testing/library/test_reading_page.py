@@ -16,6 +16,7 @@ SOURCES = {
     "A DICOM series that contradicts itself": ("claims",),
     "DICOM: series and stacks": ("dicom", "stack", "stacking"),
     "DICOM: values and files": ("values", "units", "headers", "pixels", "__init__"),
+    "A volume that another program made": ("origin",),
 }
 """By the heading of the page the modules of OrbitalSegLib/reading whose sentences stand there."""
 
