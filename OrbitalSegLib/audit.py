@@ -28,6 +28,7 @@ from OrbitalSegLib.record import (
 )
 from OrbitalSegLib.record.edits import count, edited_masks
 from OrbitalSegLib.scan import sha256_of
+from OrbitalSegLib.structures import BONE
 
 AUTOMATIC_FILE = "automatic.seg.nrrd"
 PREVIEW_FILE = "preview.png"
@@ -113,14 +114,14 @@ def _write_edited(
         shutil.copyfile(result.automatic_path, folder / AUTOMATIC_FILE)
         result.copy(folder, "probability-*.nrrd")
         write_segmentation(masks, folder / SEGMENTATION_FILE)
-        write_label_map(masks["bone"], folder / "bone.nii.gz")
+        write_label_map(masks[BONE], folder / pipeline.LABEL_MAP_FILE)
         pipeline.write_surfaces(surfaces, folder, job, record)
         steps.step("writing")(1.0)
     if job.ct is not None:
         with record.step("preview"), record.extra(folder / PREVIEW_FILE):
             caption = ["Edited by hand after the automatic result."]
             ct = pipeline.read_ct(job, record).image
-            draw_preview(ct, masks, surfaces.get("bone"), folder / PREVIEW_FILE, caption)
+            draw_preview(ct, masks, surfaces.get(BONE), folder / PREVIEW_FILE, caption)
             steps.step("preview")(1.0)
 
 

@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Column, Table
 
-from OrbitalSegLib import CONTRACT, NOTICE, __version__, worker
+from OrbitalSegLib import CONTRACT, NOTICE, __version__, structures, worker
 from OrbitalSegLib.errors import InputError, OrbitalSegError
 
 VERDICT_STYLES = {
@@ -317,7 +317,7 @@ def verify(
 def surface(
     segmentation: Annotated[Path, typer.Argument(help="A .seg.nrrd, or a label map as NRRD, NIfTI or MHA.")],
     output: Output,
-    segment: Annotated[str, typer.Option(help="The segment's name.")] = "bone",
+    segment: Annotated[str, typer.Option(help="The segment's name.")] = structures.BONE,
     ct: Annotated[
         Path | None, typer.Option(help="The scan it was made from: it tells where in a voxel bone ends.")
     ] = None,
@@ -436,7 +436,7 @@ def evaluate(
     ct: Annotated[Path | None, typer.Option(help="The CT, to tell cortical from thin bone.")] = None,
     grey_values: GreyValues = False,
     walls: Annotated[Path | None, typer.Option(help="The walls.vtp of a synthetic case.")] = None,
-    segment: Annotated[str, typer.Option(help="Of the result; `bone+inferred` takes both.")] = "bone",
+    segment: Annotated[str, typer.Option(help="Of the result; `bone+inferred` takes both.")] = structures.BONE,
     region: RegionOption = "whole",
     header: HeaderOption = None,
     progress: Style = ProgressStyle.bar,
@@ -466,7 +466,7 @@ def evaluate(
 def observers(
     result: Annotated[Path, typer.Argument(help="The method's segmentation, or a result folder.")],
     people: Annotated[list[Path], typer.Argument(help="Segmentations by two persons or more.")],
-    segment: Annotated[str, typer.Option(help="Of the result; `bone+inferred` takes both.")] = "bone",
+    segment: Annotated[str, typer.Option(help="Of the result; `bone+inferred` takes both.")] = structures.BONE,
     region: Annotated[str, typer.Option(help="whole, or a box x0,x1,y0,y1,z0,z1 in mm.")] = "whole",
     header: HeaderOption = None,
     progress: Style = ProgressStyle.bar,

@@ -6,7 +6,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
-from OrbitalSegLib import CONTRACT
+from OrbitalSegLib import CONTRACT, structures
 from OrbitalSegLib.errors import JobError
 from OrbitalSegLib.export.surfaces import FORMATS
 from OrbitalSegLib.methods import DEFAULT_METHOD, METHODS, Method
@@ -52,7 +52,7 @@ TASKS = (
 )
 NEED_NO_INPUT = ("phantom", "methods", "experiment")
 NEED_OUTPUT = ("segment", "surface", "phantom", "evaluate-cases", "orbits", "review", "dicom", "experiment")
-SURFACES = ("cortical", "thin", "inferred")
+SURFACES = tuple(name for name in structures.printed() if name != structures.BONE)
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class Job:
     printer_minimum_mm: float = PRINTER_MINIMUM_MM
     quality_map: bool = False
     """Whether what was measured at each vertex is written."""
-    segment: str = "bone"
+    segment: str = structures.BONE
     variant: str = "plain"
     truth: Path | None = None
     ct: Path | None = None

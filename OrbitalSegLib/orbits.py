@@ -14,6 +14,7 @@ from OrbitalSegLib.locate import Orbit, locate
 from OrbitalSegLib.pipeline import SEGMENTATION_FILE, Outcome
 from OrbitalSegLib.progress import Steps, span
 from OrbitalSegLib.record import Record
+from OrbitalSegLib.structures import INFERRED
 
 SHARES = {"reading": 2.0, "locating": 1.5, "measuring": 3.5, "writing": 0.2}
 """Seconds of each step on a head of 512 x 512 x 141 voxels."""
@@ -100,8 +101,8 @@ def _read(job: Job, steps: Steps, record: Record) -> tuple[sitk.Image, sitk.Imag
         ours = job.input / SEGMENTATION_FILE
         source = ours if ours.is_file() else job.input
         bone = read_segmentation(source, header=job.header, warn=record.warn)
-        has_inferred = "inferred" in segment_ids(source, job.header)
-        inferred = read_segmentation(source, "inferred", job.header) if has_inferred else None
+        has_inferred = INFERRED in segment_ids(source, job.header)
+        inferred = read_segmentation(source, INFERRED, job.header) if has_inferred else None
         record.add_input("segmentation", bone)
         ct = pipeline.read_ct(job, record, steps.step("reading")).image
     return ct, bone, inferred

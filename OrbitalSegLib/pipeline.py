@@ -20,7 +20,6 @@ from OrbitalSegLib.files import safe_name, whole, write_image, writing
 from OrbitalSegLib.job import Job, Orbit, method_of
 from OrbitalSegLib.locate import Orbit as FoundOrbit
 from OrbitalSegLib.locate import Orbits, locate, region_of
-from OrbitalSegLib.looks import LOOKS
 from OrbitalSegLib.methods.method import Masks, Method, Segmented, Task
 from OrbitalSegLib.modelling import simplification
 from OrbitalSegLib.modelling.field import BoneField, agreeing, field_of_edited
@@ -34,11 +33,13 @@ from OrbitalSegLib.record import RECORD_FILE, SIDES_UNKNOWN, Record, check_repla
 from OrbitalSegLib.region import MARGIN_MM, Point, Region
 from OrbitalSegLib.repairing import repair
 from OrbitalSegLib.scan import Scan, sha256_of
+from OrbitalSegLib.structures import BONE, INFERRED, STRUCTURES
 
 if TYPE_CHECKING:  # evaluation is loaded where it is asked for
     from OrbitalSegLib.evaluation.table import CaseFiles, Table
 
 SEGMENTATION_FILE = "segmentation.seg.nrrd"
+LABEL_MAP_FILE = f"{BONE}.nii.gz"
 
 Outcome = tuple[list[str], dict[str, Any]]
 """The files written, and what a person wants to see first."""
@@ -108,7 +109,7 @@ def info(job: Job, steps: Steps, record: Record, found: Callable[[list[Series]],
 
 def segment(job: Job, steps: Steps, record: Record) -> Outcome:
     """A CT in, a result folder out (docs/contracts.md, section 6). Raises `OrbitalSegError`."""
-    if "inferred" in job.surfaces and not method_of(job).infers:
+    if INFERRED in job.surfaces and not method_of(job).infers:
         raise JobError("invalid-job", f"{method_of(job).title} gives no inferred wall: leave that surface out.")
     check_can_simplify(job)
     sources = source_headers(job, job.input, record)
@@ -120,11 +121,11 @@ def segment(job: Job, steps: Steps, record: Record) -> Outcome:
             measured["volumes_ml"] = volumes_ml
             measured["voxels_sha256"] = {name: sha256_of(mask) for name, mask in bone.masks.items()}
             write_segmentation(bone.masks, folder / SEGMENTATION_FILE)
-            write_label_map(bone.masks["bone"], folder / "bone.nii.gz")
+            write_label_map(bone.masks[BONE], folder / LABEL_MAP_FILE)
             for name, probability in bone.found.probabilities.items():
                 write_image(probability, folder / f"probability-{name}.nrrd")
             write_surfaces(surfaces, folder, job, record)
-            write_dicom(bone.masks, [name for name in surfaces if name in LOOKS], sources, job, record, folder)
+            write_dicom(bone.masks, [name for name in surfaces if name in STRUCTURES], sources, job, record, folder)
             steps.step("writing")(1.0)
         picture = folder / "preview.png"
         with record.step("preview"), record.extra(picture):
@@ -132,7 +133,7 @@ def segment(job: Job, steps: Steps, record: Record) -> Outcome:
             caption = [said, _verdict(record.entries["feasibility"])]
             caption += [] if record.sides_known else [SIDES_UNKNOWN]
             places_mm = bone.place.openings_mm
-            draw_preview(bone.scan.image, bone.own, surfaces.get("bone"), picture, caption, openings_mm=places_mm)
+            draw_preview(bone.scan.image, bone.own, surfaces.get(BONE), picture, caption, openings_mm=places_mm)
             steps.step("preview")(1.0)
         files = finish(record, folder)
     return files, {
@@ -184,7 +185,7 @@ def find_bone(job: Job, steps: Steps, record: Record) -> Bone:
     record.entries["region"] |= {"tile_size": found.tile_size}
     own = found.classes(repair(found, region, job, steps, record))
     masks = {name: region.cut(mask, scan.image) for name, mask in found.on_scan(own).items()}
-    if volume_ml(masks["bone"]) == 0:
+    if volume_ml(masks[BONE]) == 0:
         raise InputError(
             "empty-result",
             "No bone was found: widen the region or lower the limit, and check that the scan shows a head.",
@@ -516,7 +517,7 @@ def model(
     progress = steps.step("modelling")
     with record.step("modelling", asdict(job.modelling)) as measured:
         fields = {}
-        for name in ("bone", *job.surfaces):
+        for name in (BONE, *job.surfaces):
             if volume_ml(masks[name]) == 0:
                 record.warn("empty-surface", f"There is no {name} bone within these limits, so no surface of it.")
                 continue
@@ -555,7 +556,7 @@ def _monitor(method: Method, bone: Bone, record: Record) -> None:
     """Hold input and output against what this method was measured on [3532-2 12]."""
     scan, orbits, within = bone.scan, bone.place.orbits, bone.place.monitored
     with record.step("monitoring") as measured:
-        found, own = bone.masks["bone"], bone.own["bone"]
+        found, own = bone.masks[BONE], bone.own[BONE]
         if within != bone.place.region:
             found, own = within.cut(found, scan.image), within.cut(own, own)
         figures = measures.of_input(scan.image, within, found)
@@ -626,7 +627,7 @@ def write_dicom(
             stl, (segment, _, side) = folder / f"{safe_name(name)}.stl", name.partition("-")
             path = folder / f"{stl.name}.dcm"
             with record.extra(path):
-                dicom.write_dicom_surface(stl, sources, path, f"{LOOKS[segment].name} {side}".strip())
+                dicom.write_dicom_surface(stl, sources, path, f"{STRUCTURES[segment].title} {side}".strip())
 
 
 def write_dicom_segmentation(masks: Masks, sources: list[Dataset], record: Record, folder: Path) -> None:

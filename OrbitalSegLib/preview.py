@@ -11,9 +11,9 @@ from vtkmodules.vtkCommonDataModel import vtkPolyData
 
 from OrbitalSegLib import NOTICE, __version__
 from OrbitalSegLib.files import write_image
-from OrbitalSegLib.looks import LOOKS
 from OrbitalSegLib.raster import Floats, FrontView, colour, draw_front, draw_text, wrapped
 from OrbitalSegLib.region import Point
+from OrbitalSegLib.structures import BONE, INFERRED, STRUCTURES
 
 WIDTH, HEIGHT = 1600, 1000
 MARGIN, GAP, HEADER = 20, 14, 64
@@ -48,7 +48,7 @@ BACKGROUND = colour(0.055, 0.065, 0.085)
 TEXT = colour(0.90, 0.92, 0.95)
 FAINT = colour(0.68, 0.72, 0.78)
 WARNING = colour(1.0, 0.74, 0.35)
-CONTOURS = {"inferred": colour(*LOOKS["inferred"].colour), "bone": colour(1.0, 0.25, 0.16)}
+CONTOURS = {INFERRED: colour(*STRUCTURES[INFERRED].colour), BONE: colour(1.0, 0.25, 0.16)}
 CROSS = colour(0.35, 0.62, 0.95)
 
 WINDOW_HU = (-500.0, 1300.0)
@@ -90,14 +90,14 @@ def draw_preview(
     The planes meet in one of the orbits, whose openings are `openings_mm`, or else are looked for in the CT. No skin
     is drawn but its edge in the planes. Raises `OutputError`.
     """
-    at, middle = _places(ct, masks["bone"], openings_mm)
+    at, middle = _places(ct, masks[BONE], openings_mm)
     at = _nearest_voxel(ct, at)
     picture = np.full((HEIGHT, WIDTH, 3), BACKGROUND)
     _draw_header(picture)
     _paste(picture, _front_panel(surface, middle), FRONT_AT)
     for plane, cell in zip(_PLANES, CELLS, strict=False):
         _paste(picture, _plane_panel(ct, masks, plane, at, middle), cell)
-    _draw_caption(picture, caption, CELLS[-1], "inferred" in masks)
+    _draw_caption(picture, caption, CELLS[-1], INFERRED in masks)
     pixels = (np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8)
     write_image(sitk.GetImageFromArray(pixels, isVector=True), path)
 
@@ -259,9 +259,9 @@ def _draw_caption(picture: Floats, caption: Sequence[str], at: tuple[int, int], 
             draw_text(picture, line, (column + 8, row), 18, TEXT)
             row += 26
         row += 12
-    legend = [(CONTOURS["bone"], "edge of the bone that was found"), (CROSS, "the other two planes")]
+    legend = [(CONTOURS[BONE], "edge of the bone that was found"), (CROSS, "the other two planes")]
     if infers:
-        legend.insert(1, (CONTOURS["inferred"], "wall that is inferred, not seen"))
+        legend.insert(1, (CONTOURS[INFERRED], "wall that is inferred, not seen"))
     row = at[1] + PLANE_SIZE[1] - 8 - 26 * len(legend)
     for ink, meaning in legend:
         picture[row + 8 : row + 10, column + 8 : column + 38] = ink

@@ -10,6 +10,7 @@ from OrbitalSegLib.postprocessing import keep_touching, postprocess
 from OrbitalSegLib.progress import Steps
 from OrbitalSegLib.record import Record
 from OrbitalSegLib.region import Region
+from OrbitalSegLib.structures import CORTICAL, THIN
 
 
 def repair(found: Segmented, region: Region, job: Job, steps: Steps, record: Record) -> sitk.Image:
@@ -21,8 +22,8 @@ def repair(found: Segmented, region: Region, job: Job, steps: Steps, record: Rec
         repaired, done = postprocess(found.bone, found.ct, job.postprocess, progress, joint=found.joint)
         if job.postprocess.thin_touches_cortical:
             classes = found.classes(repaired)
-            thin, step = keep_touching(classes["thin"], classes["cortical"])
-            repaired = sitk.Or(classes["cortical"], thin)
+            thin, step = keep_touching(classes[THIN], classes[CORTICAL])
+            repaired = sitk.Or(classes[CORTICAL], thin)
             done.append(step)
         measured["steps"] = done
         measured["counted_in"] = "scan" if region.box_mm is None else "region and margin"

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from OrbitalSegLib import CONTRACT
+from OrbitalSegLib.structures import INFERRED
 
 Job = dict[str, Any]
 
@@ -25,7 +26,7 @@ def segment(folder: Path, settings: Any, method: Any, region: Any, acquisition: 
         "region": region,
         "method": method.name,
         "parameters": settings["parameters"].get(method.name, {}),
-        "surfaces": ["inferred"] if method.infers else [],
+        "surfaces": [INFERRED] if method.infers else [],
         "purpose": settings["purpose"] or None,
         "operator": settings["operator"] or None,
     }

@@ -13,6 +13,7 @@ from slicer.i18n import tr as _
 
 from OrbitalSegLib.errors import OrbitalSegError
 from OrbitalSegLib.methods import DEFAULT_METHOD, METHODS, Method
+from OrbitalSegLib.structures import BONE
 from OrbitalSegPanel import conditions, exporting, jobs, orbits, results, segments, views, volumes
 from OrbitalSegPanel.packages import Package
 from OrbitalSegPanel.private import PrivateFolder
@@ -293,7 +294,7 @@ class PanelLogic:
     def start_measure(self) -> None:
         """Measure the orbits between the segments as they are now. Raises `ValueError` where there is nothing to do."""
         target, volume = self.settings.reference(SEGMENTATION), self.scan()
-        if target is None or segments.volume_ml(target, "bone") == 0:
+        if target is None or segments.volume_ml(target, BONE) == 0:
             raise ValueError(_("Segment a scan first: an orbit is measured between its bony walls."))
         if volume is None:
             raise ValueError(_("Choose the CT of the segments first: the orbits are looked for in it."))

@@ -7,6 +7,7 @@ import numpy as np
 from slicer.i18n import tr as _
 from vtkmodules.util.numpy_support import vtk_to_numpy
 
+from OrbitalSegLib.structures import BONE, INFERRED
 from OrbitalSegPanel import models, results, segments, volumes
 from OrbitalSegPanel.exporting import SIDES
 from OrbitalSegPanel.settings import ORBIT, Settings
@@ -14,7 +15,7 @@ from OrbitalSegPanel.settings import ORBIT, Settings
 Look = dict[str, Any]
 """A fingerprint of the walls (`segments`) and one of the scan (`scan`): where both are the same, so is the volume."""
 
-WALLS = ("bone", segments.INFERRED)
+WALLS = (BONE, INFERRED)
 """Segments between which an orbit is measured."""
 
 END = "end"

@@ -14,6 +14,7 @@ import numpy as np
 import SimpleITK as sitk
 import slicer
 
+from OrbitalSegLib.structures import BONE, INFERRED
 from OrbitalSegPanel import exporting, segments, volumes
 from OrbitalSegPanel.settings import PROBABILITY, RESULT, SEGMENTATION, VOLUME, Settings
 
@@ -25,7 +26,7 @@ megabytes long: what is asked for often stands here."""
 NAME = "OrbitalSeg.name"
 """Of a segmentation: the name that a run gave it."""
 
-SURFACES = ("bone", "inferred")
+SURFACES = (BONE, INFERRED)
 """Surfaces that the worker makes with a segmentation."""
 
 

@@ -11,17 +11,15 @@ import slicer
 from vtkmodules.vtkCommonCore import reference
 from vtkmodules.vtkCommonMath import vtkMatrix4x4
 
-from OrbitalSegLib.looks import LOOKS
+from OrbitalSegLib.structures import INFERRED, STRUCTURES
 from OrbitalSegPanel.volumes import RAS_TO_LPS, cells, matrix_of
 
-OURS = ("bone", "cortical", "thin", "inferred")
+OURS = tuple(STRUCTURES)
 """IDs of the segments that a run makes; all others are the user's."""
 
-INFERRED = "inferred"
+NAMES = {name: one.told for name, one in STRUCTURES.items()}
 
-NAMES = {name: LOOKS[name].name for name in OURS} | {INFERRED: f"{LOOKS[INFERRED].name} (not seen on the scan)"}
-
-WARNING_COLOUR = LOOKS[INFERRED].colour
+WARNING_COLOUR = STRUCTURES[INFERRED].colour
 
 HASH_TAG = "OrbitalSeg.sha256"
 """Of a segment's voxels, as a run wrote them: where it differs, somebody edited them."""
@@ -196,9 +194,9 @@ def show(node: Any) -> None:
     for identity in OURS:
         if segmentation.GetSegment(identity) is None:
             continue
-        alone = identity in ("bone", INFERRED)
-        display.SetSegmentVisibility(identity, alone or identity == "thin")
-        display.SetSegmentVisibility3D(identity, alone)
+        structure = STRUCTURES[identity]
+        display.SetSegmentVisibility(identity, structure.shown)
+        display.SetSegmentVisibility3D(identity, structure.part_of is None)
         # An outline without filling: bone that is seen is filled, wall that is not seen is not.
         display.SetSegmentOpacity2DFill(identity, 0.0 if identity == INFERRED else 0.35)
         display.SetSegmentOpacity3D(identity, 0.6 if identity == INFERRED else 1.0)

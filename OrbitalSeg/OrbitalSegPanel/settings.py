@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+from OrbitalSegLib.structures import STRUCTURES
+
 DEFAULTS: dict[str, Any] = {
     "region": "auto",
     "method": "",  # the library's default
@@ -14,7 +16,7 @@ DEFAULTS: dict[str, Any] = {
     "runLimits": {},  # by network, as the networks' run had them
     "orbits": {},  # figures of the last measurement, its warnings, and a look at what was measured
     "showOrbits": True,
-    "exportSegments": ["bone"],
+    "exportSegments": [name for name, one in STRUCTURES.items() if one.exported],
     "exportFormat": "stl",
     "exportSide": "both",
     "smoothing": "faithful",

@@ -8,6 +8,7 @@ import SimpleITK as sitk
 
 from OrbitalSegLib.methods.kept import KeptProbabilities
 from OrbitalSegLib.region import Region
+from OrbitalSegLib.structures import BONE, INFERRED
 from OrbitalSegPanel import results, segments, volumes
 
 
@@ -37,7 +38,7 @@ class Thresholds:
     def take(self, run: results.Run) -> None:
         """Another result of the same probabilities: `move` with its limits shows it."""
         self._run = run
-        wall = run.labels.get(segments.INFERRED)
+        wall = run.labels.get(INFERRED)
         grid = self._kept.grid
         self._wall = None if wall is None else segments.array_on(wall, _ijk_to_ras(grid), grid.GetSize()[::-1])
 
@@ -79,7 +80,7 @@ class Thresholds:
     def _show_preview(self, limits: dict[str, float]) -> None:
         masks = {name: sitk.GetArrayFromImage(mask) for name, mask in self._kept.masks(limits).items()}
         if self._wall is not None:
-            masks[segments.INFERRED] = (self._wall & (masks["bone"] == 0)).view(np.uint8)
+            masks[INFERRED] = (self._wall & (masks[BONE] == 0)).view(np.uint8)
         matrix = _ijk_to_ras(self._kept.grid)
         for name, mask in masks.items():
             if self._target.GetSegmentation().GetSegment(name):

@@ -7,12 +7,9 @@ import numpy as np
 import SimpleITK as sitk
 
 from OrbitalSegLib.evaluation.grids import mask_array, on_grid_of
+from OrbitalSegLib.structures import BONE, STRUCTURES, parts_of
 
-CORTICAL_ABOVE_HU = 200
-THIN_BELOW_HU = 300
-"""Bone is divided by the image's own values; the parts overlap on purpose [3532-2 D.3]."""
-
-CLASSES = ("whole", "cortical", "thin")
+WHOLE = "whole"
 
 
 @dataclass(frozen=True)
@@ -70,15 +67,16 @@ def overlap_by_class(
 ) -> dict[str, Overlap]:
     """The same for all bone and, dividing both masks by the CT's values in HU, for cortical and thin bone.
 
+    These overlap on purpose [3532-2 D.3].
+
     Raises `InputError` `different-grids`.
     """
     inside = None if region is None else mask_array(on_grid_of(truth, region))
     true, found = mask_array(truth), mask_array(on_grid_of(truth, result))
     hu = sitk.GetArrayFromImage(on_grid_of(truth, ct))
-    parts = (None, hu > CORTICAL_ABOVE_HU, hu < THIN_BELOW_HU)
-    return {
-        name: _count(true, found, inside) if part is None else _count(true & part, found & part, inside)
-        for name, part in zip(CLASSES, parts, strict=True)
+    parts = {name: STRUCTURES[name].holds(hu) for name in parts_of(BONE)}
+    return {WHOLE: _count(true, found, inside)} | {
+        name: _count(true & part, found & part, inside) for name, part in parts.items()
     }
 
 

@@ -16,6 +16,7 @@ from OrbitalSegLib.job import Job, method_of
 from OrbitalSegLib.pipeline import Outcome
 from OrbitalSegLib.progress import Progress, Steps, span
 from OrbitalSegLib.record import Record
+from OrbitalSegLib.structures import BONE
 
 PAGE_FILE = "experiment.html"
 
@@ -105,7 +106,7 @@ def _run(
         asked = replace(job, input=case.ct, method=one.method, parameters=one.parameters, dicom=())
         bone = pipeline.find_bone(asked, Steps(pipeline.segment_shares(asked), lambda *_: None), Record())
         results[one.name] = folder / f"{safe_name(one.name)}.nrrd"
-        write_image(bone.masks["bone"], results[one.name])
+        write_image(bone.masks[BONE], results[one.name])
         if region is None:
             region = folder / "region.nrrd"
             write_image(bone.place.region.within(bone.scan.image), region)

@@ -6,11 +6,15 @@ from math import isfinite, isnan
 from pathlib import Path
 from typing import Any
 
+from OrbitalSegLib.evaluation.overlap import WHOLE
 from OrbitalSegLib.evaluation.table import Summary, Table
 from OrbitalSegLib.methods import METHODS
 from OrbitalSegLib.record.html import html_page, pictures_in, section, table
+from OrbitalSegLib.structures import BONE, STRUCTURES, parts_of
 
-REGIONS = {"whole": "Whole bone", "cortical": "Cortical bone, above 200 HU", "thin": "Thin bone, below 300 HU"}
+REGIONS = {WHOLE: "Whole bone"} | {
+    name: f"{STRUCTURES[name].title}, {STRUCTURES[name].values}" for name in parts_of(BONE)
+}
 OVERLAP = {
     "dice": "Dice",
     "iou": "IoU",

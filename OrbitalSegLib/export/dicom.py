@@ -20,7 +20,7 @@ from OrbitalSegLib.dicom_files import save_dicom
 from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.export.headers import PATIENT_AND_STUDY, named, unchecked
 from OrbitalSegLib.files import writing
-from OrbitalSegLib.looks import LOOKS
+from OrbitalSegLib.structures import STRUCTURES, Code
 
 SEGMENTATION_SERIES, SURFACE_SERIES = 7301, 7302
 """Series numbers that scanners do not give."""
@@ -31,11 +31,6 @@ SAME_PLACE_MM = 1e-3
 """Slices this near to the planes of the scan grid are those planes. Readers want frames evenly spaced: slices that lie
 a little off get positions of the grid's own."""
 
-Code = tuple[str, str, str]
-"""Value, scheme, meaning."""
-
-BONE: Code = ("272673000", "SCT", "Bone")
-TISSUE: Code = ("85756007", "SCT", "Tissue")
 MILLIMETRE: Code = ("mm", "UCUM", "mm")
 CAM_MODEL: Code = ("85040-4", "LN", "CT 3D CAM model")
 SOURCE_IMAGE: Code = ("121324", "DCM", "Source image")
@@ -136,13 +131,13 @@ def _cause(error: Exception) -> str:
 
 
 def _segment(hd: Any, number: int, name: str, algorithm: Algorithm) -> Any:
-    red, green, blue = LOOKS[name].colour
+    structure = STRUCTURES[name]
     types = hd.seg.SegmentAlgorithmTypeValues
     return hd.seg.SegmentDescription(
         segment_number=number,
-        segment_label=LOOKS[name].name,
-        segmented_property_category=hd.sr.CodedConcept(*TISSUE),
-        segmented_property_type=hd.sr.CodedConcept(*BONE),
+        segment_label=structure.title,
+        segmented_property_category=hd.sr.CodedConcept(*structure.category),
+        segmented_property_type=hd.sr.CodedConcept(*structure.code),
         algorithm_type=types.SEMIAUTOMATIC if algorithm.edited else types.AUTOMATIC,
         algorithm_identification=hd.AlgorithmIdentificationSequence(
             name=f"{PRODUCT} {algorithm.name}",
@@ -153,7 +148,7 @@ def _segment(hd: Any, number: int, name: str, algorithm: Algorithm) -> Any:
         ),
         tracking_uid=generate_uid(),
         tracking_id=f"{PRODUCT} {name}",
-        display_color=hd.color.CIELabColor.from_rgb(*(round(255 * part) for part in (red, green, blue))),
+        display_color=hd.color.CIELabColor.from_rgb(*(round(255 * part) for part in structure.colour)),
     )
 
 

@@ -11,11 +11,9 @@ from vtkmodules.vtkIOXML import vtkXMLPolyDataReader, vtkXMLPolyDataWriter
 from OrbitalSegLib.errors import OutputError
 from OrbitalSegLib.export import obj, ply, stl, threemf
 from OrbitalSegLib.files import output_error, safe_name
-from OrbitalSegLib.looks import LOOKS
 from OrbitalSegLib.modelling import mesh
 from OrbitalSegLib.modelling.intersections import Floats, Integers
-
-Colour = tuple[float, float, float]
+from OrbitalSegLib.structures import STRUCTURES, Colour
 
 PLAIN: Colour = (0.8, 0.8, 0.8)
 """Of a surface whose name has no colour."""
@@ -66,10 +64,10 @@ def write_surface(surface: vtkPolyData, folder: Path, name: str, format_name: st
     path = surface_path(folder, name, format_name)
     points, triangles = mesh.arrays_of(surface)
     points = points.astype(np.float32)
-    look = LOOKS.get(name.split("-")[0])
-    shown = (look.name if look and name in LOOKS else name)[:NAME_AT_MOST]
+    structure = STRUCTURES.get(name.split("-")[0])
+    shown = (structure.title if structure and name in STRUCTURES else name)[:NAME_AT_MOST]
     try:
-        chosen.write(points, triangles, path, shown, look.colour if look else PLAIN)
+        chosen.write(points, triangles, path, shown, structure.colour if structure else PLAIN)
         read_points, read_triangles = chosen.read(path)
     except (OSError, ValueError) as error:
         raise output_error(error, folder) from error

@@ -13,8 +13,6 @@ from OrbitalSegLib import crf
 from OrbitalSegLib.errors import InputError, JobError
 from OrbitalSegLib.methods.fraction import fraction_of_ct, fraction_of_probability
 from OrbitalSegLib.methods.method import (
-    CORTICAL_ABOVE_HU,
-    THIN_BELOW_HU,
     Masks,
     Resources,
     Segmented,
@@ -47,6 +45,7 @@ from OrbitalSegLib.preprocessing import (
 from OrbitalSegLib.progress import Progress, span
 from OrbitalSegLib.region import MARGIN_MM, Region
 from OrbitalSegLib.scan import grid_of
+from OrbitalSegLib.structures import BONE, INFERRED, STRUCTURES, THIN
 
 FULL = 255
 """The 8-bit value of a probability of 1."""
@@ -91,7 +90,7 @@ class ConsensusBone(Segmented):
         self.parameters |= {} if limits.inferred is None else {"inferred_above": limits.inferred}
         self.measured: dict[str, Any] = {}
         self.tile_size = TILE
-        self.bone = self._seen(probabilities.__getitem__)["bone"]
+        self.bone = self._seen(probabilities.__getitem__)[BONE]
 
     @cached_property
     def ct(self) -> sitk.Image:
@@ -100,18 +99,18 @@ class ConsensusBone(Segmented):
     def classes(self, bone: sitk.Image) -> Masks:
         """See `Segmented`. An inferred wall hangs together with seen bone."""
         seen = self._seen(lambda name: self._edited(name, bone))
-        return self._classes(seen, self.ct) | {"inferred": self._inferred(bone)}
+        return self._classes(seen, self.ct) | {INFERRED: self._inferred(bone)}
 
     def on_scan(self, masks: Masks) -> Masks:
         """See `Segmented`."""
-        seen = self._seen(lambda name: from_working(self._edited(name, masks["bone"]), self._part))
-        found = self._classes(with_walls(seen, masks["bone"]), self._part)
+        seen = self._seen(lambda name: from_working(self._edited(name, masks[BONE]), self._part))
+        found = self._classes(with_walls(seen, masks[BONE]), self._part)
         limit = self._limits.inferred
         if limit is None:
-            return found | {"inferred": 0 * found["bone"]}
+            return found | {INFERRED: 0 * found[BONE]}
         field = from_working(self._field_of_inferred(masks, limit), self._part)
-        wall = _mask(_above(field, limit), self._part) | walls_through(masks["bone"] | masks["inferred"], self._part)
-        return found | {"inferred": wall & (1 - found["bone"])}
+        wall = _mask(_above(field, limit), self._part) | walls_through(masks[BONE] | masks[INFERRED], self._part)
+        return found | {INFERRED: wall & (1 - found[BONE])}
 
     @property
     def fraction_source(self) -> str:
@@ -119,18 +118,21 @@ class ConsensusBone(Segmented):
 
     def fraction(self, name: str, masks: Masks) -> sitk.Image:
         """See `Segmented`. Of bone that any network sees it is the highest of theirs."""
-        if name == "inferred" and self._limits.inferred is not None:
+        if name == INFERRED and self._limits.inferred is not None:
             return fraction_of_probability(self._field_of_inferred(masks, self._limits.inferred), self._limits.inferred)
         networks = [name] if name in self._limits.seen else list(self._limits.seen)
         fractions = (
-            fraction_of_probability(self._edited(network, masks["bone"]), self._limits.seen[network])
+            fraction_of_probability(self._edited(network, masks[BONE]), self._limits.seen[network])
             for network in networks
         )
         found = reduce(sitk.Maximum, fractions)
-        if name == "cortical" and name not in self._limits.seen:
-            return sitk.Minimum(found, fraction_of_ct(self.ct, CORTICAL_ABOVE_HU))
-        if name == "thin" and name not in self._limits.seen:
-            return sitk.Minimum(found, 1 - fraction_of_ct(self.ct, THIN_BELOW_HU))
+        if name in self._limits.seen:
+            return found
+        part = STRUCTURES[name]
+        if part.above_hu is not None:
+            found = sitk.Minimum(found, fraction_of_ct(self.ct, part.above_hu))
+        if part.below_hu is not None:
+            found = sitk.Minimum(found, 1 - fraction_of_ct(self.ct, part.below_hu))
         return found
 
     def _seen(self, field_of: Callable[[str], sitk.Image]) -> Masks:
@@ -139,11 +141,11 @@ class ConsensusBone(Segmented):
         for name, limit in self._limits.seen.items():
             field = field_of(name)
             found[name] = _mask(_above(field, limit), field)
-        return {"bone": reduce(sitk.Or, found.values()), **found}
+        return {BONE: reduce(sitk.Or, found.values()), **found}
 
     def _classes(self, seen: Masks, ct: sitk.Image) -> Masks:
         """The networks' own classes, or those by value where they have none."""
-        return seen if "thin" in seen else {"bone": seen["bone"], **split_by_value(ct, seen["bone"])}
+        return seen if THIN in seen else {BONE: seen[BONE], **split_by_value(ct, seen[BONE])}
 
     def _edited(self, name: str, bone: sitk.Image) -> sitk.Image:
         """A network's probability as it would be had all of them given this bone."""
@@ -181,7 +183,7 @@ class ConsensusBone(Segmented):
 
         Seen bone keeps its own at the joint, so that interpolation makes no gap there.
         """
-        wall, bone = _array(masks["inferred"]), _array(masks["bone"])
+        wall, bone = _array(masks[INFERRED]), _array(masks[BONE])
         field = sitk.GetArrayFromImage(self.probabilities[self._last])
         field[(field > limit * FULL) & ~wall & ~(bone & _dilated(wall))] = 0
         return self._grid.image(field)
@@ -190,8 +192,8 @@ class ConsensusBone(Segmented):
 def with_walls(seen: Masks, bone: sitk.Image) -> Masks:
     """Masks on the scan's grid with the walls that it is too coarse for: `bone` is on the working grid. Where the
     networks tell thin bone from cortical, they are thin."""
-    walls = walls_through(bone, seen["bone"])
-    return seen | {name: seen[name] | walls for name in ("bone", "thin") if name in seen}
+    walls = walls_through(bone, seen[BONE])
+    return seen | {name: seen[name] | walls for name in (BONE, THIN) if name in seen}
 
 
 def denoise_parameter() -> Any:

@@ -10,6 +10,7 @@ from OrbitalSegLib.methods.consensus import with_walls
 from OrbitalSegLib.methods.method import Masks, split_by_value
 from OrbitalSegLib.preprocessing import from_working, too_coarse
 from OrbitalSegLib.region import Region
+from OrbitalSegLib.structures import BONE, THIN
 
 FULL = 255
 """The 8-bit value of a probability of 1."""
@@ -36,7 +37,7 @@ class KeptProbabilities:
     def masks(self, limits: dict[str, float]) -> Masks:
         """`bone`, `cortical` and `thin` with these limits of probability, by network."""
         found = {name: self._mask(field > limits[name] * FULL) for name, field in self._fields.items()}
-        found = {"bone": reduce(sitk.Or, found.values()), **found}
+        found = {BONE: reduce(sitk.Or, found.values()), **found}
         if self._working is not None:
             above = [field > limits[name] * FULL for name, field in self._own]
             own = sitk.GetImageFromArray(np.logical_or.reduce(above).view(np.uint8))
@@ -44,7 +45,7 @@ class KeptProbabilities:
             found = with_walls(found, own)
             if self._inside is not None:
                 found = {name: mask & self._inside for name, mask in found.items()}
-        return found if "thin" in found else {"bone": found["bone"], **split_by_value(self.grid, found["bone"])}
+        return found if THIN in found else {BONE: found[BONE], **split_by_value(self.grid, found[BONE])}
 
     def _mask(self, above: NDArray[np.bool_]) -> sitk.Image:
         image = sitk.GetImageFromArray(above.view(np.uint8))

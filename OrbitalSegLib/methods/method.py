@@ -12,15 +12,10 @@ from OrbitalSegLib.methods.fraction import fraction_of_ct
 from OrbitalSegLib.progress import Progress
 from OrbitalSegLib.region import Region
 from OrbitalSegLib.scan import HIGHEST_HU
+from OrbitalSegLib.structures import BONE, STRUCTURES, parts_of
 
 Masks = dict[str, sitk.Image]
 """Masks by class, unsigned 8 bits, 0 or 1, all on one grid."""
-
-CORTICAL_ABOVE_HU = 200.0
-"""Bone above this is cortical [3532-2 D.3]."""
-
-THIN_BELOW_HU = 300.0
-"""Bone below this is thin [3532-2 D.3]; the classes overlap in between on purpose."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +103,7 @@ class ByValue:
     joint: sitk.Image | None = None
 
     def classes(self, bone: sitk.Image) -> Masks:
-        return {"bone": bone, **split_by_value(self.ct, bone)}
+        return {BONE: bone, **split_by_value(self.ct, bone)}
 
     def on_scan(self, masks: Masks) -> Masks:
         return masks
@@ -125,10 +120,9 @@ class ByValue:
         if not self._has_limit:
             return sitk.Cast(masks[name], sitk.sitkFloat32)
         lower_hu, upper_hu = self.parameters["lower_hu"], self.parameters.get("upper_hu", HIGHEST_HU)
-        if name == "cortical":
-            lower_hu = max(lower_hu, CORTICAL_ABOVE_HU)
-        if name == "thin":
-            upper_hu = min(upper_hu, THIN_BELOW_HU)
+        part = STRUCTURES[name]
+        lower_hu = lower_hu if part.above_hu is None else max(lower_hu, part.above_hu)
+        upper_hu = upper_hu if part.below_hu is None else min(upper_hu, part.below_hu)
         return fraction_of_ct(self.ct, lower_hu, upper_hu if upper_hu < HIGHEST_HU else None)
 
 
@@ -178,7 +172,4 @@ def parameter(default: float | None, title: str, unit: str, minimum: float, maxi
 
 def split_by_value(ct: sitk.Image, bone: sitk.Image) -> Masks:
     """Divide one bone mask by the image's own values into `cortical` and `thin`, which overlap [3532-2 D.3]."""
-    return {
-        "cortical": sitk.And(bone, ct > CORTICAL_ABOVE_HU),
-        "thin": sitk.And(bone, ct < THIN_BELOW_HU),
-    }
+    return {name: sitk.And(bone, STRUCTURES[name].holds(ct)) for name in parts_of(BONE)}

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from OrbitalSegLib.methods.consensus import ConsensusBone, crf_parameter, denoise_parameter, segment
 from OrbitalSegLib.methods.method import Method, Task, parameter
 from OrbitalSegLib.progress import Progress
+from OrbitalSegLib.structures import CORTICAL, THIN
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class MultigreyParameters:
 
 def run(task: Task, parameters: MultigreyParameters, progress: Progress) -> ConsensusBone:
     """See `Method`. Only thin bone is inferred: what is cortical is seen."""
-    seen = {"cortical": parameters.cortical_above, "thin": parameters.thin_above}
+    seen = {CORTICAL: parameters.cortical_above, THIN: parameters.thin_above}
     return segment(
         task,
         seen,

@@ -9,6 +9,7 @@ import SimpleITK as sitk
 from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.evaluation.grids import mask_array, on_grid_of
 from OrbitalSegLib.export.segmentation import Warn, read_segmentation, segment_ids, unheard
+from OrbitalSegLib.structures import BONE, parts_of
 
 OTHER_GRID = "The edited segmentation lies on another grid than the result: save it with the scan's own geometry."
 
@@ -28,7 +29,7 @@ def edited_masks(
     ids = segment_ids(path, header)
     given = {}
     for name, mask in automatic.items():
-        if name in ids or (not ids and name == "bone"):
+        if name in ids or (not ids and name == BONE):
             try:
                 edited = read_segmentation(path, name, header, warn)
                 given[name] = sitk.Cast(on_grid_of(mask, edited), sitk.sitkUInt8)
@@ -40,8 +41,8 @@ def edited_masks(
             f"The edited segmentation has none of the result's segments: name them {', '.join(automatic)}.",
         )
     masks = automatic | given
-    for name in {"cortical", "thin"} & automatic.keys() - given.keys():
-        masks[name] = sitk.And(masks[name], masks["bone"])
+    for name in set(parts_of(BONE)) & automatic.keys() - given.keys():
+        masks[name] = sitk.And(masks[name], masks[BONE])
     return masks
 
 

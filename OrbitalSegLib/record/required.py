@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from OrbitalSegLib.structures import BONE
+
 PROTOCOL, PURPOSE, METHOD, RECONSTRUCTION, REVIEW = (
     "acquisition protocol",
     "clinical purpose",
@@ -42,7 +44,7 @@ def _step(name: str) -> Callable[[dict[str, Any]], Any]:
 def _deviation(record: dict[str, Any]) -> Any:
     """How far the surface of the bone lies from the mask's border."""
     modelling = _step("modelling")(record)
-    return modelling and modelling["measured"].get("bone", {}).get("quality", {}).get("deviation_mm")
+    return modelling and modelling["measured"].get(BONE, {}).get("quality", {}).get("deviation_mm")
 
 
 def _accepted(kind: str) -> Callable[[dict[str, Any]], Any]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from OrbitalSegLib.errors import InputError
+from OrbitalSegLib.structures import BONE
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class Training:
 
     name: str
     networks: dict[str, tuple[str, ...]]  # of each network its classes without background, as flags of the label
-    labels: dict[str, int] = field(default_factory=lambda: {"bone": 1})  # class -> its value in imported label files
+    labels: dict[str, int] = field(default_factory=lambda: {BONE: 1})  # class -> its value in imported label files
     seed: int = 1
     channels: tuple[int, ...] = (16, 32, 64, 96, 112, 112)
     patch: int = 128  # pixels

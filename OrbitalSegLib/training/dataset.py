@@ -21,9 +21,9 @@ import SimpleITK as sitk
 from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.preprocessing import WorkingGrid, to_working, window_8bit, working_grid
 from OrbitalSegLib.reading import read
+from OrbitalSegLib.structures import BONE, STRUCTURES, parts_of
 from OrbitalSegLib.training import store
 from OrbitalSegLib.training.cases import WORKING_SPACING_MM, is_case
-from OrbitalSegLib.training.store import CORTICAL_ABOVE_HU, THIN_BELOW_HU
 
 Array = np.ndarray
 
@@ -32,7 +32,7 @@ ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha")
 APART = ("template", "patient", "seed")
 """What training, validation and test may not share."""
 
-BONE_LABELS = {"bone": 1}
+BONE_LABELS = {BONE: 1}
 """Class -> its value in a label file; other values are background [3532-2 9]."""
 
 
@@ -142,7 +142,7 @@ def flags_of(labels: Mapping[str, int]) -> dict[str, int]:
 
     Raises `InputError` `invalid-config` for more classes than the flags of 32 bits hold.
     """
-    names = [*labels, "ignore", *(("cortical", "thin") if "bone" in labels else ())]
+    names = [*labels, "ignore", *(parts_of(BONE) if BONE in labels else ())]
     if len(names) > 32:
         raise InputError("invalid-config", "A data set holds 29 classes at most: train the others on their own.")
     return {name: 1 << number for number, name in enumerate(names)}
@@ -172,10 +172,10 @@ def labelled(entry: Entry, labels: Mapping[str, int] = BONE_LABELS) -> Labelled:
     array = np.zeros(hu.shape, kind)
     for name, value in labels.items():
         array |= np.where(_indicator(label, value, grid), kind(flags[name]), kind(0))
-    if "bone" in labels:
-        bone = (array & flags["bone"]) > 0
-        array |= np.where(bone & (hu > CORTICAL_ABOVE_HU), kind(flags["cortical"]), kind(0))
-        array |= np.where(bone & (hu < THIN_BELOW_HU), kind(flags["thin"]), kind(0))
+    if BONE in labels:
+        bone = (array & flags[BONE]) > 0
+        for name in parts_of(BONE):
+            array |= np.where(bone & STRUCTURES[name].holds(hu), kind(flags[name]), kind(0))
     return Labelled(ct, working, array, flags)
 
 

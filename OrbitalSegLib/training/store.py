@@ -12,18 +12,16 @@ import SimpleITK as sitk
 
 from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.preprocessing import window_8bit
+from OrbitalSegLib.structures import BONE, CORTICAL, STRUCTURES, THIN, parts_of
 from OrbitalSegLib.training.cases import Flag
 
 Array = np.ndarray
 
-KEPT = ("bone", "hole", "wall", "ignore", "orbit")
+KEPT = (BONE, "hole", "wall", "ignore", "orbit")
 """The flags of a case's label that a packed one keeps."""
 
-FLAGS = {name: int(Flag[name.upper()]) for name in KEPT} | {"cortical": 32, "thin": 64}
+FLAGS = {name: int(Flag[name.upper()]) for name in KEPT} | {CORTICAL: 32, THIN: 64}
 """The flags of a packed case of the orbital bone. `cortical` and `thin` are cut from noise-free HU."""
-
-CORTICAL_ABOVE_HU = 200  # [3532-2 D.3]
-THIN_BELOW_HU = 300  # [3532-2 D.3]
 
 MAXIMUM_PLACES = 20_000
 """So many places a case keeps of each flag; patches are centred on them."""
@@ -49,8 +47,8 @@ def flags_of_case(label: Array, clean_hu: Array) -> Array:
     """The packed flags from a case's label flags and its noise-free HU."""
     bone = (label & Flag.BONE) > 0
     packed = label & np.uint8(sum(FLAGS[name] for name in KEPT))
-    packed |= np.where(bone & (clean_hu > CORTICAL_ABOVE_HU), np.uint8(FLAGS["cortical"]), np.uint8(0))
-    packed |= np.where(bone & (clean_hu < THIN_BELOW_HU), np.uint8(FLAGS["thin"]), np.uint8(0))
+    for name in parts_of(BONE):
+        packed |= np.where(bone & STRUCTURES[name].holds(clean_hu), np.uint8(FLAGS[name]), np.uint8(0))
     return packed
 
 

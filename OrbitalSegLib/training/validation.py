@@ -39,6 +39,7 @@ from OrbitalSegLib.networks.unet import UNet, folded, rounded
 from OrbitalSegLib.preprocessing import Box, working_grid
 from OrbitalSegLib.progress import Progress, silent
 from OrbitalSegLib.region import MARGIN_MM
+from OrbitalSegLib.structures import BONE, parts_of
 from OrbitalSegLib.training import config, store
 from OrbitalSegLib.training.cases import WORKING_SPACING_MM, read_case
 from OrbitalSegLib.training.config import Training
@@ -432,7 +433,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Judge the checkpoints of a run, and choose one.")
     parser.add_argument("config", type=Path)
     parser.add_argument("--run", type=Path, required=True, help="folder with a folder for each network")
-    parser.add_argument("--networks", nargs="+", default=["cortical", "thin"])
+    parser.add_argument("--networks", nargs="+", default=list(parts_of(BONE)))
     parser.add_argument("--cases", type=Path, required=True, help="folder of validation cases")
     parser.add_argument("--scans", type=Path, help="TOML file that lists development scans")
     parser.add_argument("--steps", type=int, nargs="+", help="only these; default: all that every network has kept")

@@ -8,7 +8,7 @@ import SimpleITK as sitk
 
 from OrbitalSegLib.errors import InputError, OutputError
 from OrbitalSegLib.export.segmentation import read_segmentation, write_label_map, write_segmentation
-from OrbitalSegLib.looks import LOOKS
+from OrbitalSegLib.structures import STRUCTURES
 
 SIZE_ZYX = (4, 5, 6)
 
@@ -90,7 +90,8 @@ def test_the_header_is_what_slicer_writes(segments, path):
 
 
 def test_colours_and_names_tell_the_segments_apart():
-    assert len({look.name for look in LOOKS.values()}) == len({look.colour for look in LOOKS.values()}) == len(LOOKS)
+    rows = STRUCTURES.values()
+    assert len({one.title for one in rows}) == len({one.colour for one in rows}) == len(rows)
 
 
 def test_the_same_segments_give_the_same_bytes_without_a_date(segments, path, tmp_path):

@@ -7,6 +7,7 @@ import qt
 from slicer.i18n import tr as _
 
 from OrbitalSegLib.modelling.surface import SMOOTHINGS
+from OrbitalSegLib.structures import BONE, CORTICAL, INFERRED, THIN
 from OrbitalSegPanel import exporting, packages, quality
 from OrbitalSegPanel.logic import EXPORT, INSTALL
 from OrbitalSegPanel.process import Outcome
@@ -31,10 +32,10 @@ class ExportSection(Section):
         super().__init__(panel)
         ui = self.ui
         self._checks = {
-            "bone": ui.exportBone,
-            "cortical": ui.exportCortical,
-            "thin": ui.exportThin,
-            "inferred": ui.exportInferred,
+            BONE: ui.exportBone,
+            CORTICAL: ui.exportCortical,
+            THIN: ui.exportThin,
+            INFERRED: ui.exportInferred,
         }
         fill(ui.formatBox, [(_(FORMATS[n]), n) for n in FORMATS])
         fill(ui.sideBox, [(_("Both orbits"), "both"), (_("Right"), "right"), (_("Left"), "left")])

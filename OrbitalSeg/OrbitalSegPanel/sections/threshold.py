@@ -9,6 +9,7 @@ import qt
 from slicer.i18n import tr as _
 
 from OrbitalSegLib.errors import OrbitalSegError
+from OrbitalSegLib.structures import limit_title
 from OrbitalSegPanel import results
 from OrbitalSegPanel.logic import SEGMENT, SETTLE
 from OrbitalSegPanel.process import Line, Outcome
@@ -20,8 +21,6 @@ REST_MS = 800
 
 STEP = 0.01
 """What one click moves, and a slider shows."""
-
-TITLES = {"cortical": "Cortical bone above", "thin": "Thin bone above", "single": "Bone above"}
 
 
 class ThresholdSection(Section):
@@ -104,7 +103,7 @@ class ThresholdSection(Section):
             slider.decimals = 2
             slider.minimum, slider.maximum, slider.singleStep = 0.0, 1.0, STEP
             slider.setObjectName(f"limit_{name}")
-            title = _(TITLES.get(name, name))
+            title = _(limit_title(name))
             slider.setToolTip(_("{title} this probability, 0 to 1.").format(title=title))
             label = qt.QLabel(title + ":")
             label.setBuddy(slider)

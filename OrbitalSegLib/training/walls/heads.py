@@ -20,6 +20,7 @@ from scipy.spatial import cKDTree
 from OrbitalSegLib.evaluation.grids import voxel_indices
 from OrbitalSegLib.evaluation.wall_points import WallPoints
 from OrbitalSegLib.evaluation.walls import HOLE_EDGE_MM, THIN_WALLS, of_walls
+from OrbitalSegLib.structures import BONE
 from OrbitalSegLib.training import store
 from OrbitalSegLib.training.cases import Case, Flag
 from OrbitalSegLib.training.synthesis.settings import Settings
@@ -40,7 +41,7 @@ REACH_MM = 2.5
 STORED_MM = 0.02
 """The distance from the mid-surface is known this near to it, in these steps, in one signed byte."""
 
-PLACES = ("place", "hole", "bone", "orbit")
+PLACES = ("place", "hole", BONE, "orbit")
 MOST_PLACES = 4000
 """So many places of each kind a head keeps, to centre patches on."""
 

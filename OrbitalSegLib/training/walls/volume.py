@@ -10,13 +10,14 @@ import torch
 from torch import nn
 
 from OrbitalSegLib.networks.unet3d import UNet3D
+from OrbitalSegLib.structures import BONE, CORTICAL, THIN
 from OrbitalSegLib.training import loop, sampling
 from OrbitalSegLib.training.walls.config import Rate, Walls
 from OrbitalSegLib.training.walls.heads import FLAGS, REACH_MM, STORED_MM, Head
 
 Array = np.ndarray
 
-ANSWERS = ("cortical", "thin", "place", "distance")
+ANSWERS = (CORTICAL, THIN, "place", "distance")
 """What the network says of a voxel: three logits, and mm from the wall's mid-surface, negative in the orbit."""
 
 WINDOWS_HU = ((-200.0, 300.0), (-1024.0, 600.0))
@@ -96,7 +97,7 @@ class VolumeLesson:
 
     def losses(self, step: int, heads: Sequence[Head]) -> dict[str, torch.Tensor]:
         hu, label, distance = self.batch(step, heads)
-        bone = (label & FLAGS["bone"]) > 0
+        bone = (label & FLAGS[BONE]) > 0
         weight, _ = loop.weights(label, bone, FLAGS, self.how.loss, self._balance)
         place = (label & FLAGS["place"]) > 0
         placed = np.where((label & FLAGS["ignore"]) > 0, 0, np.where(place, 2, 1)).astype(np.float32)
@@ -104,8 +105,8 @@ class VolumeLesson:
             said = self.model(windowed(torch.from_numpy(hu))).float()
         parts = {}
         for number, (name, target, counts) in enumerate((
-            ("cortical", (label & FLAGS["cortical"]) > 0, weight),
-            ("thin", (label & FLAGS["thin"]) > 0, weight),
+            (CORTICAL, (label & FLAGS[CORTICAL]) > 0, weight),
+            (THIN, (label & FLAGS[THIN]) > 0, weight),
             ("place", place, placed),
         )):  # fmt: skip
             parts[name] = self._binary(said[:, number], torch.from_numpy(target).float(), torch.from_numpy(counts))

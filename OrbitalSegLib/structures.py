@@ -1,0 +1,154 @@
+"""Every structure once: what it is called, how it is shown, what DICOM calls it, and what kind of thing it is."""
+
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+Kind = Literal["seen", "inferred", "gap", "cavity", "soft tissue"]
+"""Bone that the scan shows; wall that anatomy demands and the scan cannot show; what is missing of a bone; a room
+between bones; and whatever else a network finds, which is no bone."""
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+Colour = tuple[float, float, float]
+"""Red, green, blue, from 0 to 1."""
+
+Code = tuple[str, str, str]
+"""Value, scheme, meaning, as DICOM has them."""
+
+TISSUE_CODE: Code = ("85756007", "SCT", "Tissue")
+BONE_CODE: Code = ("272673000", "SCT", "Bone")
+SOFT_TISSUE_CODE: Code = ("87784001", "SCT", "Soft tissue")
+
+BONE, CORTICAL, THIN, INFERRED = "bone", "cortical", "thin", "inferred"
+"""The names of rows that the library itself means by name."""
+
+CORTICAL_ABOVE_HU = 200.0
+"""Bone above this is cortical [3532-2 D.3]."""
+
+THIN_BELOW_HU = 300.0
+"""Bone below this is thin [3532-2 D.3]; the classes overlap in between on purpose."""
+
+
+@dataclass(frozen=True)
+class Structure:
+    """A thing that is segmented: a segment, a surface, a row of the record."""
+
+    name: str
+    """As files, jobs and segments' IDs name it."""
+    title: str
+    """As people read it."""
+    colour: Colour
+    kind: Kind
+    code: Code = BONE_CODE
+    """What it is in SNOMED CT, as DICOM uses that (PS3.16 CID 7151, 7166)."""
+    category: Code = TISSUE_CODE
+    part_of: str | None = None
+    """The structure that it is a part of: voxels taken from that are taken from it too."""
+    above_hu: float | None = None
+    """Where no network tells, it is that part of the whole which has more ..."""
+    below_hu: float | None = None
+    """... or less than this."""
+    short: str = ""
+    """The title where there is no room for it."""
+    network: str | None = None
+    """The network of a model package that finds it, where it is called otherwise."""
+    heading: str = ""
+    """Of its row in a record; empty: the title."""
+    remark: str = ""
+    """What a person who works with it is to be told beside its title."""
+    printed: bool = True
+    """Whether a surface is made of it where one asks for it."""
+    shown: bool = True
+    """Whether it is shown as soon as it is there, in slices; those that are part of others never are in 3D."""
+    exported: bool = False
+    """Whether it is exported unless someone says otherwise."""
+
+    @property
+    def told(self) -> str:
+        """The title, with the remark."""
+        return f"{self.title} ({self.remark})" if self.remark else self.title
+
+    @property
+    def values(self) -> str:
+        """Which values it has, in words; empty where it is not told by value."""
+        low, high = self.above_hu, self.below_hu
+        return " and ".join(
+            f"{word} {limit:g} HU" for word, limit in (("above", low), ("below", high)) if limit is not None
+        )
+
+    def holds(self, hu: Any) -> Any:
+        """Where an image or an array in HU has its values. Raises `ValueError` where it is not told by value."""
+        low, high = self.above_hu, self.below_hu
+        if low is None and high is None:
+            raise ValueError(f"{self.title} is not told by value.")
+        if low is None or high is None:
+            return hu < high if low is None else hu > low
+        return (hu > low) & (hu < high)
+
+
+_TABLE = (
+    # SNOMED CT as DICOM uses it has no code for thin or cortical bone, and no region is given, for a scan may hold the
+    # whole head: the names tell the segments apart.
+    # Slicer's own bone colour, 241 214 145; the others are chosen to tell apart where they overlap.
+    Structure(
+        BONE,
+        "Orbital bone",
+        (0.945098, 0.839216, 0.568627),
+        "seen",
+        short="Bone",
+        network="single",
+        heading="Bone that the scan shows",
+        exported=True,
+    ),
+    Structure(
+        CORTICAL,
+        "Cortical bone",
+        (0.890196, 0.407843, 0.333333),
+        "seen",
+        part_of=BONE,
+        above_hu=CORTICAL_ABOVE_HU,
+        heading=f"of it cortical (above {CORTICAL_ABOVE_HU:g} HU)",
+        shown=False,
+    ),
+    Structure(
+        THIN,
+        "Thin bone",
+        (0.207843, 0.654902, 0.741176),
+        "seen",
+        part_of=BONE,
+        below_hu=THIN_BELOW_HU,
+        heading=f"of it thin (below {THIN_BELOW_HU:g} HU)",
+    ),
+    Structure(
+        INFERRED,
+        "Inferred wall",
+        (1.0, 0.75, 0.0),  # amber: it is nothing that the scan shows
+        "inferred",
+        heading="Wall that is inferred, not seen",
+        remark="not seen on the scan",
+    ),
+)
+
+STRUCTURES: dict[str, Structure] = {structure.name: structure for structure in _TABLE}
+"""By name, in the order in which they are listed wherever they are."""
+
+
+def of_network(name: str) -> Structure | None:
+    """The structure that a network of this name finds."""
+    return next((one for one in STRUCTURES.values() if (one.network or one.name) == name), None)
+
+
+def limit_title(network: str) -> str:
+    """What the limit of a network's probability is called: `Thin bone above`."""
+    structure = of_network(network)
+    return f"{structure.short or structure.title if structure else network} above"
+
+
+def parts_of(name: str) -> tuple[str, ...]:
+    """The structures that are part of one, by name."""
+    return tuple(one.name for one in STRUCTURES.values() if one.part_of == name)
+
+
+def printed() -> tuple[str, ...]:
+    """Those that a surface may be made of, by name."""
+    return tuple(one.name for one in STRUCTURES.values() if one.printed)
