@@ -1,13 +1,15 @@
 """How right the volume of an orbit is, and how well it is measured again (docs/orbit-volume.md).
 
     python benchmarks/orbit_volume.py --method exact --method threshold --method multigrey --heads 20
+    python benchmarks/orbit_volume.py --method threshold --method multigrey --heads 0 --scan FOLDER
     python benchmarks/orbit_volume.py --repeated --method threshold --heads 4 --variant oblique-15 --scan FOLDER
 
 The first measures phantoms whose volume is known by formula; `exact` is bone by formula on the scan's grid: what the
 measurement itself adds. Each head is one of those that benchmarks/monitoring.py holds out.
-The second measures the same orbits again in a scan that is mirrored, turned, cropped or has other pixels, from reading
+The second measures the orbits of scans, whose volume nobody knows.
+The third measures the same orbits again in a scan that is mirrored, turned, cropped or has other pixels, from reading
 to volume as the product does, on such heads, on variants of the phantom and on scans; it goes on where it was stopped.
-Both print a row for each method and put it into docs/orbit-volume.json.
+All print a row for each method and put it into docs/orbit-volume.json.
 """
 
 import argparse
@@ -24,6 +26,7 @@ import SimpleITK as sitk
 from monitoring import HELD_OUT, Case, good
 
 from OrbitalSegLib import CONTRACT, cavity, pipeline, reading
+from OrbitalSegLib.cavity import Cavity
 from OrbitalSegLib.job import job_from
 from OrbitalSegLib.locate import SIDES, locate
 from OrbitalSegLib.orbits import MOST_BRIDGED
@@ -169,21 +172,38 @@ CHANGES: dict[str, Change] = {
 }
 
 
-def volumes_ml(method: str, path: Path) -> dict[str, float | None]:
-    """Of each orbit, by the patient's side; None where the product does not tell it."""
+def cavities(method: str, path: Path) -> dict[str, Cavity | None]:
+    """Each orbit of a scan, by the patient's side; None where it cannot be measured."""
     bone = found_by(method, path)
-    found: dict[str, float | None] = dict.fromkeys(SIDES)
+    found: dict[str, Cavity | None] = dict.fromkeys(SIDES)
     for orbit in bone.place.orbits:
         if orbit.status == "found":
-            measured = cavity.measure(bone.scan.image, bone.masks["bone"], bone.masks.get("inferred"), orbit)
-            if measured is not None and measured.bridged_share <= MOST_BRIDGED:
-                found[orbit.side] = measured.volume_ml
+            found[orbit.side] = cavity.measure(bone.scan.image, bone.masks["bone"], bone.masks.get("inferred"), orbit)
     return found
+
+
+def told_ml(measured: Cavity | None) -> float | None:
+    """The volume of an orbit; None where the product does not tell it."""
+    return None if measured is None or measured.bridged_share > MOST_BRIDGED else measured.volume_ml
+
+
+def measure_scan(method: str, path: Path) -> dict[str, Any]:
+    """By side: the volume, and the share of the walls that was bridged."""
+    found = {
+        side: measured and {"volume_ml": told_ml(measured), "bridged_share": measured.bridged_share}
+        for side, measured in cavities(method, path).items()
+    }
+    print(path, method, found, flush=True)
+    return found
+
+
+def name_of(path: Path) -> str:
+    return f"{path.parent.name}/{path.name}"
 
 
 def repeat(method: str, path: Path) -> list[dict[str, Any]]:
     """A row for each orbit and change of one scan; those that were measured before are taken from their file."""
-    source = f"{path.parent.name}/{path.name}"
+    source = name_of(path)
     known = FOLDER / f"repeated-{method}.jsonl"
     lines = known.read_text(encoding="utf-8").splitlines() if known.exists() else []
     rows = [row for row in map(json.loads, lines) if row["scan"] == source]
@@ -196,7 +216,7 @@ def repeat(method: str, path: Path) -> list[dict[str, Any]]:
         with TemporaryDirectory() as folder:
             changed = Path(folder) / "scan.nrrd"
             sitk.WriteImage(CHANGES[name](ct, middle_mm), str(changed))
-            found = volumes_ml(method, changed)
+            found = {side: told_ml(measured) for side, measured in cavities(method, changed).items()}
         sides = {side: OTHER[side] if name == "mirrored" else side for side in SIDES}
         new = [{"scan": source, "change": name, "side": side, "volume_ml": found[at]} for side, at in sides.items()]
         with known.open("a", encoding="utf-8") as file:
@@ -255,7 +275,7 @@ def main() -> None:
     parser.add_argument("--heads", type=int, default=20)
     parser.add_argument("--repeated", action="store_true", help="measure the same orbits in changed scans")
     parser.add_argument("--variant", action="append", default=[], help="repeated: a variant of the phantom")
-    parser.add_argument("--scan", action="append", default=[], type=Path, help="repeated: a scan")
+    parser.add_argument("--scan", action="append", default=[], type=Path, help="a scan")
     given = parser.parse_args()
     FOLDER.mkdir(parents=True, exist_ok=True)
     figures = json.loads(FIGURES.read_text(encoding="utf-8")) if FIGURES.exists() else {}
@@ -264,11 +284,15 @@ def main() -> None:
         FIGURES.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
         return
     for method in given.method:
+        for path in given.scan:
+            found = {"measured": date.today().isoformat(), **measure_scan(method, path)}
+            figures.setdefault("scans", {}).setdefault(method, {})[name_of(path)] = found
         rows = [row for number in range(given.heads) for row in measure(method, number)]
-        figures[method] = {"measured": date.today().isoformat(), **summary(rows)}
+        if rows:
+            figures[method] = {"measured": date.today().isoformat(), **summary(rows)}
+            for name, value in figures[method].items():
+                print(f"{name:28} {value}")
         FIGURES.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
-        for name, value in figures[method].items():
-            print(f"{name:28} {value}")
 
 
 if __name__ == "__main__":
