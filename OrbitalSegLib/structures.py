@@ -1,6 +1,7 @@
 """Every structure once: what it is called, how it is shown, what DICOM calls it, and what kind of thing it is."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 Kind = Literal["seen", "inferred", "gap", "cavity", "soft tissue"]
@@ -136,6 +137,45 @@ STRUCTURES: dict[str, Structure] = {structure.name: structure for structure in _
 def of_network(name: str) -> Structure | None:
     """The structure that a network of this name finds."""
     return next((one for one in STRUCTURES.values() if (one.network or one.name) == name), None)
+
+
+FURTHER_COLOURS: tuple[Colour, ...] = (
+    (0.45, 0.70, 0.35),
+    (0.60, 0.45, 0.80),
+    (0.95, 0.55, 0.65),
+    (0.40, 0.55, 0.90),
+    (0.70, 0.60, 0.30),
+    (0.35, 0.75, 0.65),
+)
+"""Of structures that the table does not have and that come without a colour."""
+
+
+def described(
+    name: str,
+    title: str | None = None,
+    colour: Sequence[float] | None = None,
+    code: Sequence[str] | None = None,
+    kind: Kind | None = None,
+    number: int = 0,
+) -> Structure:
+    """A structure that a model package brings, or a record holds: a row of the table where that has the name, which may
+    get another title, colour and code; else a new one, which is soft tissue unless it says otherwise.
+    `number` counts these, so that their colours differ.
+    """
+    row = of_network(name) or STRUCTURES.get(name)
+    if row is None:
+        kind = kind or "soft tissue"
+        bone = kind in ("seen", "inferred")
+        row = Structure(
+            name,
+            name.replace("-", " ").capitalize(),
+            FURTHER_COLOURS[number % len(FURTHER_COLOURS)],
+            kind,
+            BONE_CODE if bone else SOFT_TISSUE_CODE,
+            part_of=BONE if kind == "seen" else None,
+        )
+    given: dict[str, Any] = {"title": title, "colour": colour and tuple(colour), "code": code and tuple(code)}
+    return replace(row, **{key: value for key, value in given.items() if value is not None})
 
 
 def limit_title(network: str) -> str:

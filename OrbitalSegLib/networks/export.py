@@ -20,7 +20,7 @@ from OrbitalSegLib.networks.engines import Engine
 from OrbitalSegLib.networks.engines.openvino import OpenVinoEngine
 from OrbitalSegLib.networks.engines.torch import TorchEngine, from_weights
 from OrbitalSegLib.networks.layout import Weights
-from OrbitalSegLib.networks.unet import UNet, folded, foreground, rounded
+from OrbitalSegLib.networks.unet import UNet, folded, of_classes, rounded
 
 AGREEMENT = 1e-4
 """How far the probabilities of any two fp32 forms of one network may lie apart."""
@@ -35,23 +35,25 @@ def write_package(
 ) -> package.Package:
     """Write a package, whole or not at all, and return it as `package.read` finds it.
 
-    `description` is `model.json` without `format`, `files` and, in each of its `networks`, `classes`, `safetensors`
-    and `onnx`, which are filled in. `networks` are the state dictionaries of `UNet`, normalised or folded, by the same
-    names. `card` becomes `card.md`. The same arguments give the same bytes. Raises `NotEqual`, `OutputError`
-    (`exists`, ...) and, for a description that is not valid, `InputError` `bad-model`.
+    `description` is `model.json` without `format`, `files` and, in each of its `networks`, `safetensors` and `onnx`,
+    which are filled in; so is `classes` where it is no list of them. `networks` are the state dictionaries of
+    `UNet`, normalised or folded, by the same names. `card` becomes `card.md`. The same arguments give the same bytes.
+    Raises `NotEqual`, `OutputError` (`exists`, ...) and, for a description that is not valid, `InputError` `bad-model`.
     """
     described, contents = dict(description), {"card.md": card.encode()} if card else {}
     described["networks"] = {}
     for name, entry in description["networks"].items():
+        classes = entry.get("classes", 2)
         trained = _network(entry["channels"], networks[name])
         shipped = rounded(_folded(trained))
         weights = {key: value.numpy() for key, value in shipped.state_dict().items()}
         graph = onnx.model(shipped.channels, weights)
         _prove_equal(shipped, weights, graph)
         contents |= {f"{name}.safetensors": save(weights), f"{name}.onnx": graph}
-        files = {"classes": 2, "safetensors": f"{name}.safetensors", "onnx": f"{name}.onnx"}
+        files = {"classes": classes, "safetensors": f"{name}.safetensors", "onnx": f"{name}.onnx"}
         described["networks"][name] = {**entry, **files}
-    described["format"] = package.FORMAT
+    lists = any(isinstance(entry["classes"], list) for entry in described["networks"].values())
+    described["format"] = package.LISTS_CLASSES if lists else 1
     described["files"] = {
         name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
         for name, content in sorted(contents.items())
@@ -69,7 +71,7 @@ def write_package(
 
 def _network(channels: Sequence[int], state: Mapping[str, torch.Tensor]) -> UNet:
     """The network of a state dictionary, ready for use."""
-    model = UNet(channels, normalised=any(".normalisation." in name for name in state))
+    model = UNet(channels, len(state["head.bias"]), normalised=any(".normalisation." in name for name in state))
     model.load_state_dict(dict(state))
     return model.eval()
 
@@ -79,7 +81,7 @@ def _folded(trained: UNet) -> UNet:
     copy = folded(trained)
     slices = torch.from_numpy(_slices(trained.stride)).float()[:, None] / 255
     with torch.inference_mode():
-        _compare("folded", foreground(copy(slices)).numpy(), foreground(trained(slices)).numpy())
+        _compare("folded", of_classes(copy(slices)).numpy(), of_classes(trained(slices)).numpy())
     return copy
 
 
@@ -87,13 +89,14 @@ def _prove_equal(network: UNet, weights: Weights, graph: bytes) -> None:
     """Compare a network, its weights and its ONNX graph, all in fp32. Raises `NotEqual`."""
     slices = _slices(network.stride)
     with torch.inference_mode():
-        wanted = foreground(network(torch.from_numpy(slices).float()[:, None] / 255)).numpy()
+        wanted = of_classes(network(torch.from_numpy(slices).float()[:, None] / 255)).numpy()
     engines: tuple[Engine, ...] = (
         TorchEngine(from_weights(network.channels, weights), threads=1),
         OpenVinoEngine(graph, network.stride, "fp32", threads=1),
     )
     for engine in engines:
-        _compare(f"exported for {engine.name}", engine.probabilities(slices), wanted)
+        found = engine.probabilities(slices).reshape(wanted.shape)
+        _compare(f"exported for {engine.name}", found, wanted)
 
 
 def _slices(step: int) -> np.ndarray:

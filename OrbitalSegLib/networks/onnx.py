@@ -4,7 +4,7 @@ Written field by field, without the onnx package, so that loading can make it an
 graph that others made ever reaches an engine, and the same weights give the same bytes everywhere.
 
 Input `slices`: float32 (n, 1, h, w), the window as 0 to 1; h and w multiples of the stride. Output `probability`:
-float32 (n, 1, h, w), of the foreground.
+float32 (n, 1, h, w), of the foreground; of a network of several classes (n, classes, h, w), the background's first.
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,7 +24,7 @@ ATTRIBUTE_INT, ATTRIBUTE_STRING, ATTRIBUTE_INTS = 2, 3, 7
 
 
 def model(channels: Sequence[int], weights: Weights) -> bytes:
-    """The whole file. Two classes, whose softmax is the sigmoid of the difference of their logits."""
+    """The whole file. Of two classes the softmax is the sigmoid of the difference of their logits."""
     nodes, features, skips = [], "slices", []
     for level, layers in enumerate(encoder(channels)):
         if level:
@@ -39,13 +39,17 @@ def model(channels: Sequence[int], weights: Weights) -> bytes:
         nodes.append(_node("Concat", [up, skip], joined, axis=1))
         features = _convolutions(nodes, joined, layers)
     nodes.append(_node("Conv", [features, "head.weight", "head.bias"], "head", kernel_shape=[1, 1]))
-    nodes.append(_node("Sigmoid", ["head"], "probability"))
     tensors = {**weights, "twice": np.array([1, 1, 2, 2], np.float32)}
-    for name in ("head.weight", "head.bias"):
-        tensors[name] = weights[name][1:] - weights[name][:1]
+    classes = len(weights["head.bias"])
+    if classes > 2:
+        nodes.append(_node("Softmax", ["head"], "probability", axis=1))
+    else:
+        nodes.append(_node("Sigmoid", ["head"], "probability"))
+        for name in ("head.weight", "head.bias"):
+            tensors[name] = weights[name][1:] - weights[name][:1]
     graph = b"".join(_field(1, node) for node in nodes) + _field(2, b"orbitalseg")
     graph += b"".join(_field(5, _tensor(name, tensors[name])) for name in sorted(tensors))
-    graph += _field(11, _value("slices")) + _field(12, _value("probability"))
+    graph += _field(11, _value("slices")) + _field(12, _value("probability", classes if classes > 2 else 1))
     return _field(1, IR_VERSION) + _field(2, b"orbitalseg") + _field(7, graph) + _field(8, _field(2, OPSET))
 
 
@@ -82,9 +86,9 @@ def _tensor(name: str, values: np.ndarray) -> bytes:
     return dimensions + _field(2, FLOAT) + _field(8, name.encode()) + _field(9, values.astype("<f4").tobytes())
 
 
-def _value(name: str) -> bytes:
-    """An input or output: float32 (n, 1, h, w)."""
-    dimensions = (_field(2, b"n"), _field(1, 1), _field(2, b"h"), _field(2, b"w"))
+def _value(name: str, channels: int = 1) -> bytes:
+    """An input or output: float32 (n, channels, h, w)."""
+    dimensions = (_field(2, b"n"), _field(1, channels), _field(2, b"h"), _field(2, b"w"))
     shape = b"".join(_field(1, dimension) for dimension in dimensions)
     return _field(1, name.encode()) + _field(2, _field(1, _field(1, FLOAT) + _field(2, shape)))
 

@@ -12,6 +12,7 @@ import math
 import stat
 from dataclasses import dataclass
 from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,13 @@ import numpy as np
 from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.networks import layout, onnx, schema, weights
 from OrbitalSegLib.networks.layout import Weights
+from OrbitalSegLib.structures import STRUCTURES, Structure, described
 
-FORMAT = 1
+FORMAT = 2
 """The newest format that this version reads."""
+
+LISTS_CLASSES = 2
+"""The first format in which a network may have a list of classes."""
 
 DESCRIPTION = "model.json"
 DESCRIPTION_BYTES = 1 << 20
@@ -55,13 +60,24 @@ class Network:
 
     name: str
     channels: tuple[int, ...]
-    classes: int
+    structures: tuple[Structure, ...]
+    """What its channels after the first, the background's, are."""
     safetensors: str
     onnx: str
     seen_above: float
     inferred_above: float | None
     """Below `seen_above`; None where this network infers nothing."""
     calibration: Calibration
+
+    @property
+    def classes(self) -> int:
+        """Channels, with that of the background."""
+        return 1 + len(self.structures)
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """What its probabilities are called: as the network where there is one of them, else as the structures."""
+        return (self.name,) if len(self.structures) == 1 else tuple(one.name for one in self.structures)
 
 
 @dataclass(frozen=True)
@@ -92,6 +108,11 @@ class Package:
     performance: dict[str, Any]
     credits: tuple[str, ...]
     files: dict[str, File]
+
+    @property
+    def structures(self) -> dict[str, Structure]:
+        """What its networks find, by name."""
+        return {one.name: one for network in self.networks.values() for one in network.structures}
 
     def weights(self, network: str) -> Weights:
         """One network's weights, read and checked anew. Raises `InputError` `bad-model`."""
@@ -190,6 +211,9 @@ def _contradiction(description: dict[str, Any]) -> str | None:
     low, high = description["window_hu"]
     if low >= high:
         return "window_hu must rise"
+    wrong = _wrong_class(description)
+    if wrong:
+        return wrong
     used = [item[kind] for item in description["networks"].values() for kind in ("safetensors", "onnx")]
     if len(set(used)) < len(used):
         return "two entries of networks use one file"
@@ -202,6 +226,35 @@ def _contradiction(description: dict[str, Any]) -> str | None:
         if item["inferred_above"] is not None and item["inferred_above"] >= item["seen_above"]:
             return f"networks.{name}.inferred_above must be below seen_above"
     return None
+
+
+def _wrong_class(description: dict[str, Any]) -> str | None:
+    """What is wrong in the classes of networks, or None."""
+    listed = [name for name, item in description["networks"].items() if isinstance(item["classes"], list)]
+    if listed and description["format"] < LISTS_CLASSES:
+        return f"networks.{listed[0]}.classes is a list, which format {LISTS_CLASSES} has"
+    names = [one.name for found in _structures(description["networks"]).values() for one in found]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice:
+        return f"two classes of networks are the structure {twice}"
+    for network in listed:
+        for item in description["networks"][network]["classes"]:
+            known = STRUCTURES.get(item["name"])
+            if known is not None and item.get("kind", known.kind) != known.kind:
+                return f"networks.{network}.classes has {known.name}, which is of the kind {known.kind}"
+            if known is not None and known.kind == "inferred":
+                return f"networks.{network}.classes has {known.name}, which no network sees"
+    return None
+
+
+def _structures(networks: dict[str, Any]) -> dict[str, tuple[Structure, ...]]:
+    """What the classes of each network are: rows of the library's table, or as the package describes them."""
+    found: dict[str, tuple[Structure, ...]] = {}
+    number = count()
+    for network, item in networks.items():
+        listed = item["classes"] if isinstance(item["classes"], list) else [{"name": network}]
+        found[network] = tuple(described(**one, number=next(number)) for one in listed)
+    return found
 
 
 def _read_file(path: Path, name: str, most: int) -> bytes:
@@ -247,10 +300,13 @@ def _package(folder: Path, sha256: str, description: Any) -> Package:
     fields["planes"] = tuple(fields["planes"])
     fields["credits"] = tuple(fields["credits"])
     fields["files"] = {name: File(int(item["bytes"]), item["sha256"]) for name, item in fields["files"].items()}
-    fields["networks"] = {name: _network(name, item) for name, item in fields["networks"].items()}
+    found = _structures(fields["networks"])
+    fields["networks"] = {name: _network(name, item, found[name]) for name, item in fields["networks"].items()}
     return Package(folder=folder, sha256=sha256, **fields)
 
 
-def _network(name: str, item: dict[str, Any]) -> Network:
-    channels = tuple(int(count) for count in item["channels"])
-    return Network(**{**item, "name": name, "channels": channels, "calibration": Calibration(**item["calibration"])})
+def _network(name: str, item: dict[str, Any], structures: tuple[Structure, ...]) -> Network:
+    fields = {key: value for key, value in item.items() if key != "classes"}
+    fields["channels"] = tuple(int(count) for count in item["channels"])
+    fields["calibration"] = Calibration(**item["calibration"])
+    return Network(name=name, structures=structures, **fields)

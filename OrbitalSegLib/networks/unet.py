@@ -74,6 +74,11 @@ def foreground(logits: torch.Tensor) -> torch.Tensor:
     return 1 - logits.softmax(1)[:, 0]
 
 
+def of_classes(logits: torch.Tensor) -> torch.Tensor:
+    """Probability (n, classes - 1, h, w) of each class but the background, of logits (n, classes, h, w)."""
+    return logits.softmax(1)[:, 1:] if logits.shape[1] > 2 else foreground(logits)[:, None]
+
+
 def folded(model: UNet) -> UNet:
     """A copy that gives the same in use (`eval`), with each normalisation folded into its convolution."""
     state = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}

@@ -169,6 +169,27 @@ def a_list_in_place_of_the_description(folder):
     (folder / "model.json").write_text("[1]")
 
 
+def classes(sentence: str, *listed: str | dict) -> None:
+    """A refusal of a network with these classes."""
+
+    def spoil(folder):
+        with editing(folder) as description:
+            description["format"] = 2
+            description["networks"]["a"]["classes"] = [
+                one if isinstance(one, dict) else {"name": one} for one in listed
+            ]
+
+    refused(sentence)(spoil)
+
+
+classes("two classes of networks are the structure eye", "eye", "eye")
+classes("two classes of networks are the structure b", "b")
+classes("two classes of networks are the structure bone", "bone", "single")
+classes("has bone, which is of the kind seen", {"name": "bone", "kind": "cavity"})
+classes("has inferred, which no network sees", "inferred")
+classes("have not the shapes of the network", "eye", "nerve")
+
+
 @refused("networks.b.calibration is missing")
 def a_missing_key(folder):
     with editing(folder) as description:
@@ -199,10 +220,10 @@ def a_listed_name_with_a_colon(folder):
         description["files"]["con:.onnx"] = description["files"]["a.onnx"]
 
 
-described("The model package is newer than this program, which reads format 1", format=2)
-described("The model package is newer than this program, which reads format 1", format=1e300)
-described("format must be 1", format=0)
-described("format must be 1", format="1")
+described("The model package is newer than this program, which reads format 2", format=3)
+described("The model package is newer than this program, which reads format 2", format=1e300)
+described("format must be one of", format=0)
+described("format must be one of", format="1")
 described("surprise is not known", surprise=1)
 described("spacing_mm must be of type number", spacing_mm="0.5")
 described("spacing_mm must be of type number", spacing_mm=True)
@@ -218,7 +239,12 @@ described("networks.a.seen_above must be above 0", networks__a__seen_above=-0.5)
 described("networks.a.inferred_above must be below seen_above", networks__a__inferred_above=0.9)
 described("networks.a.inferred_above must be of type number or null", networks__a__inferred_above="low")
 described("networks.a.calibration.slope must be above 0", networks__a__calibration={"slope": 0, "offset": 0})
-described("networks.a.classes must be 2", networks__a__classes=3)
+described("networks.a.classes must be at most 2", networks__a__classes=3)
+described("networks.a.classes is a list, which format 2 has", networks__a__classes=[{"name": "eye"}])
+described("networks.a.classes has too few entries", networks__a__classes=[])
+described("networks.a.classes[0].name is missing", networks__a__classes=[{}])
+described("networks.a.classes[0].kind must be one of", networks__a__classes=[{"name": "eye", "kind": "bone"}])
+described("title has not the form that is asked for", networks__a__classes=[{"name": "eye", "title": "<b>Eye</b>"}])
 described("networks.a.channels[1] must be at most 1024", networks__a__channels=[16, 10**12])
 described("networks.a.channels has too many entries", networks__a__channels=[1] * 40)
 described("networks.a.onnx has not the form that is asked for", networks__a__onnx="/etc/passwd.onnx")

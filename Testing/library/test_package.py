@@ -1,6 +1,7 @@
 """Model packages: written whole, proven equal, found by name."""
 
 import hashlib
+import json
 import shutil
 import subprocess
 import sys
@@ -21,8 +22,11 @@ from tiny_network import SMALL, small_description, small_state
 from OrbitalSegLib.errors import InputError, OutputError
 from OrbitalSegLib.networks import export, layout, package
 from OrbitalSegLib.networks import onnx as graph
+from OrbitalSegLib.networks.engines.openvino import OpenVinoEngine
+from OrbitalSegLib.networks.engines.torch import TorchEngine, from_weights
 from OrbitalSegLib.networks.package import Calibration, load
 from OrbitalSegLib.networks.unet import UNet, folded, rounded
+from OrbitalSegLib.structures import BONE, STRUCTURES, THIN
 
 pytestmark = pytest.mark.learn
 
@@ -210,3 +214,25 @@ def test_calibration_moves_the_logit():
     assert np.allclose(same, probabilities, atol=1e-6)
     moved = Calibration(2.0, -1.0).apply(np.array([0.5, 0.8], np.float32))
     assert np.allclose(moved, [1 / (1 + np.e), 1 / (1 + np.exp(1 - 2 * np.log(4)))], atol=1e-6)
+
+
+def test_a_network_of_several_classes_brings_its_own_structures(tmp_path):
+    described = small_description("eyes", "single")
+    classes = [{"name": "globe-left", "title": "Left globe", "colour": [0, 0.5, 1]}, {"name": "thin"}]
+    described["networks"]["eyes"]["classes"] = classes
+    torch.manual_seed(1)
+    states = {"eyes": UNet(SMALL, 3).state_dict(), "single": small_state()}
+    found = export.write_package(tmp_path / "eyes", described, states)
+    assert json.loads((found.folder / "model.json").read_text())["format"] == 2
+    assert found.networks["eyes"].fields == ("globe-left", "thin")
+    assert found.networks["single"].fields == ("single",)
+    globe, thin, bone = found.structures.values()
+    assert (globe.title, globe.colour, globe.kind, globe.part_of) == ("Left globe", (0, 0.5, 1), "soft tissue", None)
+    assert (thin, bone) == (STRUCTURES[THIN], STRUCTURES[BONE])
+    slices = np.random.default_rng(0).integers(0, 256, (5, 10, 7), np.uint8)
+    weights = found.weights("eyes")
+    one = TorchEngine(from_weights(found.networks["eyes"].channels, weights), threads=1).probabilities(slices)
+    other = OpenVinoEngine(found.onnx("eyes"), 2, "fp32", 1).probabilities(slices)
+    assert one.shape == other.shape == (5, 2, 10, 7)
+    np.testing.assert_allclose(one, other, atol=1e-5)
+    assert ((one > 0) & (one < 1)).all()

@@ -34,6 +34,7 @@ class Engine(Protocol):
     def probabilities(self, slices: np.ndarray) -> np.ndarray:
         """Foreground probability, float32 (n, h, w), of slices (n, h, w) of any size.
 
+        Of a network of several classes the probability of each, (n, classes, h, w), without that of the background.
         The slices are the window as 8 bits (uint8, 0 to 255), or not quantised (float32, 0 to 1). Inside they are
         padded to the network's stride by repeating their edge. A slice's result does not depend on its neighbours.
         """

@@ -35,10 +35,13 @@ class OpenVinoEngine:
     def probabilities(self, slices: np.ndarray) -> np.ndarray:
         """See `Engine`."""
         count, height, width = slices.shape
-        result = np.empty((count, height, width), np.float32)
+        channels = self._compiled.output(0).partial_shape[1].get_length()
+        classes = slice(1, channels) if channels > 1 else 0
+        shape = (count, channels - 1, height, width) if channels > 1 else (count, height, width)
+        result = np.empty(shape, np.float32)
 
         def keep(request: openvino.InferRequest, which: slice) -> None:
-            result[which] = request.get_output_tensor().data[:, 0, :height, :width]
+            result[which] = request.get_output_tensor().data[:, classes, :height, :width]
 
         self._queue.set_callback(keep)
         for which, one in batches(slices, self._stride, 1):

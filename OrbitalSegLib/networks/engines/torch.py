@@ -11,7 +11,7 @@ import torch
 from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.networks.engines.engine import BATCH, CARD_BATCH, batches
 from OrbitalSegLib.networks.layout import Weights
-from OrbitalSegLib.networks.unet import UNet, folded, foreground
+from OrbitalSegLib.networks.unet import UNet, folded, of_classes
 
 TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
@@ -32,16 +32,16 @@ class TorchEngine:
     def probabilities(self, slices: np.ndarray) -> np.ndarray:
         """See `Engine`."""
         count, height, width = slices.shape
-        result = np.empty((count, height, width), np.float32)
+        result = np.empty((count, self._model.classes - 1, height, width), np.float32)
         size = BATCH if self.device == "cpu" else CARD_BATCH
         with torch.inference_mode(), _threads(self.threads), _exact_cards():
             for which, batch in batches(slices, self._model.stride, size):
                 there = (
                     torch.from_numpy(batch).to(self.device, self._type).contiguous(memory_format=torch.channels_last)
                 )
-                found = foreground(self._model(there).float()).cpu().numpy()
-                result[which] = found[: which.stop - which.start, :height, :width]
-        return result
+                found = of_classes(self._model(there).float()).cpu().numpy()
+                result[which] = found[: which.stop - which.start, :, :height, :width]
+        return result[:, 0] if self._model.classes == 2 else result
 
 
 def from_weights(channels: Sequence[int], weights: Weights) -> UNet:
