@@ -1,6 +1,7 @@
 """A folder of DICOM, as it comes off a CD or out of a PACS -> the CT series fit for the orbit, as one `Scan`."""
 
 import os
+import re
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -36,6 +37,7 @@ from OrbitalSegLib.reading.headers import (
 from OrbitalSegLib.reading.pixels import DamagedPixels, Frame, stored_frames
 from OrbitalSegLib.reading.stack import find_gaps, is_upright, missing_slices, to_image, without_duplicates
 from OrbitalSegLib.reading.stacking import SAME_PIXEL_MM, Note, Stack, stacks_of
+from OrbitalSegLib.reading.weave import MOST_WOVEN, woven
 from OrbitalSegLib.scan import MINIMUM_SLICES, Acquisition, Planes, Scan
 
 THIN_SLICES_MM = 1.25
@@ -61,6 +63,9 @@ MOST_CHOICES = 8
 
 HEAD_WORDS = ("HEAD", "SKULL", "ORBIT", "FACE", "FACIAL", "SINUS", "BRAIN", "EAR", "JAW", "NECK")
 """Body Part Examined values that can show an orbit."""
+
+ONE_OF_PHASES = re.compile(rf"(?P<name>.+)\.(?P<phase>[1-{MOST_WOVEN}])of(?P<phases>[2-{MOST_WOVEN}])")
+"""How one of the phases is called that lie woven into a series, counted from the first place."""
 
 PROJECTIONS = ("MIP", "MINIP", "PROJECTION IMAGE", "VRT", "SSD")
 """Image Type values of pictures whose values are not those of the tissue at their place."""
@@ -412,10 +417,15 @@ def _why_unfit(header: Dataset, slices: tuple[Slice, ...]) -> InputError | None:
 def choose(series: list[Series], wanted: str | None = None, grey_values: bool = False) -> tuple[Series, str]:
     """The wanted series (name, number or UID), or the one fit for the orbit, and why it was taken.
 
-    `series` is what `list_series` gave. `grey_values` lets a series that is unfit only for its values, which are no HU,
-    pass for a fit one. Raises `InputError`: `unknown-series`, `ambiguous-series`, `several-patients`,
-    `several-studies`, or the reason why the (best) series is unfit.
+    `series` is what `list_series` gave. A name may end in one of the phases that `load` found woven into a series, as
+    `A3.1of2`. `grey_values` lets a series that is unfit only for its values, which are no HU, pass for a fit one.
+
+    Raises `InputError`: `unknown-series`, `ambiguous-series`, `several-patients`, `several-studies`, or the reason why the (best) series is unfit.
     """
+    of_phases = ONE_OF_PHASES.fullmatch(wanted or "")
+    if of_phases and of_phases["phase"] <= of_phases["phases"]:
+        whole, reason = choose(series, of_phases["name"], grey_values)
+        return _phase(whole, int(of_phases["phase"]), int(of_phases["phases"])), reason
     if grey_values:
         series = [replace(item, unfit=None) if item.not_hu else item for item in series]
         series.sort(key=lambda item: (item.rank, item.preference))
@@ -432,6 +442,28 @@ def choose(series: list[Series], wanted: str | None = None, grey_values: bool = 
     if best.unfit:
         raise best.unfit
     return best, "asked for" if wanted is not None else _why_best(best, usable)
+
+
+def _phase(whole: Series, phase: int, phases: int) -> Series:
+    """One of several phases that lie woven into a series, as if it were a series."""
+    places = _places(whole.slices)
+    kept = [whole.slices[index] for place in places[phase - 1 :: phases] for index in place]
+    others = f"{len(whole.slices) - len(kept)} × of another phase"
+    left_out = f"{whole.left_out}, {others}" if whole.left_out else others
+    unfit = _why_unfit(kept[0].header, tuple(kept)) if kept else whole.unfit
+    name = f"{whole.name}.{phase}of{phases}"
+    return replace(whole, slices=tuple(kept), images=len(kept), left_out=left_out, unfit=unfit, name=name)
+
+
+def _check_woven(voxels: np.ndarray, name: str) -> None:
+    phases = woven(voxels)
+    if phases > 1:
+        names = ", ".join(f"{name}.{phase}of{phases}" for phase in range(1, phases + 1))
+        raise InputError(
+            "time-series",
+            f"The bone of this series moves to and fro from slice to slice, as where {phases} phases or scans lie "
+            f"between each other: choose one of them by its name: {names}.",
+        )
 
 
 def _is_called(item: Series, wanted: str) -> bool:
@@ -569,7 +601,7 @@ def _full_header(path: Path) -> Dataset:
 def load(series: Series, progress: Progress = silent) -> Scan:
     """The series as one image in HU on the scan grid.
 
-    Raises `InputError` `truncated`, `unreadable` or `too-large`.
+    Raises `InputError` `truncated`, `unreadable`, `inconsistent`, `time-series` or `too-large`.
     """
     slices, notes = _one_per_place(series)
     planes = _planes(slices)
@@ -578,6 +610,7 @@ def load(series: Series, progress: Progress = silent) -> Scan:
     wrong = values.contradiction(voxels, slices)
     if wrong:
         raise wrong
+    _check_woven(voxels, series.name)
     notes += claims(slices, series.slice_distance_mm)
     notes += values.notes_of(slices, said)
     gaps = find_gaps(planes, [item.name for item in slices])

@@ -1,0 +1,69 @@
+"""Phases whose slices lie between each other's in one series, and that no header tells apart: the images tell.
+
+Where bone moved between phases, a slice swings away from its neighbours and back, and does so again one phase later.
+Anatomy does not: in a stack of one scan, what a slice has more than the mean of its neighbours has little to do with the
+slices after the next one. Nor do noise, streaks of metal, or slices that were interpolated or repeated. Windmills of a
+helical scan do, in soft tissue, which is not looked at.
+"""
+
+import numpy as np
+
+BONE_HU = (150, 1000)
+"""Only what stands between these is looked at: noise, soft tissue, contrast and metal say nothing."""
+
+LONGEST_SIDE = 128
+"""Slices are looked at in blocks, so many along their longer side."""
+
+MOST_WOVEN = 4
+
+LEAST_SLICES = 5
+"""Of each phase: fewer may swing by chance."""
+
+OPPOSITE, ALIKE = -0.4, 0.25
+"""Neighbours swing against each other, and slices of one phase alike, at least so much, from -1 to 1. In real scans,
+phantoms, artefacts and noise of one phase slices swing alike by 0.17 at most, in interpolated ones by up to 0.24, where
+neighbours do not swing against each other; with every second slice moved by a millimetre (thin slices) or four (slices of
+3 mm) they do by 0.37 and more."""
+
+EVEN = 0.1
+"""So evenly do the steps from slice to slice have to differ: where a slice is a copy of its neighbour they do not."""
+
+
+def woven(voxels: np.ndarray) -> int:
+    """How many phases lie woven into slices (n, rows, columns) in HU, in the order of their places; 1 for a plain stack.
+
+    What is too little to swing by more than a thin wall is not found.
+    """
+    blocks = _bone(voxels)
+    swing = blocks[1:-1] - (blocks[:-2] + blocks[2:]) / 2
+    if not swing.size or not swing.any() or _alike(swing, 1) > OPPOSITE:
+        return 1
+    steps = np.square(np.diff(blocks, axis=0)).mean(axis=(1, 2))
+    found = {1: 0.0}
+    for phases in range(2, MOST_WOVEN + 1):
+        if len(voxels) < phases * LEAST_SLICES:
+            break
+        of_pairs = [float(steps[first::phases].mean()) for first in range(phases)]
+        alike = _alike(swing, phases)
+        if alike >= ALIKE and min(of_pairs) >= EVEN * max(of_pairs):
+            found[phases] = alike
+    return max(found, key=lambda phases: found[phases])
+
+
+def _bone(voxels: np.ndarray) -> np.ndarray:
+    """Means of blocks of each slice, of what is bone."""
+    side = -(-max(voxels.shape[1:]) // LONGEST_SIDE)
+    rows, columns = (count // side for count in voxels.shape[1:])
+    blocks = np.empty((len(voxels), rows, columns), np.float32)
+    for block, plane in zip(blocks, voxels, strict=True):
+        bone = np.clip(plane[: rows * side, : columns * side], *BONE_HU).astype(np.float32)
+        block[:] = bone.reshape(rows, side, columns, side).mean(axis=(1, 3))
+    return blocks
+
+
+def _alike(swing: np.ndarray, apart: int) -> float:
+    """How alike slices that lie so far apart swing, from -1 to 1."""
+    if len(swing) <= apart:
+        return 0.0
+    share = len(swing) / (len(swing) - apart)
+    return float((swing[apart:] * swing[:-apart]).sum() / np.square(swing).sum() * share)
