@@ -420,7 +420,8 @@ def choose(series: list[Series], wanted: str | None = None, grey_values: bool = 
     `series` is what `list_series` gave. A name may end in one of the phases that `load` found woven into a series, as
     `A3.1of2`. `grey_values` lets a series that is unfit only for its values, which are no HU, pass for a fit one.
 
-    Raises `InputError`: `unknown-series`, `ambiguous-series`, `several-patients`, `several-studies`, or the reason why the (best) series is unfit.
+    Raises `InputError`: `unknown-series`, `ambiguous-series`, `several-patients`, `several-studies`, or the reason
+    why the (best) series is unfit.
     """
     of_phases = ONE_OF_PHASES.fullmatch(wanted or "")
     if of_phases and of_phases["phase"] <= of_phases["phases"]:

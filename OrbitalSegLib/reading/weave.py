@@ -1,9 +1,9 @@
 """Phases whose slices lie between each other's in one series, and that no header tells apart: the images tell.
 
 Where bone moved between phases, a slice swings away from its neighbours and back, and does so again one phase later.
-Anatomy does not: in a stack of one scan, what a slice has more than the mean of its neighbours has little to do with the
-slices after the next one. Nor do noise, streaks of metal, or slices that were interpolated or repeated. Windmills of a
-helical scan do, in soft tissue, which is not looked at.
+Anatomy does not: in one scan, what a slice has more than the mean of its neighbours has little to do with the slices
+after the next one. Nor do noise, streaks of metal, or slices that were interpolated or repeated. Windmills of a helical
+scan do, in soft tissue, which is not looked at.
 """
 
 import numpy as np
@@ -22,15 +22,15 @@ LEAST_SLICES = 5
 OPPOSITE, ALIKE = -0.4, 0.25
 """Neighbours swing against each other, and slices of one phase alike, at least so much, from -1 to 1. In real scans,
 phantoms, artefacts and noise of one phase slices swing alike by 0.17 at most, in interpolated ones by up to 0.24, where
-neighbours do not swing against each other; with every second slice moved by a millimetre (thin slices) or four (slices of
-3 mm) they do by 0.37 and more."""
+neighbours do not swing against each other; with every second slice moved by a millimetre (thin slices) or four
+(slices of 3 mm) they do by 0.37 and more."""
 
 EVEN = 0.1
 """So evenly do the steps from slice to slice have to differ: where a slice is a copy of its neighbour they do not."""
 
 
 def woven(voxels: np.ndarray) -> int:
-    """How many phases lie woven into slices (n, rows, columns) in HU, in the order of their places; 1 for a plain stack.
+    """How many phases lie woven into slices (n, rows, columns) in HU, in the order of places; 1 for a plain stack.
 
     What is too little to swing by more than a thin wall is not found.
     """

@@ -21,7 +21,7 @@ SLICES = 40
 
 
 def skull(slices: int = SLICES, moved_mm: float = 0.0, noise_hu: float = 15.0, z_mm: float = 0.0) -> np.ndarray:
-    """A shell of bone that narrows towards the top, with a slanted wall in it, in slices of 1 mm; fine enough to move."""
+    """A shell of bone that narrows towards the top, with a slanted wall in it, in slices of 1 mm."""
     z, y, x = np.mgrid[0:slices, 0:96, 0:80].astype(np.float32)
     z, y, x = z + z_mm, (y - 48) * PIXEL_MM, (x - 40) * PIXEL_MM - moved_mm
     away = np.hypot(x / 26, y / 32) - np.sqrt(np.clip(1 - (z / 70) ** 2, 0.1, None))
@@ -51,7 +51,7 @@ def test_a_head_that_moved_along_the_table_is_found():
 
 @pytest.mark.parametrize("distance_mm", [0.5, 0.3])
 def test_woven_phases_are_refused_and_each_can_be_chosen(tmp_path, distance_mm):
-    """The second one lies somewhere between the slices of the first one; numbers alternate, and nothing else differs."""
+    """The second one lies somewhere between the slices of the first one; numbers alternate, nothing else differs."""
     first, second = skull(), skull(moved_mm=3.0)
     places = [(0.0, 0.0, index + offset) for index in range(SLICES) for offset in (0.0, distance_mm)]
     together = np.stack([first, second], axis=1).reshape(-1, *first.shape[1:])
