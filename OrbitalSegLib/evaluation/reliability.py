@@ -54,7 +54,7 @@ class Reliability:
 
     @property
     def expected_calibration_error(self) -> float:
-        """The mean of |mean probability - true share| over the samples."""
+        """The mean difference between mean probability and true share, over the samples."""
         used = self.weight > 0
         gap = np.abs(self.mean_probability[used] - self.true_share[used])
         return float((self.weight[used] * gap).sum()) if used.any() else nan
