@@ -14,7 +14,7 @@ TWO := --numprocesses 2 --dist worksteal
 # A skip for a missing tool or package is a failure here; a skip for missing real scans is not.
 STRICT := ORBITALSEG_NO_SKIP=1
 
-.PHONY: demo check test environments system lint types fast library base slicer panel resolve clean
+.PHONY: demo check test environments system lint types fast library base slicer panel resolve docs release rehearsal clean
 
 demo: build/phantom  ## A phantom's CT in, a printable model out: look at out/preview.png
 	$(BIN)/orbitalseg segment build/phantom --output out --force
@@ -65,6 +65,16 @@ resolve: .venvs/resolved  ## Do the dependencies exist for Slicer's Python on ev
 	$(BIN)/python Testing/resolve.py
 	mkdir -p .venvs && touch $@
 
+docs: .venvs/docs/ready  ## The documentation site: open build/site/index.html. A broken link or unknown name fails
+	rm -rf docs/api build/site
+	.venvs/docs/bin/python -m sphinx --quiet --fail-on-warning --keep-going -d build/doctrees docs build/site
+
+release: .venvs/release/ready system  ## The files of a release, of the commit with its tag: docs/releasing.md
+	.venvs/release/bin/python tools/release.py
+
+rehearsal: .venvs/release/ready system  ## The same of any commit
+	.venvs/release/bin/python tools/release.py --rehearse
+
 system:
 	@PYTHON=$(PYTHON) sh Testing/system-packages.sh
 
@@ -86,6 +96,18 @@ system:
 	$(SLICER) -m pip install $(PIP_FLAGS) --upgrade pip
 	$(SLICER) -m pip install $(PIP_FLAGS) slicer-core pytest pytest-xdist "$(PYSIDE)"
 	$(SLICER) -m pip install $(PIP_FLAGS) --editable ".[dicom,infer,mesh]" # what the panel asks its user for
+	touch $@
+
+.venvs/docs/ready: pyproject.toml
+	$(PYTHON) -m venv .venvs/docs
+	.venvs/docs/bin/python -m pip install $(PIP_FLAGS) --upgrade pip
+	.venvs/docs/bin/python -m pip install $(PIP_FLAGS) --editable ".[docs]"
+	touch $@
+
+.venvs/release/ready: pyproject.toml
+	$(PYTHON) -m venv .venvs/release
+	.venvs/release/bin/python -m pip install $(PIP_FLAGS) --upgrade pip
+	.venvs/release/bin/python -m pip install $(PIP_FLAGS) "build>=1.2" "cyclonedx-bom>=7" "setuptools>=77"
 	touch $@
 
 clean:
