@@ -27,7 +27,7 @@ from OrbitalSegLib.repairing import repair
 
 pytestmark = pytest.mark.slow
 
-BOX = [-52.0, 52.0, -30.0, 45.0, -30.0, 30.0]
+BOX = [4.0, 52.0, -30.0, 20.0, -30.0, 30.0]
 
 
 @pytest.fixture(scope="module")
