@@ -32,10 +32,12 @@ def run(scan: Path, folder: Path) -> dict[str, float]:
     assert worker.stdout is not None
     worker.stdin.write(json.dumps(job))
     worker.stdin.close()
-    last = json.loads(worker.stdout.read().splitlines()[-1])
+    with worker.stdout as said:
+        last = json.loads(said.read().splitlines()[-1])
     _, status, usage = os.wait4(worker.pid, 0)
+    worker.returncode = os.waitstatus_to_exitcode(status)  # it need not be waited for again
     seconds = time.perf_counter() - start
-    if last["event"] != "result" or os.waitstatus_to_exitcode(status):
+    if last["event"] != "result" or worker.returncode:
         raise SystemExit(f"The job failed: {last.get('text')}")
     steps = last["summary"]["seconds"]
     return {**steps, "start and end": seconds - sum(steps.values()), "all": seconds, "peak, GB": peak_gb(usage)}
