@@ -1,6 +1,6 @@
 """What the methods with networks share: tri-planar consensus in, bone that is seen and wall that is inferred out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from typing import Any
@@ -15,11 +15,12 @@ from OrbitalSegLib.methods.fraction import fraction_of_ct, fraction_of_probabili
 from OrbitalSegLib.methods.method import (
     Masks,
     Resources,
+    Runs,
     Segmented,
     Task,
-    parameter,
     split_by_value,
 )
+from OrbitalSegLib.methods.parameters import ABOVE, parameter
 from OrbitalSegLib.networks import engines, package
 from OrbitalSegLib.networks.consensus import (
     IDENTITY,
@@ -45,7 +46,7 @@ from OrbitalSegLib.preprocessing import (
 from OrbitalSegLib.progress import Progress, span
 from OrbitalSegLib.region import MARGIN_MM, Region
 from OrbitalSegLib.scan import grid_of
-from OrbitalSegLib.structures import BONE, INFERRED, STRUCTURES, THIN
+from OrbitalSegLib.structures import BONE, INFERRED, STRUCTURES, THIN, Structure, described
 
 FULL = 255
 """The 8-bit value of a probability of 1."""
@@ -66,7 +67,8 @@ class Limits:
 
 
 class ConsensusBone(Segmented):
-    """Bone where the probability of any network is above its limit, on the working grid.
+    """Bone where the probability of any class that is seen bone is above its limit, on the working grid; and other
+    structures where theirs is.
 
     What repair removes has no probability in any network, and what it fills has the full one in the last: so the
     repaired bone is brought to the scan as probabilities, and thresholded there.
@@ -79,18 +81,29 @@ class ConsensusBone(Segmented):
         grid: WorkingGrid,
         probabilities: dict[str, sitk.Image],
         limits: Limits,
+        structures: Mapping[str, Structure] | None = None,
     ) -> None:
+        """Probabilities and limits go by field: the network, or of one that tells several classes the class.
+
+        `structures` says what each is, where the library's table does not.
+        """
         self._scan = scan
         self._part = part
         self._grid = grid
         self._limits = limits
-        self._last = list(limits.seen)[-1]
+        known = {name: described(name) for name in limits.seen} | dict(structures or {})
+        self._of = {name: known[name] for name in limits.seen}
+        self._bones = [name for name, one in self._of.items() if one.kind == "seen"]
+        self._others = {one.name: name for name, one in self._of.items() if one.kind != "seen"}
+        self._last = self._bones[-1] if self._bones else ""
         self.probabilities = probabilities
-        self.parameters: dict[str, float] = {f"{name}_above": limit for name, limit in limits.seen.items()}
+        self.parameters: dict[str, Any] = {f"{name}{ABOVE}": limit for name, limit in limits.seen.items()}
         self.parameters |= {} if limits.inferred is None else {"inferred_above": limits.inferred}
         self.measured: dict[str, Any] = {}
+        self.structures = {one.name: one for one in self._of.values() if one != STRUCTURES.get(one.name)}
         self.tile_size = TILE
-        self.bone = self._seen(probabilities.__getitem__)[BONE]
+        first = next(iter(probabilities.values()))
+        self.bone = self._seen(probabilities.__getitem__)[BONE] if self._bones else 0 * first
 
     @cached_property
     def ct(self) -> sitk.Image:
@@ -98,11 +111,21 @@ class ConsensusBone(Segmented):
 
     def classes(self, bone: sitk.Image) -> Masks:
         """See `Segmented`. An inferred wall hangs together with seen bone."""
+        others = {one: self._above_limit(name, self.probabilities[name]) for one, name in self._others.items()}
+        if not self._bones:
+            return others
         seen = self._seen(lambda name: self._edited(name, bone))
-        return self._classes(seen, self.ct) | {INFERRED: self._inferred(bone)}
+        return self._classes(seen, self.ct) | {INFERRED: self._inferred(bone)} | others
 
     def on_scan(self, masks: Masks) -> Masks:
         """See `Segmented`."""
+        others = {
+            one: self._above_limit(name, from_working(self.probabilities[name], self._part))
+            for one, name in self._others.items()
+        }
+        return self._bone_on_scan(masks) | others if self._bones else others
+
+    def _bone_on_scan(self, masks: Masks) -> Masks:
         seen = self._seen(lambda name: from_working(self._edited(name, masks[BONE]), self._part))
         found = self._classes(with_walls(seen, masks[BONE]), self._part)
         limit = self._limits.inferred
@@ -120,13 +143,16 @@ class ConsensusBone(Segmented):
         """See `Segmented`. Of bone that any network sees it is the highest of theirs."""
         if name == INFERRED and self._limits.inferred is not None:
             return fraction_of_probability(self._field_of_inferred(masks, self._limits.inferred), self._limits.inferred)
-        networks = [name] if name in self._limits.seen else list(self._limits.seen)
+        if name in self._others:
+            field = self._others[name]
+            return fraction_of_probability(self.probabilities[field], self._limits.seen[field])
+        own = [field for field in self._bones if self._of[field].name == name != BONE]
         fractions = (
-            fraction_of_probability(self._edited(network, masks[BONE]), self._limits.seen[network])
-            for network in networks
+            fraction_of_probability(self._edited(field, masks[BONE]), self._limits.seen[field])
+            for field in own or self._bones
         )
         found = reduce(sitk.Maximum, fractions)
-        if name in self._limits.seen:
+        if own:
             return found
         part = STRUCTURES[name]
         if part.above_hu is not None:
@@ -136,16 +162,16 @@ class ConsensusBone(Segmented):
         return found
 
     def _seen(self, field_of: Callable[[str], sitk.Image]) -> Masks:
-        """The bone of all networks and of each, by its probability; one at a time, for they are large."""
-        found = {}
-        for name, limit in self._limits.seen.items():
-            field = field_of(name)
-            found[name] = _mask(_above(field, limit), field)
-        return {BONE: reduce(sitk.Or, found.values()), **found}
+        """All bone and the bone of each class, by its probability; one at a time, for they are large."""
+        found = {self._of[name].name: self._above_limit(name, field_of(name)) for name in self._bones}
+        return {BONE: reduce(sitk.Or, found.values())} | {name: one for name, one in found.items() if name != BONE}
+
+    def _above_limit(self, name: str, field: sitk.Image) -> sitk.Image:
+        return _mask(_above(field, self._limits.seen[name]), field)
 
     def _classes(self, seen: Masks, ct: sitk.Image) -> Masks:
         """The networks' own classes, or those by value where they have none."""
-        return seen if THIN in seen else {BONE: seen[BONE], **split_by_value(ct, seen[BONE])}
+        return seen if THIN in seen else seen | split_by_value(ct, seen[BONE])
 
     def _edited(self, name: str, bone: sitk.Image) -> sitk.Image:
         """A network's probability as it would be had all of them given this bone."""
@@ -208,28 +234,31 @@ def crf_parameter() -> Any:
 
 def segment(
     task: Task,
-    seen: dict[str, float | None],
+    networks: Runs,
+    above: Mapping[str, float | None],
     inferred: float | None,
     progress: Progress,
     *,
     denoise_hu: float = 0.0,
     crf_weight: float = 0.0,
 ) -> ConsensusBone:
-    """Run the networks of a model package that `seen` names, with these limits; None is the package's own.
+    """Run networks of a model package with these limits, by field; None, or none, is the package's own.
 
     Raises `InputError` `no-model`, `no-such-model`, `bad-model`, `no-engine`, `too-large` or `region-outside`, and
-    `JobError` `invalid-job` for limits that contradict each other.
+    `JobError` `unknown-parameter` or `invalid-job` for limits of what is not there, or that contradict each other.
     """
     asked = task.resources
     part = task.part
     model = package.load(asked.model)
-    networks = {name: _network(model, name) for name in seen}
-    limits = _limits(networks, seen, inferred)
+    used = _networks(model, networks)
+    of = {field: network for network in used.values() for field in network.fields}
+    limits = _limits(of, above, inferred)
     grid = consensus_grid(task.scan, model.spacing_mm, _with_margin(task.region))
-    needed = needed_bytes(grid, [network.channels for network in networks.values()], part.GetNumberOfPixels())
+    channels = [network.channels for network in used.values()]
+    needed = needed_bytes(grid, channels, part.GetNumberOfPixels(), len(of) - len(used))
     needed += BYTES_OF_DENOISED * task.scan.GetNumberOfPixels() if denoise_hu else 0
     _check_memory(needed, asked)
-    running = {name: _engine(model, name, asked) for name in networks}
+    running = {name: _engine(model, name, asked) for name in used}
     begin, end = 0.1 if denoise_hu else 0.0, 0.9 if crf_weight else 1.0
     scan = denoised(task.scan, denoise_hu, shown_grid(task.scan, grid), span(progress, 0, begin))
     found = triplanar(
@@ -237,18 +266,20 @@ def segment(
         running,
         grid,
         model.planes,
-        tables={name: _in_8_bits(network) for name, network in networks.items()},
+        fields={name: network.fields for name, network in used.items()},
+        tables={field: _in_8_bits(network) for field, network in of.items()},
         quantised=model.quantised,
         progress=span(progress, begin, end),
     )
-    result = ConsensusBone(task.scan, part, grid, found.probabilities, limits)
+    structures = {field: one for network in used.values() for field, one in network.named}
+    result = ConsensusBone(task.scan, part, grid, found.probabilities, limits, structures)
     if crf_weight:
-        said, share = {}, (1 - end) / len(networks)
+        said, share = {}, (1 - end) / len(of)
         for name, image in found.probabilities.items():
             own = span(progress, end, end + share)
             said[name] = crf.refine(image, result.ct, limits.seen[name], crf_weight, own)
             end += share
-        result = ConsensusBone(task.scan, part, grid, said, limits)
+        result = ConsensusBone(task.scan, part, grid, said, limits, structures)
     result.measured = {
         "model": model.describe(),
         "engines": {name: _described(engine) for name, engine in running.items()},
@@ -261,22 +292,44 @@ def segment(
     return result
 
 
-def _network(model: Package, name: str) -> Network:
+def _networks(model: Package, wanted: Runs) -> dict[str, Network]:
+    """The networks of a package that a method runs. Raises `InputError` `bad-model`."""
     if model.window_hu != WINDOW_HU:
         raise package.bad_model("The model package was made for another window than [-200, 300] HU")
-    if name not in model.networks:
-        known = ", ".join(model.networks)
-        raise package.bad_model(f"The model package has no network `{name}`, which this method needs; it has: {known}")
-    return model.networks[name]
+    if wanted == "all":
+        return model.networks
+    for name in wanted:
+        if name not in model.networks:
+            known = ", ".join(model.networks)
+            raise package.bad_model(
+                f"The model package has no network `{name}`, which this method needs; it has: {known}"
+            )
+        if any(one.kind != "seen" for one in model.networks[name].structures):
+            raise package.bad_model(f"The network `{name}` of the model package finds what is no bone")
+    return {name: model.networks[name] for name in wanted}
 
 
-def _limits(networks: dict[str, Network], seen: dict[str, float | None], inferred: float | None) -> Limits:
-    """Every limit that is used: those asked for, and the package's own."""
-    used = {name: networks[name].seen_above if limit is None else limit for name, limit in seen.items()}
-    name, last = list(networks.items())[-1]
+def _limits(of: Mapping[str, Network], above: Mapping[str, float | None], inferred: float | None) -> Limits:
+    """Every limit that is used, by field: those asked for, and the package's own. Inferred wall goes with the last
+    field that is bone."""
+    for name in above:
+        if name not in of:
+            known = ", ".join(f"{field}{ABOVE}" for field in of)
+            raise JobError(
+                "unknown-parameter", f"The model package has nothing that {name}{ABOVE} limits; it has: {known}."
+            )
+    asked = {name: above.get(name) for name in of}
+    used = {name: of[name].seen_above if limit is None else limit for name, limit in asked.items()}
+    bones = [name for name, network in of.items() if dict(network.named)[name].kind == "seen"]
+    if not bones:
+        if inferred is not None:
+            raise JobError("invalid-job", "The model package has no bone, from which wall is inferred: leave it out.")
+        return Limits(used, None)
+    last = bones[-1]
     if inferred is None:  # who lowers the limit of seen bone need not know this one
-        return Limits(used, None if last.inferred_above is None else min(last.inferred_above, used[name]))
-    if inferred > used[name]:
+        own = of[last].inferred_above
+        return Limits(used, None if own is None else min(own, used[last]))
+    if inferred > used[last]:
         raise JobError("invalid-job", "The limit of inferred wall must not be above that of seen bone.")
     return Limits(used, inferred)
 

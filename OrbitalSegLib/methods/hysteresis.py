@@ -6,7 +6,8 @@ import numpy as np
 import SimpleITK as sitk
 
 from OrbitalSegLib.errors import JobError
-from OrbitalSegLib.methods.method import ByValue, Method, Task, parameter
+from OrbitalSegLib.methods.method import ByValue, Method, Task
+from OrbitalSegLib.methods.parameters import parameter
 from OrbitalSegLib.progress import Progress
 from OrbitalSegLib.scan import AIR_HU, HIGHEST_HU
 
@@ -36,7 +37,7 @@ def run(task: Task, parameters: HysteresisParameters, progress: Progress) -> ByV
     bone = sitk.GetImageFromArray(keep[labels])
     bone.CopyInformation(ct)
     progress(1.0)
-    return ByValue(ct, bone, asdict(parameters))
+    return ByValue(ct, bone, asdict(parameters), parameters.lower_hu)
 
 
 HYSTERESIS = Method("hysteresis", "Hysteresis threshold", "ISO/IEC 3532-2 annex B", HysteresisParameters, run)

@@ -1,18 +1,19 @@
 """The one shape that every segmentation method has."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Mapping
+from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import SimpleITK as sitk
 
 from OrbitalSegLib.errors import JobError
 from OrbitalSegLib.methods.fraction import fraction_of_ct
+from OrbitalSegLib.methods.parameters import ABOVE, Limits, kind_of
 from OrbitalSegLib.progress import Progress
 from OrbitalSegLib.region import Region
 from OrbitalSegLib.scan import HIGHEST_HU
-from OrbitalSegLib.structures import BONE, STRUCTURES, parts_of
+from OrbitalSegLib.structures import BONE, INFERRED, STRUCTURES, Code, Structure, parts_of
 
 Masks = dict[str, sitk.Image]
 """Masks by class, unsigned 8 bits, 0 or 1, all on one grid."""
@@ -56,10 +57,12 @@ class Segmented(Protocol):
     """Seen bone, a mask on the method's own grid."""
     probabilities: dict[str, sitk.Image]
     """By class, on the method's own grid: unsigned 8 bits, value / 255."""
-    parameters: dict[str, float]
+    parameters: dict[str, Any]
     """Those in use: the defaults too, and what a model package says."""
     measured: dict[str, Any]
     """For the record."""
+    structures: dict[str, Structure]
+    """What it gives that the library's table does not have, or has otherwise, by name."""
     tile_size: int | None
     """Voxels along the side of the largest tile, where there are tiles."""
 
@@ -95,10 +98,14 @@ class ByValue:
 
     ct: sitk.Image
     bone: sitk.Image
-    parameters: dict[str, float]
-    """Bone ends at `lower_hu` and `upper_hu`; of a method without such limits only the mask says where it ends."""
+    parameters: dict[str, Any]
+    lower_hu: float | None = None
+    """Where bone ends; of a method that does not say so only the mask tells."""
+    upper_hu: float = HIGHEST_HU
+    """What is above it is no bone."""
     probabilities: dict[str, sitk.Image] = field(default_factory=dict)
     measured: dict[str, Any] = field(default_factory=dict)
+    structures: dict[str, Structure] = field(default_factory=dict)
     tile_size: int | None = None
     joint: sitk.Image | None = None
 
@@ -110,64 +117,132 @@ class ByValue:
 
     @property
     def fraction_source(self) -> str:
-        return "CT" if self._has_limit else "mask"
-
-    @property
-    def _has_limit(self) -> bool:
-        return "lower_hu" in self.parameters
+        return "mask" if self.lower_hu is None else "CT"
 
     def fraction(self, name: str, masks: Masks) -> sitk.Image:
-        if not self._has_limit:
+        if self.lower_hu is None:
             return sitk.Cast(masks[name], sitk.sitkFloat32)
-        lower_hu, upper_hu = self.parameters["lower_hu"], self.parameters.get("upper_hu", HIGHEST_HU)
         part = STRUCTURES[name]
-        lower_hu = lower_hu if part.above_hu is None else max(lower_hu, part.above_hu)
-        upper_hu = upper_hu if part.below_hu is None else min(upper_hu, part.below_hu)
+        lower_hu = self.lower_hu if part.above_hu is None else max(self.lower_hu, part.above_hu)
+        upper_hu = self.upper_hu if part.below_hu is None else min(self.upper_hu, part.below_hu)
         return fraction_of_ct(self.ct, lower_hu, upper_hu if upper_hu < HIGHEST_HU else None)
+
+
+FAMILIES: dict[str, Code] = {
+    meaning: (value, "DCM", meaning)
+    for value, meaning in (
+        ("123101", "Neighborhood Analysis"),
+        ("123102", "Adaptive Filtering"),
+        ("123103", "Edge Detection"),
+        ("123104", "Morphological Operations"),
+        ("123105", "Histogram Analysis"),
+        ("123106", "Multi-Scale/Resolution Filtering"),
+        ("123107", "Cluster Analysis"),
+        ("123108", "Multispectral Processing"),
+        ("123109", "Manual Processing"),
+        ("123110", "Artificial Intelligence"),
+        ("123111", "Deformable Models"),
+    )
+}
+"""What kind of algorithm a method is, by DICOM's meaning (PS3.16 CID 7162)."""
+
+HISTOGRAM, NETWORKS = "Histogram Analysis", "Artificial Intelligence"
+"""Thresholds, whatever they are followed by; and networks."""
+
+Runs = tuple[str, ...] | Literal["all"]
+"""Networks of a model package: these, in the order in which they are used, or all that it has."""
 
 
 @dataclass(frozen=True)
 class Method:
-    """A way to find bone. `run` raises `OrbitalSegError`."""
+    """A way to find structures. `run` raises `OrbitalSegError`.
+
+    This is all that there is to say of a method: command line, panel, record and DICOM are made from it.
+    """
 
     name: str
     title: str
     source: str
     """Where the method is described."""
     parameters: type
-    """A frozen dataclass; each field made by `parameter`."""
+    """A frozen dataclass; each field made by `parameter`, `choice`, `flag` or `points`."""
     run: Callable[[Task, Any, Progress], Segmented]
-    infers: bool = False
-    """Whether it gives the class `inferred`."""
-    needs_model: bool = False
-    """Whether it runs networks of a model package."""
+    family: str = HISTOGRAM
+    """A key of `FAMILIES`."""
+    structures: tuple[str, ...] = (BONE, *parts_of(BONE))
+    """What it gives, by name; a model package may bring more."""
+    networks: Runs = ()
+    """The networks of a model package that it runs."""
     seconds: float = 0.3
     """What it takes for the orbits of a head on two cores: its share of the progress."""
 
+    def __post_init__(self) -> None:
+        if self.family not in FAMILIES:
+            raise ValueError(f"{self.family} is none of DICOM's families of algorithms: {', '.join(FAMILIES)}.")
+
+    @property
+    def infers(self) -> bool:
+        """Whether it gives inferred wall."""
+        return INFERRED in self.structures
+
+    @property
+    def needs_model(self) -> bool:
+        """Whether it runs networks of a model package."""
+        return bool(self.networks)
+
     def describe(self) -> list[dict[str, Any]]:
-        """The parameters for a panel or a help text: name, title, unit, default, minimum, maximum.
+        """The parameters for a panel or a help text: name, kind, title, default, and what the kind says of itself.
 
         A default of None is the model package's own.
         """
-        return [{"name": f.name, "default": f.default, **f.metadata} for f in fields(self.parameters)]
+        return [
+            {
+                "name": f"CLASS{ABOVE}" if isinstance(kind_of(one), Limits) else one.name,
+                "kind": kind_of(one).name,
+                "title": kind_of(one).title,
+                "default": None if isinstance(kind_of(one), Limits) else one.default,
+                **kind_of(one).describe(),
+            }
+            for one in fields(self.parameters)
+        ]
 
     def make_parameters(self, values: dict[str, Any]) -> Any:
         """The parameters from a job. Raises `JobError` `unknown-parameter` or `invalid-job`."""
-        known = {item["name"]: item for item in self.describe()}
+        found: dict[str, Any] = {}
         for name, value in values.items():
-            if name not in known:
-                raise JobError(
-                    "unknown-parameter", f"{self.title} has no parameter {name}; it has: {', '.join(known) or 'none'}."
-                )
-            low, high = known[name]["minimum"], known[name]["maximum"]
-            if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-                raise JobError("invalid-job", f"{name} must be a number from {low:g} to {high:g}.")
-        return self.parameters(**values)
+            place = self._field(name)
+            read = kind_of(place).read(name, value)
+            if place.name == name:
+                found[name] = read
+            else:
+                found.setdefault(place.name, {})[name.removesuffix(ABOVE)] = read
+        return self.parameters(**found)
 
+    def parse(self, words: Mapping[str, str]) -> dict[str, Any]:
+        """The parameters of a job from the words of a command line, by name. Raises as `make_parameters`."""
+        return {name: kind_of(self._field(name)).parse(name, text) for name, text in words.items()}
 
-def parameter(default: float | None, title: str, unit: str, minimum: float, maximum: float) -> Any:
-    """A dataclass field that carries its own description."""
-    return field(default=default, metadata={"title": title, "unit": unit, "minimum": minimum, "maximum": maximum})
+    def recorded(self, parameters: Any) -> dict[str, Any]:
+        """The parameters as a job has them."""
+        found: dict[str, Any] = {}
+        for one in fields(self.parameters):
+            value = getattr(parameters, one.name)
+            if isinstance(kind_of(one), Limits):
+                found |= {f"{name}{ABOVE}": limit for name, limit in value.items()}
+            else:
+                found[one.name] = value
+        return found
+
+    def _field(self, name: str) -> "Field[Any]":
+        """The field of the parameters that holds a parameter of this name."""
+        of = {one.name: one for one in fields(self.parameters) if not isinstance(kind_of(one), Limits)}
+        if name in of:
+            return of[name]
+        for one in fields(self.parameters):
+            if isinstance(kind_of(one), Limits) and name.endswith(ABOVE):
+                return one
+        known = ", ".join(item["name"] for item in self.describe()) or "none"
+        raise JobError("unknown-parameter", f"{self.title} has no parameter {name}; it has: {known}.")
 
 
 def split_by_value(ct: sitk.Image, bone: sitk.Image) -> Masks:

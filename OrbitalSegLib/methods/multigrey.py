@@ -3,9 +3,12 @@
 from dataclasses import dataclass
 
 from OrbitalSegLib.methods.consensus import ConsensusBone, crf_parameter, denoise_parameter, segment
-from OrbitalSegLib.methods.method import Method, Task, parameter
+from OrbitalSegLib.methods.method import NETWORKS, Method, Task
+from OrbitalSegLib.methods.parameters import parameter
 from OrbitalSegLib.progress import Progress
-from OrbitalSegLib.structures import CORTICAL, THIN
+from OrbitalSegLib.structures import BONE, CORTICAL, INFERRED, THIN, parts_of
+
+RUNS = (CORTICAL, THIN)
 
 
 @dataclass(frozen=True)
@@ -21,10 +24,10 @@ class MultigreyParameters:
 
 def run(task: Task, parameters: MultigreyParameters, progress: Progress) -> ConsensusBone:
     """See `Method`. Only thin bone is inferred: what is cortical is seen."""
-    seen = {CORTICAL: parameters.cortical_above, THIN: parameters.thin_above}
     return segment(
         task,
-        seen,
+        RUNS,
+        {CORTICAL: parameters.cortical_above, THIN: parameters.thin_above},
         parameters.inferred_above,
         progress,
         denoise_hu=parameters.denoise_hu,
@@ -38,7 +41,8 @@ MULTIGREY = Method(
     "ISO/IEC 3532-2 D.3, method C; Ekman",
     MultigreyParameters,
     run,
-    infers=True,
-    needs_model=True,
+    family=NETWORKS,
+    structures=(BONE, *parts_of(BONE), INFERRED),
+    networks=RUNS,
     seconds=8.0,
 )

@@ -3,8 +3,15 @@
 from dataclasses import dataclass
 
 from OrbitalSegLib.methods.consensus import ConsensusBone, crf_parameter, denoise_parameter, segment
-from OrbitalSegLib.methods.method import Method, Task, parameter
+from OrbitalSegLib.methods.method import NETWORKS, Method, Task
+from OrbitalSegLib.methods.parameters import parameter
 from OrbitalSegLib.progress import Progress
+from OrbitalSegLib.structures import BONE, INFERRED, parts_of
+
+SINGLE = "single"
+"""The network for all bone."""
+
+RUNS = (SINGLE,)
 
 
 @dataclass(frozen=True)
@@ -21,7 +28,8 @@ def run(task: Task, parameters: SinglegreyParameters, progress: Progress) -> Con
     """See `Method`."""
     return segment(
         task,
-        {"single": parameters.single_above},
+        RUNS,
+        {SINGLE: parameters.single_above},
         parameters.inferred_above,
         progress,
         denoise_hu=parameters.denoise_hu,
@@ -35,7 +43,8 @@ SINGLEGREY = Method(
     "ISO/IEC 3532-2 D.3, method B",
     SinglegreyParameters,
     run,
-    infers=True,
-    needs_model=True,
+    family=NETWORKS,
+    structures=(BONE, *parts_of(BONE), INFERRED),
+    networks=RUNS,
     seconds=4.0,
 )

@@ -5,7 +5,8 @@ from dataclasses import asdict, dataclass
 import SimpleITK as sitk
 
 from OrbitalSegLib.errors import JobError
-from OrbitalSegLib.methods.method import ByValue, Method, Task, parameter
+from OrbitalSegLib.methods.method import ByValue, Method, Task
+from OrbitalSegLib.methods.parameters import parameter
 from OrbitalSegLib.progress import Progress
 from OrbitalSegLib.scan import AIR_HU, HIGHEST_HU
 
@@ -27,7 +28,7 @@ def run(task: Task, parameters: ThresholdParameters, progress: Progress) -> ByVa
     ct = task.part
     bone = sitk.And(ct > parameters.lower_hu, ct <= parameters.upper_hu)
     progress(1.0)
-    return ByValue(ct, bone, asdict(parameters))
+    return ByValue(ct, bone, asdict(parameters), parameters.lower_hu, parameters.upper_hu)
 
 
 THRESHOLD = Method("threshold", "Global threshold", "ISO/IEC 3532-2 D.4, method A", ThresholdParameters, run)

@@ -57,7 +57,7 @@ class Consensus:
     """What came of it."""
 
     probabilities: dict[str, sitk.Image]
-    """By network, on the working grid: the entry of its table for the mean probability of each voxel."""
+    """By field, on the working grid: the entry of its table for the mean probability of each voxel."""
     slices: int
     """Of all planes and tiles."""
     skipped: int
@@ -78,6 +78,7 @@ def triplanar(
     grid: WorkingGrid,
     planes: Sequence[str] = tuple(PLANES),
     *,
+    fields: Mapping[str, Sequence[str]] | None = None,
     tables: Mapping[str, NDArray] | None = None,
     quantised: bool = True,
     skip_air: bool = True,
@@ -86,12 +87,15 @@ def triplanar(
     """Run each network over all slices of the grid, and take the mean of the planes.
 
     `scan` is HU on the scan grid, `grid` a working grid of it; slices show what lies around the grid up to the next
-    multiple of `LATTICE`. A network's table has 65,536 entries: what is stored for the mean `i / 65535`, as a
+    multiple of `LATTICE`. `fields` says what the probabilities of each network's classes are called; without it
+    each has one, called as the network. A field's table has 65,536 entries: what is stored for the mean `i / 65535`, as a
     calibrated probability in 8 bits. Without tables the mean itself is, in 32-bit floats. `quantised` says whether the
     networks see the window in 8 bits.
     """
-    tables = dict.fromkeys(engines, IDENTITY) if tables is None else tables
-    stored = {name: np.empty(grid.size[::-1], tables[name].dtype) for name in engines}
+    fields = {name: (name,) for name in engines} if fields is None else fields
+    called = [field for names in fields.values() for field in names]
+    tables = dict.fromkeys(called, IDENTITY) if tables is None else tables
+    stored = {field: np.empty(grid.size[::-1], tables[field].dtype) for field in called}
     slices = skipped = 0
     for before, tile in _tiles(grid, shown_grid(scan, grid)):
         windowed = sitk.GetArrayFromImage(to_windowed(scan, tile.grid, quantised, _standing(progress, before)))
@@ -101,13 +105,14 @@ def triplanar(
         pixels = max(len(engines) * sum(sweep.pixels for sweep in sweeps), 1)
         done = 0
         for name, engine in engines.items():
-            total = np.zeros(tile.shape, np.uint16)
+            total = np.zeros((len(fields[name]), *tile.shape), np.uint16)
             for sweep in sweeps:
                 for looked_at in sweep.run(engine, total, LEVELS // len(planes)):
                     done += looked_at
-                    progress(before + done / pixels * total.size / grid.voxels)
-            for place, means in zip(stored[name][tile.place], total, strict=True):
-                place[:] = tables[name][means]
+                    progress(before + done / pixels * total[0].size / grid.voxels)
+            for field, found in zip(fields[name], total, strict=True):
+                for place, means in zip(stored[field][tile.place], found, strict=True):
+                    place[:] = tables[field][means]
     progress(1.0)
     return Consensus({name: grid.image(stored.pop(name)) for name in engines}, slices, skipped)
 
@@ -117,16 +122,21 @@ def _standing(progress: Progress, at: float) -> Progress:
     return lambda _fraction: progress(at)
 
 
-def needed_bytes(grid: WorkingGrid, channels: Sequence[Sequence[int]], scan_voxels: int = 0) -> int:
+def needed_bytes(
+    grid: WorkingGrid, channels: Sequence[Sequence[int]], scan_voxels: int = 0, further_classes: int = 0
+) -> int:
     """The memory that `triplanar` takes at most for networks of these channels, or the steps after it if that is more.
 
-    `scan_voxels` is the number of voxels of the scan's grid, to which the result will be brought.
+    `scan_voxels` is the number of voxels of the scan's grid, to which the result will be brought; `further_classes`
+    counts the classes beyond the first of each network.
     """
     tile = sorted(min(size + 2 * LATTICE, TILE) for size in grid.size)
     slices = BATCH * tile[1] * tile[2] * max(own[0] for own in channels) * BYTES_OF_FEATURE
-    stored = grid.voxels * len(channels)
+    stored = grid.voxels * (len(channels) + further_classes)
     afterwards = max(grid.voxels, scan_voxels) * BYTES_AFTERWARDS
-    return BYTES_OF_ENGINE + stored + max(slices + int(np.prod(tile)) * BYTES_OF_TILE, afterwards)
+    return (
+        BYTES_OF_ENGINE + stored + max(slices + int(np.prod(tile)) * (BYTES_OF_TILE + 2 * further_classes), afterwards)
+    )
 
 
 def shown_grid(scan: sitk.Image, grid: WorkingGrid) -> WorkingGrid:
@@ -208,19 +218,25 @@ class _Sweep:
         return len(self.tissue) * self.slices.shape[1] * self.slices.shape[2]
 
     def run(self, engine: Engine, total: NDArray[np.uint16], one: int) -> Iterator[int]:
-        """Add each slice's probability times `one` to the tile's total, and give how many pixels that was."""
-        target = np.moveaxis(total, self.axis, 0)
+        """Add each slice's probabilities times `one` to the tile's totals (classes, z, y, x), and give how many pixels
+        that was."""
+        target = np.moveaxis(total, 1 + self.axis, 0)
         rows, columns = self.core
+
+        def whole(slices: NDArray) -> NDArray[np.uint16]:
+            found = engine.probabilities(slices)
+            by_class = found.reshape(len(slices), len(total), *slices.shape[1:])
+            return _whole(by_class[..., rows, columns], one)
+
         if len(self.air):
             blank = np.zeros((1, *self.slices.shape[1:]), self.slices.dtype)
-            target[self.air] += _whole(engine.probabilities(blank)[:, rows, columns], one)
+            target[self.air] += whole(blank)
         # Twice what the engine works on at a time: it waits less often for the last of them.
         at_once = 2 * BATCH if engine.device == "cpu" else CARD_BATCH
         for start in range(0, len(self.tissue), at_once):
             which = self.tissue[start : start + at_once]
-            found = engine.probabilities(self.slices[which])
-            target[which] += _whole(found[:, rows, columns], one)
-            yield found.size
+            target[which] += whole(self.slices[which])
+            yield len(which) * self.slices.shape[1] * self.slices.shape[2]
 
 
 def _whole(probability: NDArray[np.float32], one: int) -> NDArray[np.uint16]:

@@ -79,6 +79,11 @@ class Network:
         """What its probabilities are called: as the network where there is one of them, else as the structures."""
         return (self.name,) if len(self.structures) == 1 else tuple(one.name for one in self.structures)
 
+    @property
+    def named(self) -> list[tuple[str, Structure]]:
+        """Each of `fields` with what it is."""
+        return list(zip(self.fields, self.structures, strict=True))
+
 
 @dataclass(frozen=True)
 class File:
