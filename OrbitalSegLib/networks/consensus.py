@@ -87,8 +87,8 @@ def triplanar(
     """Run each network over all slices of the grid, and take the mean of the planes.
 
     `scan` is HU on the scan grid, `grid` a working grid of it; slices show what lies around the grid up to the next
-    multiple of `LATTICE`. `fields` says what the probabilities of each network's classes are called; without it
-    each has one, called as the network. A field's table has 65,536 entries: what is stored for the mean `i / 65535`, as a
+    multiple of `LATTICE`. `fields` says what the probabilities of each network's classes are called; without it each
+    has one, called as the network. A field's table has 65,536 entries: what is stored for the mean `i / 65535`, as a
     calibrated probability in 8 bits. Without tables the mean itself is, in 32-bit floats. `quantised` says whether the
     networks see the window in 8 bits.
     """

@@ -62,6 +62,8 @@ class Network:
     channels: tuple[int, ...]
     structures: tuple[Structure, ...]
     """What its channels after the first, the background's, are."""
+    fields: tuple[str, ...]
+    """What their probabilities are called: as the classes where the package lists them, else as the network."""
     safetensors: str
     onnx: str
     seen_above: float
@@ -73,11 +75,6 @@ class Network:
     def classes(self) -> int:
         """Channels, with that of the background."""
         return 1 + len(self.structures)
-
-    @property
-    def fields(self) -> tuple[str, ...]:
-        """What its probabilities are called: as the network where there is one of them, else as the structures."""
-        return (self.name,) if len(self.structures) == 1 else tuple(one.name for one in self.structures)
 
     @property
     def named(self) -> list[tuple[str, Structure]]:
@@ -312,6 +309,8 @@ def _package(folder: Path, sha256: str, description: Any) -> Package:
 
 def _network(name: str, item: dict[str, Any], structures: tuple[Structure, ...]) -> Network:
     fields = {key: value for key, value in item.items() if key != "classes"}
+    listed = isinstance(item["classes"], list)
+    fields["fields"] = tuple(one["name"] for one in item["classes"]) if listed else (name,)
     fields["channels"] = tuple(int(count) for count in item["channels"])
     fields["calibration"] = Calibration(**item["calibration"])
     return Network(name=name, structures=structures, **fields)
