@@ -31,19 +31,14 @@ def sentence(method: Method, settings: Any, volume: Any) -> str:
         spacing_mm, channels = _described(settings["model"])
     except (OSError, ValueError, KeyError, TypeError):
         return _("There is no model package in this folder: choose another one.")
-    used = [channels[name] for name in _networks_of(method) if name in channels] or list(channels.values())
+    wanted = method.networks
+    used = [own for name, own in channels.items() if wanted == "all" or name in wanted] or list(channels.values())
     grid = _grid(volume, spacing_mm, settings)
     needed, allowed = needed_bytes(grid, used, volume.GetImageData().GetNumberOfPoints()), limit_bytes(None)
     text = _("Memory: about {needed:.1f} GB; {allowed:.1f} GB may be used.").format(
         needed=needed / 1e9, allowed=allowed / 1e9
     )
     return text if needed <= allowed else text + " " + _("Choose a smaller region.")
-
-
-def _networks_of(method: Method) -> list[str]:
-    """The networks that a method runs: it has a limit of probability for each of them."""
-    limits = [item["name"] for item in method.describe() if item["name"].endswith("_above")]
-    return [name.removesuffix("_above") for name in limits if name != "inferred_above"]
 
 
 @cache

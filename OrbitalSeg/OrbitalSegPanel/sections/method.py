@@ -7,13 +7,10 @@ import qt
 from slicer.i18n import tr as _
 
 from OrbitalSegLib.methods import METHODS
-from OrbitalSegPanel import estimates, packages
+from OrbitalSegPanel import estimates, packages, parameters
 from OrbitalSegPanel.exporting import DICOM
-from OrbitalSegPanel.sections.section import Panel, Section, choose, empty_layout, fill, hear_path, quiet, show_path
+from OrbitalSegPanel.sections.section import Panel, Section, choose, empty_layout, fill, hear_path, show_path
 from OrbitalSegPanel.settings import VOLUME
-
-STEPS = {"HU": 10.0, "probability": 0.01}
-"""By unit, what one click moves."""
 
 
 class MethodSection(Section):
@@ -21,7 +18,7 @@ class MethodSection(Section):
 
     def __init__(self, panel: Panel) -> None:
         super().__init__(panel)
-        self._spins: dict[str, Any] = {}
+        self._fields: dict[str, Any] = {}
         self._built = ""
         fill(self.ui.methodBox, [(method.title, method.name) for method in METHODS.values()])
         devices = [
@@ -72,55 +69,27 @@ class MethodSection(Section):
         self.panel.refresh()
 
     def _build(self, method) -> None:
-        """One field for each parameter; the lowest place of one that the model package sets means `the package's`."""
+        """One field for each parameter."""
         layout = empty_layout(self.ui.parametersBox)
-        self._spins = {}
-        for item in method.describe():
-            step = STEPS.get(item["unit"], 0.1)
-            spin = qt.QDoubleSpinBox()
-            spin.setDecimals(0 if step >= 1 else 2)
-            spin.setSingleStep(step)
-            spin.setRange(item["minimum"] - (step if item["default"] is None else 0), item["maximum"])
-            spin.setSuffix("" if item["unit"] == "probability" else f" {item['unit']}")
-            own = _own(item)
-            if item["default"] is None or _is_option(item):
-                spin.setSpecialValueText(own)
-            spin.setToolTip(
-                f"{item['title']}, {item['unit']}: {item['minimum']:g} to {item['maximum']:g}. {_('Default')}: {own}."
-            )
-            spin.setObjectName(f"parameter_{item['name']}")
-            label = qt.QLabel(item["title"] + ":")
-            label.setBuddy(spin)
-            layout.addRow(label, spin)
-            spin.connect("valueChanged(double)", partial(self._value_chosen, method, item))
-            self._spins[item["name"]] = spin
+        self._fields = parameters.fields_of(method, partial(self._value_chosen, method))
+        titles = {item["name"]: item["title"] for item in method.describe()}
+        for name, field in self._fields.items():
+            label = qt.QLabel(titles[name] + ":")
+            label.setBuddy(field.widget)
+            layout.addRow(label, field.widget)
         self._built = method.name
 
     def _show_values(self, method) -> None:
         chosen = self.settings["parameters"].get(method.name, {})
-        for item in method.describe():
-            spin = self._spins[item["name"]]
-            value = chosen.get(item["name"], item["default"])
-            with quiet(spin):
-                spin.setValue(spin.minimum if value is None else value)
+        defaults = {item["name"]: item["default"] for item in method.describe()}
+        for name, field in self._fields.items():
+            parameters.show(field, chosen.get(name, defaults[name]))
 
-    def _value_chosen(self, method, item, value: float) -> None:
+    def _value_chosen(self, method, item, value: Any) -> None:
         """Keep what differs from the method's own."""
         chosen = dict(self.settings["parameters"])
         own = dict(chosen.get(method.name, {}))
         own.pop(item["name"], None)
-        if value >= item["minimum"] and value != item["default"]:
-            own[item["name"]] = round(value, 4)
+        if value != item["default"]:
+            own[item["name"]] = value
         self.settings["parameters"] = chosen | {method.name: own}
-
-
-def _is_option(item: dict[str, Any]) -> bool:
-    """Whether a parameter stands for a step that is left out by default, at 0."""
-    return item["default"] == item["minimum"] == 0
-
-
-def _own(item: dict[str, Any]) -> str:
-    """The default of a parameter in words."""
-    if item["default"] is None:
-        return _("the model's own")
-    return _("off") if _is_option(item) else f"{item['default']:g} {item['unit']}"
