@@ -15,9 +15,14 @@ pytest.importorskip("torch")
 import numpy as np
 import SimpleITK as sitk
 import torch
+from test_release import CONFIGURATION, RECIPE
+from test_training_validation import case_with_a_wall
 from tiny_template import two_boxes
 
+from OrbitalSegLib.networks import package
 from OrbitalSegLib.phantom import Anatomy, Scanner, scan
+from OrbitalSegLib.training.cases import write_case
+from OrbitalSegLib.training.dataset import pack_new
 from OrbitalSegLib.training.templates.template import write_template
 
 pytestmark = [pytest.mark.learn, pytest.mark.slow]
@@ -184,3 +189,24 @@ def test_orbit_volume(start, benchmark, coarse, monkeypatch):
     monkeypatch.setattr(volume, "FIGURES", coarse / "figures.json")
     assert start("orbit_volume", "--method", "exact", "--heads", 1)
     assert json.loads((coarse / "figures.json").read_text())["exact"]["measured"]
+
+
+def test_few_cases(start, benchmark, tmp_path, monkeypatch):
+    few, work = benchmark("few_cases"), tmp_path / "work"
+    for side, cases in {"cases": (("sheet", 1), ("plate", 2)), "validation": (("sheet", 7),)}.items():
+        (work / side).mkdir(parents=True)
+        for template, seed in cases:
+            write_case(case_with_a_wall(seed, template), work / side / f"{template}-{seed:05d}")
+    pack_new([work / "cases"], work / "cases-packed")
+    for name in ("sheet", "plate"):
+        (work / "templates" / name).mkdir(parents=True)
+        (work / "templates" / name / "template.json").write_text("{}")
+    (tmp_path / "tiny.toml").write_text(CONFIGURATION)
+    recipe = RECIPE.replace("sheet = [1, 3]", "sheet = [1, 2]\nplate = [2, 3]")
+    (tmp_path / "recipe.toml").write_text(recipe.format(configuration=tmp_path / "tiny.toml"))
+    tiny = few.release.load(tmp_path / "recipe.toml")
+    monkeypatch.setattr(few.release, "load", lambda _path: tiny)
+    monkeypatch.setattr(few, "BATCH", 2)
+    monkeypatch.setattr(few, "VALIDATION", {"sheet": 1})
+    start("few_cases", "--work", work, "--cases", 2, "--steps", 4)
+    assert package.read(work / "little" / "packages" / "few-cases-2").name == "few-cases-2"
