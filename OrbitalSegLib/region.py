@@ -80,6 +80,8 @@ class Region:
             for axis in range(3):
                 place = np.full((1, 1, 1), image.GetOrigin()[axis])
                 for i, count in enumerate(image.GetSize()):
+                    if not axes[axis, i]:
+                        continue  # a straight grid: no array of the whole scan
                     shape = [1, 1, 1]
                     shape[2 - i] = count
                     place = place + (axes[axis, i] * np.arange(count)).reshape(shape)
