@@ -18,7 +18,7 @@ from vtkmodules.vtkCommonDataModel import vtkPolyData
 from OrbitalSegLib.cavity.front import Front, front_of
 from OrbitalSegLib.cavity.sampling import HALF, Floats, Sampled
 from OrbitalSegLib.cavity.sphere import Sphere, sphere
-from OrbitalSegLib.locate import Orbit, Shape
+from OrbitalSegLib.locate import Orbit, Pyramid
 from OrbitalSegLib.modelling import mesh
 from OrbitalSegLib.progress import Progress, silent
 
@@ -87,7 +87,7 @@ def measure(
         return None
     thought = None if inferred is None else Sampled.around(inferred, box, 0.0)
     progress(0.1)
-    rays = _Rays(sphere(), orbit.shape, front)
+    rays = _CavityRays(sphere(), orbit.shape, front)
     met_bone = rays.first(seen)
     met_inferred = np.full_like(met_bone, np.inf) if thought is None else rays.first(thought)
     progress(0.4)
@@ -102,10 +102,10 @@ def measure(
     return found
 
 
-class _Rays:
+class _CavityRays:
     """Rays from inside an orbit in all directions."""
 
-    def __init__(self, directions: Sphere, shape: Shape, front: Front) -> None:
+    def __init__(self, directions: Sphere, shape: Pyramid, front: Front) -> None:
         inward = shape.apex_mm - front.opening_mm
         self.sphere, self.front = directions, front
         self.start = front.opening_mm + BEHIND_FRONT_MM * inward / np.linalg.norm(inward)
@@ -114,7 +114,7 @@ class _Rays:
         self.front_mm = self._to_front()
         """(n,): how far the front is; infinite where a ray never meets it."""
 
-    def _modelled(self, shape: Shape) -> Floats:
+    def _modelled(self, shape: Pyramid) -> Floats:
         depths, angles = np.meshgrid(np.linspace(-0.3, 1, 40), np.arange(64) * 2 * np.pi / 64, indexing="ij")
         offset = shape.wall_mm(depths.ravel(), angles.ravel()) - self.start
         length = np.linalg.norm(offset, axis=1)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from OrbitalSegLib.cavity.sampling import HALF, Floats, Sampled
-from OrbitalSegLib.locate import Shape
+from OrbitalSegLib.locate import Pyramid
 
 MERIDIANS = 72
 _ANGLES = np.arange(MERIDIANS) * 2 * np.pi / MERIDIANS
@@ -78,7 +78,7 @@ class _Rim:
         return np.asarray(offset - np.outer(offset @ self.inward, self.inward))
 
 
-def front_of(bone: Sampled, shape: Shape) -> Front | None:
+def front_of(bone: Sampled, shape: Pyramid) -> Front | None:
     """The front of a located orbit in its bone; None where too little of the rim is bone."""
     places = np.asarray(shape.wall_mm(np.zeros(MERIDIANS), _ANGLES), np.float64)
     inward = np.linalg.svd(places - places.mean(axis=0))[2][2]

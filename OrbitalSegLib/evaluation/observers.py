@@ -35,7 +35,7 @@ class Rater:
 
 
 @dataclass(frozen=True)
-class Consensus:
+class StapleConsensus:
     """What STAPLE makes of several masks."""
 
     probability: sitk.Image
@@ -44,7 +44,7 @@ class Consensus:
 
 
 @dataclass(frozen=True)
-class Place:
+class Standing:
     """Where one rater, a person or the method, stands among the persons."""
 
     with_others: Agreement
@@ -64,7 +64,7 @@ def pairwise(masks: Mapping[str, sitk.Image], region: sitk.Image | None = None) 
     return {(a, b): agreement(masks[a], masks[b], region) for a, b in combinations(masks, 2)}
 
 
-def consensus(masks: Mapping[str, sitk.Image], region: sitk.Image | None = None) -> Consensus:
+def consensus(masks: Mapping[str, sitk.Image], region: sitk.Image | None = None) -> StapleConsensus:
     """The STAPLE consensus (Warfield 2004, SimpleITK's) of two masks or more.
 
     STAPLE weighs an observer by all voxels it is given: those of the region, or else of the box around all bone.
@@ -89,12 +89,12 @@ def consensus(masks: Mapping[str, sitk.Image], region: sitk.Image | None = None)
         name: Rater(sensitivity, specificity)
         for name, sensitivity, specificity in zip(masks, staple.GetSensitivity(), staple.GetSpecificity(), strict=True)
     }
-    return Consensus(probability, probability >= CONSENSUS, raters)
+    return StapleConsensus(probability, probability >= CONSENSUS, raters)
 
 
 def placed(
     observers: Mapping[str, sitk.Image], method: sitk.Image, region: sitk.Image | None = None, name: str = "method"
-) -> dict[str, Place]:
+) -> dict[str, Standing]:
     """Each observer and the method, judged by the (other) observers alike. There must be at least two observers.
 
     Raises `InputError` `different-grids` and `empty-result`.
@@ -106,12 +106,12 @@ def placed(
     for observer, mask in observers.items():
         others = {other: others_mask for other, others_mask in observers.items() if other != observer}
         each = [found for pair, found in pairs.items() if observer in pair]
-        places[observer] = Place(_mean(each), agreement(_one_of(others, region), mask, region))
+        places[observer] = Standing(_mean(each), agreement(_one_of(others, region), mask, region))
     each = [agreement(mask, method, region) for mask in observers.values()]
-    return {**places, name: Place(_mean(each), agreement(_one_of(observers, region), method, region))}
+    return {**places, name: Standing(_mean(each), agreement(_one_of(observers, region), method, region))}
 
 
-def no_worse(places: Mapping[str, Place], name: str = "method") -> bool:
+def no_worse(places: Mapping[str, Standing], name: str = "method") -> bool:
     """Whether the method agrees with the persons at least as well as that person does who agrees least, by Dice and by
     average distance."""
     persons = [place.with_others for other, place in places.items() if other != name]

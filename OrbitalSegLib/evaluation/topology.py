@@ -9,7 +9,7 @@ from OrbitalSegLib.evaluation.grids import mask_array, on_grid_of
 
 
 @dataclass(frozen=True)
-class Topology:
+class MaskTopology:
     """The Betti numbers of a mask: voxels that share a face, an edge or a corner are joined (26 neighbours), the
     background through faces only (6).
 
@@ -30,7 +30,7 @@ class Topology:
         return asdict(self)
 
 
-def topology(mask: sitk.Image, region: sitk.Image | None = None) -> Topology:
+def topology(mask: sitk.Image, region: sitk.Image | None = None) -> MaskTopology:
     """Count in a mask (non-zero is bone), or in what of it lies in the non-zero voxels of a region.
 
     What lies outside is no bone, so that a wall which the border cuts ends there. Raises `InputError`
@@ -42,7 +42,7 @@ def topology(mask: sitk.Image, region: sitk.Image | None = None) -> Topology:
     bone = np.pad(bone, 1)
     parts = _components(bone, joined_at_corners=True)
     cavities = _components(~bone, joined_at_corners=False) - 1
-    return Topology(parts=parts, tunnels=parts + cavities - euler_number(bone), cavities=cavities)
+    return MaskTopology(parts=parts, tunnels=parts + cavities - euler_number(bone), cavities=cavities)
 
 
 def euler_number(bone: np.ndarray) -> int:

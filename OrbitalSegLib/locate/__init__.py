@@ -51,7 +51,7 @@ none, and below the third nothing is said of its place."""
 
 
 @dataclass(frozen=True, eq=False)
-class Shape:
+class Pyramid:
     """The pyramid that was laid over an orbit, in patient space (LPS mm). A depth is a share of the whole, from the rim
     to the apex; an angle runs around the axis from the side (0) to the head and to the nose."""
 
@@ -93,7 +93,7 @@ class Orbit:
     region_mm: tuple[float, ...] | None = None
     opening_mm: Point | None = None
     """The middle of the opening, between the rims."""
-    shape: Shape | None = dataclasses.field(default=None, compare=False, repr=False)
+    shape: Pyramid | None = dataclasses.field(default=None, compare=False, repr=False)
     """None of an orbit of which hardly anything is seen."""
 
 
@@ -189,7 +189,7 @@ def _one(pose: Poses, side: Side, share: float, seen: float) -> Orbit:
     x, y, z = (float(v) for v in opening[0])
     whole_region = _box(np.concatenate([surface, region]))
     status: Status = "found" if seen >= _WHOLE_SEEN else "cut off"
-    return Orbit(side, status, round(share, 3), _box(surface), whole_region, (x, y, z), Shape(pose, side))
+    return Orbit(side, status, round(share, 3), _box(surface), whole_region, (x, y, z), Pyramid(pose, side))
 
 
 def _box(points: Floats) -> tuple[float, ...]:

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from OrbitalSegLib.phantom.orbit import Orbit as Pyramid
+from OrbitalSegLib.phantom.orbit import OrbitSolid
 
 Floats = NDArray[np.floating]
 Flags = NDArray[np.bool_]
@@ -22,7 +22,7 @@ Side = Literal["right", "left"]
 SIDES: dict[Side, int] = {"right": -1, "left": 1}
 """The sign of x in LPS."""
 
-PYRAMID = Pyramid(
+PYRAMID = OrbitSolid(
     1,
     half_width_mm=16.8,
     half_height_mm=18.0,
@@ -84,7 +84,7 @@ _FREE_AROUND = np.array(
 
 
 @dataclass(frozen=True)
-class Model:
+class OrbitModel:
     """The left orbit. Rays run from `ray_starts` and have to meet bone at `ray_ends`."""
 
     ray_starts: Floats
@@ -105,7 +105,7 @@ class Model:
 
 
 @cache
-def orbit_model() -> Model:
+def orbit_model() -> OrbitModel:
     """Six rings of rays from the axis and one of lines that meet the rim from in front.
 
     Floor and medial wall are thin and count half; the rim counts more, but little at the nose, where it has no edge.
@@ -128,7 +128,7 @@ def orbit_model() -> Model:
     tip = points(np.ones(1), np.zeros(1), np.ones(1))
     apex = tip + np.array([0, 3, 0])  # the walls meet in front of the opening of the canal
     foramina = np.array([(20.0, -22.0, 28.0), (30.0, -22.0, 30.0), (30.0, -16.0, -31.0), (20.0, -22.0, -29.0)])
-    return Model(
+    return OrbitModel(
         ray_starts=np.concatenate([points(depths, angles, nothing), rim - (0, 14, 0)]),
         ray_ends=np.concatenate([points(depths, angles, all_the_way), rim]),
         ray_weights=np.concatenate([weights, rim_weights]),

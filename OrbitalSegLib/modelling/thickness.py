@@ -28,7 +28,7 @@ AT_ONCE = 1 << 17
 
 
 @dataclass(frozen=True)
-class Walls:
+class WallSamples:
     """Samples of walls: thickness, the area that each stands for, where they lie, and on which triangle."""
 
     thickness_mm: Floats
@@ -37,7 +37,7 @@ class Walls:
     triangles: Integers
 
 
-def walls(points: Floats, triangles: Integers, progress: Progress = silent) -> Walls:
+def walls(points: Floats, triangles: Integers, progress: Progress = silent) -> WallSamples:
     """Sample the walls of a closed surface, whose `points` are mm; thick bone counts as a wall too."""
     a, b, c = corners_of(points, triangles)
     normals = cross(b - a, c - a)
@@ -46,10 +46,12 @@ def walls(points: Floats, triangles: Integers, progress: Progress = silent) -> W
     for axis in range(3):
         parts.append(_along(axis, points, triangles, normals))
         progress((axis + 1) / 3)
-    return Walls(*(np.concatenate([getattr(part, name) for part in parts]) for name in Walls.__dataclass_fields__))
+    return WallSamples(
+        *(np.concatenate([getattr(part, name) for part in parts]) for name in WallSamples.__dataclass_fields__)
+    )
 
 
-def _along(axis: int, points: Floats, triangles: Integers, normals: Floats) -> Walls:
+def _along(axis: int, points: Floats, triangles: Integers, normals: Floats) -> WallSamples:
     """What the rays along one axis tell of the places whose normals are near to it."""
     ray, depth, hit = _hits(axis, points, triangles, normals[axis])
     # One number for both: sorting by two takes twice as long.
@@ -67,7 +69,7 @@ def _along(axis: int, points: Floats, triangles: Integers, normals: Floats) -> W
     own = steep >= np.maximum(np.abs(normals[:, found]).max(axis=0) - 1e-12, STEEPEST - 1e-12)
     found, steep, thickness = found[own], steep[own], np.tile(thickness, 2)[own]
     places = sum(points[corner] for corner in triangles[found].T) / 3
-    return Walls(thickness, RAYS_MM**2 / steep, places, found)
+    return WallSamples(thickness, RAYS_MM**2 / steep, places, found)
 
 
 def _hits(axis: int, points: Floats, triangles: Integers, along: Floats) -> tuple[Integers, Floats, Integers]:

@@ -25,7 +25,7 @@ Measures = dict[str, float | None]
 
 
 @dataclass(frozen=True)
-class Check:
+class LimitedFigure:
     """One figure that has limits. `reason` gets what was found, as text with its unit."""
 
     id: str
@@ -43,10 +43,14 @@ class Check:
 
 
 CHECKS = (
-    Check("pixel_mm", "Pixel", "mm", "Pixels of {found} are coarser or finer than any this was measured on."),
-    Check("slice_mm", "Slice distance", "mm", "Slices {found} apart are not what this was measured on.", gross=True),
-    Check("noise_hu", "Noise in soft tissue", "HU", "The scan is noisier or smoother than usual: {found}.", gross=True),
-    Check(
+    LimitedFigure("pixel_mm", "Pixel", "mm", "Pixels of {found} are coarser or finer than any this was measured on."),
+    LimitedFigure(
+        "slice_mm", "Slice distance", "mm", "Slices {found} apart are not what this was measured on.", gross=True
+    ),
+    LimitedFigure(
+        "noise_hu", "Noise in soft tissue", "HU", "The scan is noisier or smoother than usual: {found}.", gross=True
+    ),
+    LimitedFigure(
         "fat_hu",
         "Orbital fat",
         "HU",
@@ -54,7 +58,7 @@ CHECKS = (
         resolution=4,
         missing="No fat was found around the orbits: the scale of the values may be wrong.",
     ),
-    Check(
+    LimitedFigure(
         "soft_hu",
         "Soft tissue",
         "HU",
@@ -62,15 +66,19 @@ CHECKS = (
         resolution=4,
         missing="No soft tissue was found: the scale of the values may be wrong.",
     ),
-    Check("bone_hu", "Dense bone, 90th percentile", "HU", "Dense bone has {found}: a newborn's, a plastic's, or ill."),
-    Check("metal_ml", "Metal", "ml", "There are {found} of metal, whose streaks hide walls.", resolution=0.01),
-    Check("step_hu", "Smallest step of the values", "HU", "Values come in steps of {found}: an 8-bit copy."),
-    Check(
+    LimitedFigure(
+        "bone_hu", "Dense bone, 90th percentile", "HU", "Dense bone has {found}: a newborn's, a plastic's, or ill."
+    ),
+    LimitedFigure("metal_ml", "Metal", "ml", "There are {found} of metal, whose streaks hide walls.", resolution=0.01),
+    LimitedFigure("step_hu", "Smallest step of the values", "HU", "Values come in steps of {found}: an 8-bit copy."),
+    LimitedFigure(
         "wall_completeness", "Wall around an orbit", "", "Of an orbit's wall a share of {found} was found.", True, True
     ),
-    Check("symmetry", "Bone of the two orbits, ratio", "", "One orbit has {found} of the other's bone.", True),
-    Check("parts", "Pieces of bone", "", "The bone is in {found} pieces.", True, resolution=1),
-    Check("boundary_step", "Fall of probability at the border", "", "The networks are unsure: {found}.", True, True),
+    LimitedFigure("symmetry", "Bone of the two orbits, ratio", "", "One orbit has {found} of the other's bone.", True),
+    LimitedFigure("parts", "Pieces of bone", "", "The bone is in {found} pieces.", True, resolution=1),
+    LimitedFigure(
+        "boundary_step", "Fall of probability at the border", "", "The networks are unsure: {found}.", True, True
+    ),
 )
 
 OF_READING: dict[str, Verdict] = {
@@ -260,7 +268,9 @@ def _figures(run: Run, limits: dict[str, Any]) -> list[_Row]:
     return rows
 
 
-def limits_from(samples: list[Measures], wanted: Callable[[Check], bool], spare: float) -> dict[str, dict[str, float]]:
+def limits_from(
+    samples: list[Measures], wanted: Callable[[LimitedFigure], bool], spare: float
+) -> dict[str, dict[str, float]]:
     """Limits that hold all samples of each wanted check, with a share of their range to spare on either side."""
     found = {}
     for check in filter(wanted, CHECKS):

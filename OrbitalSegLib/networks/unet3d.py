@@ -30,7 +30,7 @@ def from_blocks(x: torch.Tensor) -> torch.Tensor:
     return x.reshape(n, c // CORNERS, 2 * d, 2 * h, 2 * w)
 
 
-class Convolution(nn.Module):
+class Convolution3D(nn.Module):
     """A 3 x 3 x 3 convolution, normalisation over the batch, ReLU."""
 
     def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
@@ -54,12 +54,12 @@ class UNet3D(nn.Module):
         self.channels = tuple(channels)
         before = (CORNERS * inputs, *self.channels[:-1])
         self.encoder = nn.ModuleList(
-            nn.Sequential(Convolution(a, b, 1 if level == 0 else 2), Convolution(b, b))
+            nn.Sequential(Convolution3D(a, b, 1 if level == 0 else 2), Convolution3D(b, b))
             for level, (a, b) in enumerate(zip(before, self.channels, strict=True))
         )
         self.reduce = nn.ModuleList(nn.Conv3d(below, own, 1) for own, below in pairwise(self.channels))
         self.decoder = nn.ModuleList(
-            nn.Sequential(Convolution(2 * own, own), Convolution(own, own)) for own in self.channels[:-1]
+            nn.Sequential(Convolution3D(2 * own, own), Convolution3D(own, own)) for own in self.channels[:-1]
         )
         self.up = nn.Upsample(scale_factor=2, mode="nearest")
         self.head = nn.Conv3d(self.channels[0], CORNERS * answers, 3, padding=1)
@@ -84,7 +84,7 @@ def folded(model: UNet3D) -> UNet3D:
     depend on what else is in the batch."""
     copy = deepcopy(model).cpu().eval()
     for module in copy.modules():
-        if isinstance(module, Convolution):
+        if isinstance(module, Convolution3D):
             module.convolution = fuse_conv_bn_eval(module.convolution, module.normalisation)
             module.normalisation = nn.Identity()
     return copy

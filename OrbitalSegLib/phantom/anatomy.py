@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from OrbitalSegLib.errors import JobError
-from OrbitalSegLib.phantom.orbit import Orbit
+from OrbitalSegLib.phantom.orbit import OrbitSolid
 from OrbitalSegLib.phantom.shapes import (
     Field,
     Point,
@@ -76,9 +76,9 @@ class Anatomy:
         if not 10 <= self.fracture_area_mm2 <= 250:
             raise JobError("invalid-job", "The phantom's fracture_area_mm2 must lie between 10 and 250.")
 
-    def orbit(self, side: Side) -> Orbit:
+    def orbit(self, side: Side) -> OrbitSolid:
         """The bony orbit of one side, before the head is turned."""
-        return Orbit(SIDES[side])
+        return OrbitSolid(SIDES[side])
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ def parts(anatomy: Anatomy) -> Parts:
     )
 
 
-def _brain(orbits: dict[Side, Orbit]) -> Shape:
+def _brain(orbits: dict[Side, OrbitSolid]) -> Shape:
     """The cranial cavity: three fossae, above orbits and frontal sinuses."""
     whole = ellipsoid((0, 66, 40), (67, 85, 67))
     slope = half_space((0, 0, 12), (0.2, 0.12, -1))
@@ -215,7 +215,7 @@ class _Half:
 
     anatomy: Anatomy
     side: Side
-    orbit: Orbit
+    orbit: OrbitSolid
 
     def _placed(self, shape: Shape) -> Shape:
         return shape if self.side == "left" else shape.mirrored()

@@ -20,7 +20,7 @@ def _elliptic_k(parameter: float) -> float:
 
 
 @dataclass(frozen=True)
-class Orbit:
+class OrbitSolid:
     """A four-sided pyramid with rounded edges, seen here as the left orbit; the right one is its mirror image.
 
     Start from the upright solid p^4 + 2 c p^2 q^2 + q^4 <= g(u)^4 with p = X / a and q = Z / b, over the depth

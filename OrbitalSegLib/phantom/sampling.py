@@ -25,7 +25,7 @@ TINY_MM = 1e-3
 
 
 @dataclass(frozen=True)
-class Grid:
+class SliceGrid:
     """Slices of voxels: all alike, each at its own place."""
 
     origins: np.ndarray
@@ -43,15 +43,15 @@ class Grid:
     def normal(self) -> np.ndarray:
         return np.cross(self.row, self.column)
 
-    def turned_back(self, degrees: float) -> "Grid":
+    def turned_back(self, degrees: float) -> "SliceGrid":
         """The grid as seen from a head that is turned by `degrees` about z."""
         if degrees == 0:
             return self
         turn = rotation_about_z(-degrees)
-        return Grid(self.origins @ turn.T, turn @ self.row, turn @ self.column, self.shape, self.voxel_mm)
+        return SliceGrid(self.origins @ turn.T, turn @ self.row, turn @ self.column, self.shape, self.voxel_mm)
 
-    def slices(self, chosen: slice) -> "Grid":
-        return Grid(self.origins[chosen], self.row, self.column, self.shape, self.voxel_mm)
+    def slices(self, chosen: slice) -> "SliceGrid":
+        return SliceGrid(self.origins[chosen], self.row, self.column, self.shape, self.voxel_mm)
 
     def block(self, box: Box) -> Block | None:
         """The indices of the voxels that may touch a box; None if none does."""
@@ -93,7 +93,7 @@ class Grid:
 
 
 def slice_by_slice(
-    sample: Callable[[Anatomy, Grid], np.ndarray], anatomy: Anatomy, grid: Grid
+    sample: Callable[[Anatomy, SliceGrid], np.ndarray], anatomy: Anatomy, grid: SliceGrid
 ) -> Iterator[tuple[slice, np.ndarray]]:
     """What `sample` gives for a grid, a few slices at a time and in their order, computed on all cores."""
     count = len(grid.origins)
@@ -108,7 +108,7 @@ def rotation_about_z(degrees: float) -> np.ndarray:
     return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
 
 
-def coverage(shape: Shape, grid: Grid, depths_mm: tuple[float, ...]) -> tuple[Block, list[np.ndarray]] | None:
+def coverage(shape: Shape, grid: SliceGrid, depths_mm: tuple[float, ...]) -> tuple[Block, list[np.ndarray]] | None:
     """The part of each voxel that lies in the solid, and deeper in it than each further depth; None if nowhere."""
     block = grid.block(shape.box)
     if block is None:
@@ -132,7 +132,7 @@ def coverage(shape: Shape, grid: Grid, depths_mm: tuple[float, ...]) -> tuple[Bl
     return block, covered
 
 
-def _distance_and_width(shape: Shape, grid: Grid, point: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+def _distance_and_width(shape: Shape, grid: SliceGrid, point: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Distance of points to the surface, and the width of a voxel across the surface, in mm."""
     value = shape.field(*point)
     x, y, z = point
@@ -169,7 +169,7 @@ class _Canvas:
         soft += part * np.float32(hu)
 
 
-def bone_part(anatomy: Anatomy, grid: Grid) -> np.ndarray:
+def bone_part(anatomy: Anatomy, grid: SliceGrid) -> np.ndarray:
     """The fraction of bone in each voxel, float32, [slice, row, column]."""
     head = parts(anatomy)
     grid = grid.turned_back(anatomy.turned_degrees)
@@ -182,7 +182,7 @@ def bone_part(anatomy: Anatomy, grid: Grid) -> np.ndarray:
     return bone
 
 
-def density(anatomy: Anatomy, grid: Grid) -> np.ndarray:
+def density(anatomy: Anatomy, grid: SliceGrid) -> np.ndarray:
     """The mean density of each voxel in HU, float32, [slice, row, column]."""
     head = parts(anatomy)
     grid = grid.turned_back(anatomy.turned_degrees)
@@ -199,7 +199,7 @@ def density(anatomy: Anatomy, grid: Grid) -> np.ndarray:
     return canvas.soft + canvas.bone * _bone_density(anatomy, head, grid, shape)
 
 
-def _solid(head: Parts, grid: Grid) -> np.ndarray:
+def _solid(head: Parts, grid: SliceGrid) -> np.ndarray:
     bone = np.zeros((len(grid.origins), *grid.shape), np.float32)
     for shape in head.bone:
         found = coverage(shape, grid, (0.0,))
@@ -209,7 +209,7 @@ def _solid(head: Parts, grid: Grid) -> np.ndarray:
     return bone
 
 
-def _paint(canvas: _Canvas, grid: Grid, layers: Layers, *, cuts_bone: bool) -> None:
+def _paint(canvas: _Canvas, grid: SliceGrid, layers: Layers, *, cuts_bone: bool) -> None:
     found = coverage(layers.shape, grid, tuple(depth for depth, _ in layers.fill))
     if found is None:
         return
@@ -221,7 +221,7 @@ def _paint(canvas: _Canvas, grid: Grid, layers: Layers, *, cuts_bone: bool) -> N
             canvas.fill(block, part, hu)
 
 
-def _bone_density(anatomy: Anatomy, head: Parts, grid: Grid, shape: tuple[int, int, int]) -> np.ndarray:
+def _bone_density(anatomy: Anatomy, head: Parts, grid: SliceGrid, shape: tuple[int, int, int]) -> np.ndarray:
     density_hu = np.full(shape, anatomy.cortical_hu, np.float32)
     for zones, hu in ((head.trabecular, anatomy.trabecular_hu), (head.thin, anatomy.thin_hu)):
         for zone in zones:

@@ -8,7 +8,7 @@ import SimpleITK as sitk
 
 from OrbitalSegLib.errors import JobError
 from OrbitalSegLib.phantom.anatomy import METAL_HU, Anatomy
-from OrbitalSegLib.phantom.sampling import Grid, density, slice_by_slice
+from OrbitalSegLib.phantom.sampling import SliceGrid, density, slice_by_slice
 from OrbitalSegLib.progress import Progress, silent
 
 LOWEST_HU, HIGHEST_HU = -1024, 3071
@@ -74,7 +74,7 @@ class Scanner:
     def field_of_view_mm(self) -> float:
         return self.matrix * self.pixel_mm
 
-    def grid(self) -> Grid:
+    def grid(self) -> SliceGrid:
         """Where the slices lie, in the order in which they were taken."""
         count = round(self.height_mm / self.spacing_mm) + 1
         steps = np.full(count - 1, self.spacing_mm)
@@ -89,7 +89,7 @@ class Scanner:
         column = np.cos(tilt) * column - np.sin(tilt) * normal
         half = self.pixel_mm * (self.matrix - 1) / 2
         centres = np.array(self.centre_mm) + table_mm[:, None] * normal
-        return Grid(
+        return SliceGrid(
             origins=centres - half * (row + column),
             row=row,
             column=column,
@@ -104,7 +104,7 @@ class Scanned:
 
     anatomy: Anatomy
     scanner: Scanner
-    grid: Grid
+    grid: SliceGrid
     voxels: np.ndarray
 
 

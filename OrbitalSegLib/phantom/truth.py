@@ -16,8 +16,8 @@ from vtkmodules.vtkIOXML import vtkXMLPolyDataWriter
 from OrbitalSegLib.files import write_image
 from OrbitalSegLib.modelling.mesh import arrays_of, surface_of
 from OrbitalSegLib.phantom.anatomy import SIDES, Anatomy, Side, parts
-from OrbitalSegLib.phantom.orbit import Orbit
-from OrbitalSegLib.phantom.sampling import Grid, bone_part, rotation_about_z, slice_by_slice
+from OrbitalSegLib.phantom.orbit import OrbitSolid
+from OrbitalSegLib.phantom.sampling import SliceGrid, bone_part, rotation_about_z, slice_by_slice
 from OrbitalSegLib.phantom.shapes import FAR_MM, Box, Shape
 from OrbitalSegLib.progress import Progress, silent
 
@@ -45,7 +45,7 @@ def bone_fraction(anatomy: Anatomy, grid: sitk.Image, progress: Progress = silen
     spacing, count = grid.GetSpacing(), grid.GetSize()[2]
     axes = np.array(grid.GetDirection()).reshape(3, 3)
     origins = np.array(grid.GetOrigin()) + np.arange(count)[:, None] * spacing[2] * axes[:, 2]
-    slices = Grid(origins, axes[:, 0], axes[:, 1], (grid.GetSize()[1], grid.GetSize()[0]), spacing)
+    slices = SliceGrid(origins, axes[:, 0], axes[:, 1], (grid.GetSize()[1], grid.GetSize()[0]), spacing)
     fraction = np.empty((count, *slices.shape), np.float32)
     for some, bone in slice_by_slice(bone_part, anatomy, slices):
         fraction[some] = bone
@@ -223,7 +223,7 @@ def _cut_off(surface: vtkPolyData, shapes: Sequence[Shape], *, keep_inside: bool
     return triangulate.GetOutput()
 
 
-def _thickness_mm(orbit: Orbit, beyond: list[Shape], points: np.ndarray) -> np.ndarray:
+def _thickness_mm(orbit: OrbitSolid, beyond: list[Shape], points: np.ndarray) -> np.ndarray:
     """How much bone lies on the orbit's normal through each point, between the orbit and the first void beyond it."""
     step_mm = 1e-2
     slope = np.stack(

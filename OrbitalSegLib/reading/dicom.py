@@ -34,7 +34,7 @@ from OrbitalSegLib.reading.headers import (
     values_of,
     with_points,
 )
-from OrbitalSegLib.reading.pixels import DamagedPixels, Frame, stored_frames
+from OrbitalSegLib.reading.pixels import DamagedPixels, StoredFrame, stored_frames
 from OrbitalSegLib.reading.stack import find_gaps, is_upright, missing_slices, to_image, without_duplicates
 from OrbitalSegLib.reading.stacking import SAME_PIXEL_MM, Note, Stack, stacks_of
 from OrbitalSegLib.reading.weave import MOST_WOVEN, woven
@@ -692,7 +692,7 @@ def _voxels(slices: list[Slice], progress: Progress) -> tuple[np.ndarray, Counte
     return voxels, said
 
 
-def _next(frames: Iterator[Frame], item: Slice) -> Frame:
+def _next(frames: Iterator[StoredFrame], item: Slice) -> StoredFrame:
     try:
         frame = next(frames)
     except DamagedPixels as error:

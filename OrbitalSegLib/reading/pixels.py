@@ -59,7 +59,7 @@ class DamagedPixels(Exception):
 
 
 @dataclass(frozen=True)
-class Frame:
+class StoredFrame:
     """One frame as stored, each (rows, columns)."""
 
     words: np.ndarray
@@ -72,7 +72,7 @@ class Frame:
     """The number of unused bits above the stored ones."""
 
 
-def stored_frames(path: Path, frames: Sequence[int], private: Path) -> Iterator[Frame]:
+def stored_frames(path: Path, frames: Sequence[int], private: Path) -> Iterator[StoredFrame]:
     """The given frames of a file.
 
     `private` is a folder for a decoder's files. Raises `DamagedPixels`, and `InputError` `unreadable` for a
@@ -131,18 +131,18 @@ class _Layout:
         kind = f"{'>' if big_endian else '<'}{'i' if self.signed else 'u'}{self.allocated // 8}"
         return np.frombuffer(data, kind, count, size * frame).reshape(self.rows, self.columns)
 
-    def frame(self, words: np.ndarray) -> Frame:
+    def frame(self, words: np.ndarray) -> StoredFrame:
         """Whole words apart into the value and what stands around it."""
         words = words.astype(words.dtype.newbyteorder("="), copy=False) & ~np.array(self.drawn).astype(words.dtype)
         above, unused = self.allocated - 1 - self.high_bit, self.allocated - self.stored
         if not unused:
-            return Frame(words, words, np.zeros(words.shape, bool), 0)
+            return StoredFrame(words, words, np.zeros(words.shape, bool), 0)
         values = (words << above) >> unused
         below = unused - above
         beyond = words != values << below
         if not (~beyond & (values < 0)).any():  # a sign need not reach into the unused bits
             beyond &= words != (values & ((1 << self.stored) - 1)) << below
-        return Frame(words, values, beyond, above)
+        return StoredFrame(words, values, beyond, above)
 
 
 def _check_codestream(code: bytes, layout: _Layout, syntax: str) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 
 from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.reading.headers import Slice
-from OrbitalSegLib.reading.pixels import Frame
+from OrbitalSegLib.reading.pixels import StoredFrame
 from OrbitalSegLib.scan import AIR_HU, HIGHEST_HU
 
 PADDING_HU = (-900, 3072)
@@ -20,7 +20,7 @@ STEP_SHARE = 0.5
 """Two slices that are so much more alike with one rescale than with their own are not rescaled rightly."""
 
 
-def in_hu(frame: Frame, item: Slice, whole: bool) -> tuple[np.ndarray, str | None]:
+def in_hu(frame: StoredFrame, item: Slice, whole: bool) -> tuple[np.ndarray, str | None]:
     """A frame in HU, and the code of what has to be said of its unused bits. `whole`: slope and intercept are."""
     stored = frame.values
     padding = _padding(frame, item)
@@ -39,7 +39,7 @@ def in_hu(frame: Frame, item: Slice, whole: bool) -> tuple[np.ndarray, str | Non
     return np.clip(hu, AIR_HU, HIGHEST_HU, out=hu), note
 
 
-def _padding(frame: Frame, item: Slice) -> np.ndarray:
+def _padding(frame: StoredFrame, item: Slice) -> np.ndarray:
     """Where the frame holds what the header states as padding, if that is believed."""
     words = frame.words
     found = np.zeros(words.shape, bool)
@@ -67,7 +67,7 @@ def _as_stored(value: int, kind: np.dtype) -> int:
     return value - size if kind.kind == "i" and value >= size // 2 else value
 
 
-def _beyond(frame: Frame, beyond: np.ndarray, padding: np.ndarray) -> tuple[np.ndarray, np.ndarray, str]:
+def _beyond(frame: StoredFrame, beyond: np.ndarray, padding: np.ndarray) -> tuple[np.ndarray, np.ndarray, str]:
     """Values, padding and the code of what has to be said, where unused bits are used and no padding explains it."""
     words, signed = frame.words, frame.words.view(f"i{frame.words.dtype.itemsize}")
     at_a_corner = beyond[[0, 0, -1, -1], [0, -1, 0, -1]].any()

@@ -22,7 +22,7 @@ OPEN = "it was not accepted"
 
 
 @dataclass(frozen=True)
-class Entry:
+class RequiredEntry:
     """One entry. `find` gives what the record says of it, or None."""
 
     id: str
@@ -56,25 +56,29 @@ def _accepted(kind: str) -> Callable[[dict[str, Any]], Any]:
 
 
 ENTRIES = (
-    Entry("scanner", "Scanner: maker", PROTOCOL, _acquired("manufacturer"), NOT_STATED),
-    Entry("scanner-model", "Scanner: model", PROTOCOL, _acquired("model"), NOT_STATED),
-    Entry("position", "Patient position", PROTOCOL, _acquired("patient_position"), NOT_STATED),
-    Entry("tube-voltage", "Tube voltage", PROTOCOL, _acquired("tube_voltage_kv"), NOT_STATED),
-    Entry("tube-current", "Tube current", PROTOCOL, _acquired("tube_current_ma"), NOT_STATED),
-    Entry("rotation-time", "Rotation time", PROTOCOL, _acquired("rotation_time_s"), NOT_STATED),
-    Entry("scan-slice-thickness", "Scan slice thickness", PROTOCOL, _acquired("collimation_mm"), NOT_STATED),
-    Entry("slice-thickness", "Reconstructed slice thickness", PROTOCOL, _acquired("slice_thickness_mm"), NOT_STATED),
-    Entry("slice-spacing", "Slice spacing", PROTOCOL, _acquired("slice_distance_mm"), NOT_STATED),
-    Entry("field-of-view", "Field of view", PROTOCOL, _acquired("field_of_view_mm"), NOT_STATED),
-    Entry("matrix", "Matrix", PROTOCOL, _acquired("matrix"), NOT_STATED),
-    Entry("kernel", "Reconstruction kernel", PROTOCOL, _acquired("kernel"), NOT_STATED),
-    Entry("purpose", "Clinical purpose", PURPOSE, lambda record: record.get("purpose"), NOT_GIVEN),
-    Entry("operator", "Operator", PURPOSE, lambda record: record.get("operator"), NOT_GIVEN),
-    Entry("segmentation", "Segmentation method and parameters", METHOD, _step("segmenting")),
-    Entry("reconstruction", "Process and parameters of the 3D reconstruction", RECONSTRUCTION, _step("modelling")),
-    Entry("deviation", "How far smoothing moved the surface", RECONSTRUCTION, _deviation),
-    Entry("slice-by-slice", "Operator's check, slice by slice", REVIEW, _accepted("slice-by-slice"), OPEN),
-    Entry("physician", "Physician's review before manufacture", REVIEW, _accepted("physician"), OPEN),
+    RequiredEntry("scanner", "Scanner: maker", PROTOCOL, _acquired("manufacturer"), NOT_STATED),
+    RequiredEntry("scanner-model", "Scanner: model", PROTOCOL, _acquired("model"), NOT_STATED),
+    RequiredEntry("position", "Patient position", PROTOCOL, _acquired("patient_position"), NOT_STATED),
+    RequiredEntry("tube-voltage", "Tube voltage", PROTOCOL, _acquired("tube_voltage_kv"), NOT_STATED),
+    RequiredEntry("tube-current", "Tube current", PROTOCOL, _acquired("tube_current_ma"), NOT_STATED),
+    RequiredEntry("rotation-time", "Rotation time", PROTOCOL, _acquired("rotation_time_s"), NOT_STATED),
+    RequiredEntry("scan-slice-thickness", "Scan slice thickness", PROTOCOL, _acquired("collimation_mm"), NOT_STATED),
+    RequiredEntry(
+        "slice-thickness", "Reconstructed slice thickness", PROTOCOL, _acquired("slice_thickness_mm"), NOT_STATED
+    ),
+    RequiredEntry("slice-spacing", "Slice spacing", PROTOCOL, _acquired("slice_distance_mm"), NOT_STATED),
+    RequiredEntry("field-of-view", "Field of view", PROTOCOL, _acquired("field_of_view_mm"), NOT_STATED),
+    RequiredEntry("matrix", "Matrix", PROTOCOL, _acquired("matrix"), NOT_STATED),
+    RequiredEntry("kernel", "Reconstruction kernel", PROTOCOL, _acquired("kernel"), NOT_STATED),
+    RequiredEntry("purpose", "Clinical purpose", PURPOSE, lambda record: record.get("purpose"), NOT_GIVEN),
+    RequiredEntry("operator", "Operator", PURPOSE, lambda record: record.get("operator"), NOT_GIVEN),
+    RequiredEntry("segmentation", "Segmentation method and parameters", METHOD, _step("segmenting")),
+    RequiredEntry(
+        "reconstruction", "Process and parameters of the 3D reconstruction", RECONSTRUCTION, _step("modelling")
+    ),
+    RequiredEntry("deviation", "How far smoothing moved the surface", RECONSTRUCTION, _deviation),
+    RequiredEntry("slice-by-slice", "Operator's check, slice by slice", REVIEW, _accepted("slice-by-slice"), OPEN),
+    RequiredEntry("physician", "Physician's review before manufacture", REVIEW, _accepted("physician"), OPEN),
 )
 
 

@@ -16,7 +16,7 @@ from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.evaluation.grids import LATTICE_TOLERANCE, on_grid_of
 from OrbitalSegLib.evaluation.overlap import overlap, overlap_by_class
 from OrbitalSegLib.evaluation.surfaces import SurfaceDistances, largest_error, surface_distances, weighted_percentile
-from OrbitalSegLib.evaluation.topology import Topology, topology
+from OrbitalSegLib.evaluation.topology import MaskTopology, topology
 
 PAIRS = 300
 OVERLAP_EQUAL = 1e-6
@@ -336,13 +336,13 @@ def hollow() -> np.ndarray:
 @pytest.mark.parametrize(
     ("mask", "expected"),
     [
-        (EMPTY, Topology(0, 0, 0)),
-        (BOX, Topology(1, 0, 0)),
-        (FULL, Topology(1, 0, 0)),
-        (ring(), Topology(1, 1, 0)),
-        (hollow(), Topology(1, 0, 1)),
-        (np.concatenate([ring(), ring()]), Topology(2, 2, 0)),
-        (np.eye(5, dtype=bool)[None], Topology(1, 0, 0)),
+        (EMPTY, MaskTopology(0, 0, 0)),
+        (BOX, MaskTopology(1, 0, 0)),
+        (FULL, MaskTopology(1, 0, 0)),
+        (ring(), MaskTopology(1, 1, 0)),
+        (hollow(), MaskTopology(1, 0, 1)),
+        (np.concatenate([ring(), ring()]), MaskTopology(2, 2, 0)),
+        (np.eye(5, dtype=bool)[None], MaskTopology(1, 0, 0)),
     ],
 )
 def test_pieces_tunnels_and_cavities_of_plain_shapes(mask, expected):
@@ -366,9 +366,9 @@ def test_topology_is_that_of_scipys_pieces_and_of_a_count_of_cells(seed):
 def test_topology_inside_a_region():
     region = np.ones(ring().shape, bool)
     region[:, :, 6:] = False
-    assert topology(image_of(ring()), image_of(region)) == Topology(1, 1, 0)
+    assert topology(image_of(ring()), image_of(region)) == MaskTopology(1, 1, 0)
     region[:, :, 5:] = False
-    assert topology(image_of(ring()), image_of(region)) == Topology(1, 0, 0)
+    assert topology(image_of(ring()), image_of(region)) == MaskTopology(1, 0, 0)
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (1, 2, 0), (2, 1, 0)])

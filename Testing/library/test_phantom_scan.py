@@ -8,7 +8,7 @@ import pytest
 
 from OrbitalSegLib.errors import JobError
 from OrbitalSegLib.phantom import VARIANTS, Anatomy, Scanner, scan, write_phantom, write_series
-from OrbitalSegLib.phantom.sampling import Grid, density
+from OrbitalSegLib.phantom.sampling import SliceGrid, density
 from OrbitalSegLib.phantom.scanner import HIGHEST_HU, LOWEST_HU
 
 TABLE_A1 = [
@@ -120,7 +120,7 @@ def test_a_voxel_holds_what_the_head_has_at_its_patient_coordinates(changes, tmp
     slices = read(tmp_path)
     chosen = np.random.default_rng(0).permutation(hu(slices).size)[:600]
     places = places_mm(slices).reshape(-1, 3)[chosen]
-    points = Grid(places, np.array([1.0, 0, 0]), np.array([0, 1.0, 0]), (1, 1), (1.0, 1.0, 1.0))
+    points = SliceGrid(places, np.array([1.0, 0, 0]), np.array([0, 1.0, 0]), (1, 1), (1.0, 1.0, 1.0))
     expected = np.clip(density(Anatomy(), points).ravel(), LOWEST_HU, HIGHEST_HU)
     found = hu(slices).ravel()[chosen]
     # A turned voxel and one along the axes differ only beside a boundary.
@@ -240,7 +240,7 @@ def test_metal_streaks_only_the_slices_that_hold_it():
     ],
 )
 def test_tissues_lie_where_they_belong(anatomy, place, expected_hu):
-    point = Grid(np.array([place]), np.array([1.0, 0, 0]), np.array([0, 1.0, 0]), (1, 1), (0.2, 0.2, 0.2))
+    point = SliceGrid(np.array([place]), np.array([1.0, 0, 0]), np.array([0, 1.0, 0]), (1, 1), (0.2, 0.2, 0.2))
     assert float(density(anatomy, point).item()) == pytest.approx(expected_hu, abs=2)
 
 

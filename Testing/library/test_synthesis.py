@@ -20,9 +20,9 @@ from OrbitalSegLib.training.synthesis.draw import Draw
 from OrbitalSegLib.training.synthesis.fractures import Fractures
 from OrbitalSegLib.training.synthesis.generate import generate
 from OrbitalSegLib.training.synthesis.grids import Grid, SmoothField, behind, sheet
-from OrbitalSegLib.training.synthesis.scanner import Scanner, scan
+from OrbitalSegLib.training.synthesis.scanner import DrawnScanner, scan
 from OrbitalSegLib.training.synthesis.settings import HERNIATIONS
-from OrbitalSegLib.training.synthesis.walls import Walls
+from OrbitalSegLib.training.synthesis.walls import WallThicknesses
 from OrbitalSegLib.training.templates.template import Template, write_template
 
 pytestmark = pytest.mark.learn
@@ -93,7 +93,7 @@ def test_a_wall_of_a_turned_and_scaled_head_has_the_mass_of_its_thickness(degree
     # In the wall's inner 12 x 12 mm, through its whole depth.
     grid = Grid((-20.0, -20.0, -20.0), (81, 81, 81), 0.5)
     anatomy = deformation.anatomy(grid)
-    bone = Walls(draw, settings).bone(anatomy, Fractures(()))
+    bone = WallThicknesses(draw, settings).bone(anatomy, Fractures(()))
     x, y, z = anatomy.places
     middle = (np.abs(x) < 6) & (np.abs(y) < 6) & (np.abs(z) < 3)
     mass_mm3 = bone.fraction[middle].sum() * 0.5**3
@@ -141,7 +141,7 @@ def test_the_scanner_keeps_the_mass_of_a_thin_wall(slice_mm: float, gain: float)
     grid = Grid((0.0, 0.0, 0.0), (40, 40, 48), 0.5)
     z = np.broadcast_to(grid.open_axes()[2] - 12.03, grid.shape).astype(np.float32)
     bone = sheet(z, 0.3, 0.5)
-    scanner = Scanner(
+    scanner = DrawnScanner(
         pixel_mm=0.5, slice_mm=slice_mm, increment_mm=0.5, point_spread_mm=0.4, slice_blur_mm=0.3, edge_gain=gain,
         noise_hu=0.0, noise_grain_mm=0.0, streaks=False, beam_hardening_hu=0.0, shift_hu=0.0, step_hu=1, narrow=False,
     )  # fmt: skip

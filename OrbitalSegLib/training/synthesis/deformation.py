@@ -34,7 +34,7 @@ Places = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
-class Anatomy:
+class AnatomyOnGrid:
     """What the template says of each voxel of a grid in the scanned head. Distances are in template mm."""
 
     grid: Grid
@@ -155,7 +155,7 @@ class Deformation:
         ]
         return (rows[0], rows[1], rows[2])
 
-    def anatomy(self, grid: Grid) -> Anatomy:
+    def anatomy(self, grid: Grid) -> AnatomyOnGrid:
         """The template's fields, warped to a grid."""
         places = self.places(grid)
         distances = self._template.distances()
@@ -166,7 +166,7 @@ class Deformation:
         warped |= zip(SMOOTH, _sampled_coarsely([distances[name] for name in SMOOTH], places, 2), strict=True)
         warped["septum_mm"] = self._partitions.within(warped["septum_mm"], warped["sinus_mm"], grid)
         nasal, left = _sampled_coarsely(self._nearer, places, COARSE)
-        return Anatomy(grid, places, **warped, nasal_mm=nasal, left_mm=left)
+        return AnatomyOnGrid(grid, places, **warped, nasal_mm=nasal, left_mm=left)
 
 
 def _sampled(images: Sequence[sitk.Image], places: Places) -> list[np.ndarray]:

@@ -22,7 +22,7 @@ WALL_WITHIN = 0.5
 
 
 @dataclass(frozen=True)
-class Wall:
+class BreakableWall:
     """What a fracture needs to know of the floor and the medial wall on a grid."""
 
     grid: Grid
@@ -128,7 +128,7 @@ class Fractures:
         return sheet(distance, thickness_mm, grid.spacing_mm), distance
 
 
-def draw_fractures(wall: Wall, draw: Draw, settings: Settings) -> Fractures:
+def draw_fractures(wall: BreakableWall, draw: Draw, settings: Settings) -> Fractures:
     """Holes at random places of the wall; none in the share of heads that is intact, or where no wall is in view."""
     candidates = np.argwhere(wall.eligible)
     if not draw.chance("fractured", settings.fracture_share) or not len(candidates):
@@ -137,7 +137,7 @@ def draw_fractures(wall: Wall, draw: Draw, settings: Settings) -> Fractures:
     return Fractures(tuple(_hole(wall, candidates, draw, settings, f"hole {index}") for index in range(count)))
 
 
-def _hole(wall: Wall, candidates: np.ndarray, draw: Draw, settings: Settings, name: str) -> Hole:
+def _hole(wall: BreakableWall, candidates: np.ndarray, draw: Draw, settings: Settings, name: str) -> Hole:
     place = candidates[int(draw.uniform(f"{name} place", (0.0, 1.0)) * (len(candidates) - 1))]
     normal = _normal(wall, place)
     radius_mm = draw.log_uniform(f"{name} mm", settings.hole_mm) / 2
@@ -156,7 +156,7 @@ def _hole(wall: Wall, candidates: np.ndarray, draw: Draw, settings: Settings, na
     )
 
 
-def _normal(wall: Wall, place: np.ndarray) -> np.ndarray:
+def _normal(wall: BreakableWall, place: np.ndarray) -> np.ndarray:
     """Direction from the orbit to the sinus at a voxel, x y z, over a neighbourhood of 2 voxels."""
     around = tuple(slice(max(p - 2, 0), p + 3) for p in place)
     slopes = [float(slope.mean()) for slope in np.gradient(wall.distance_mm[around])]

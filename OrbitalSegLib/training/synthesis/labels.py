@@ -9,9 +9,9 @@ from vtkmodules.vtkFiltersCore import vtkFlyingEdges3D
 from OrbitalSegLib.evaluation.wall_points import Wall, WallPoints
 from OrbitalSegLib.evaluation.walls import crosses
 from OrbitalSegLib.training.cases import Flag
-from OrbitalSegLib.training.synthesis.deformation import Anatomy
+from OrbitalSegLib.training.synthesis.deformation import AnatomyOnGrid
 from OrbitalSegLib.training.synthesis.grids import Grid
-from OrbitalSegLib.training.synthesis.walls import Bone, band
+from OrbitalSegLib.training.synthesis.walls import BoneOnGrid, band
 
 RIM_MM = 0.5
 """Next to the rim of a hole no label is scored: a fraction of a voxel decides there."""
@@ -26,7 +26,7 @@ CLEAR_OF_SOLID_MM = 0.5
 """A wall's mid-surface is a wall only this far from thick bone."""
 
 
-def label_flags(anatomy: Anatomy, bone: Bone, metal: np.ndarray) -> np.ndarray:
+def label_flags(anatomy: AnatomyOnGrid, bone: BoneOnGrid, metal: np.ndarray) -> np.ndarray:
     """The bits of `Flag` of each voxel, unsigned 8 bits."""
     would_be = band(bone.wall_mm, bone.intact_mm) & (bone.solid < 0.5)
     near = np.abs(bone.wall_mm) < NEAR_WALL_MM
@@ -47,7 +47,7 @@ def label_flags(anatomy: Anatomy, bone: Bone, metal: np.ndarray) -> np.ndarray:
     return flags
 
 
-def wall_points(anatomy: Anatomy, bone: Bone, *, mirrored: bool) -> WallPoints:
+def wall_points(anatomy: AnatomyOnGrid, bone: BoneOnGrid, *, mirrored: bool) -> WallPoints:
     """Points on the mid-surfaces of the orbits' thin walls."""
     surface = _midsurface(bone.wall_mm, anatomy.grid)
     points = (

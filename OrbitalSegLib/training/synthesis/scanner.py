@@ -25,7 +25,7 @@ METAL_STREAKS = 16
 
 
 @dataclass(frozen=True)
-class Scanner:
+class DrawnScanner:
     """How one head is scanned."""
 
     pixel_mm: float
@@ -48,7 +48,7 @@ class Scanner:
     """Whether the round field of view cuts off the corners."""
 
     @classmethod
-    def drawn(cls, draw: Draw, settings: Settings) -> "Scanner":
+    def drawn(cls, draw: Draw, settings: Settings) -> "DrawnScanner":
         thin = draw.chance("thin slices", settings.thin_slice_share)
         lowest, highest = settings.slice_mm
         limit = min(max(settings.thin_slice_limit_mm, lowest), highest)
@@ -79,14 +79,16 @@ class Scanner:
 
 
 @dataclass(frozen=True)
-class Scan:
+class DrawnScan:
     """What the scanner gives, with and without noise and streaks: HU, signed 16 bits, on the scanner's grid."""
 
     ct: sitk.Image
     clean: sitk.Image
 
 
-def scan(hu: np.ndarray, bone: np.ndarray, metal: np.ndarray, grid: Grid, scanner: Scanner, draw: Draw) -> Scan:
+def scan(
+    hu: np.ndarray, bone: np.ndarray, metal: np.ndarray, grid: Grid, scanner: DrawnScanner, draw: Draw
+) -> DrawnScan:
     """Scan a head, given its HU, bone fraction and metal fraction on a fine grid.
 
     The slices begin at the grid's first voxel and end within it.
@@ -102,14 +104,14 @@ def scan(hu: np.ndarray, bone: np.ndarray, metal: np.ndarray, grid: Grid, scanne
     if metal.any():
         strength = draw.uniform("metal streak hu", METAL_STREAK_HU)
         noisy += strength * _metal_streaks(_reconstructed(metal, grid, counts, scanner), scanner, draw)
-    return Scan(_stored(noisy, grid, scanner), _stored(clean, grid, scanner, stepped=False))
+    return DrawnScan(_stored(noisy, grid, scanner), _stored(clean, grid, scanner, stepped=False))
 
 
 def _count(grid: Grid, axis: int, step_mm: float) -> int:
     return int((grid.size[axis] - 1) * grid.spacing_mm / step_mm + 1e-6) + 1
 
 
-def _reconstructed(hu: np.ndarray, grid: Grid, counts: list[int], scanner: Scanner) -> np.ndarray:
+def _reconstructed(hu: np.ndarray, grid: Grid, counts: list[int], scanner: DrawnScanner) -> np.ndarray:
     """Point spread, slice profile and kernel, at the middle of each of the scanner's voxels."""
     across = _profile(
         grid.size[2], grid.spacing_mm, counts[2], scanner.increment_mm, scanner.slice_blur_mm, scanner.slice_mm
@@ -122,7 +124,7 @@ def _reconstructed(hu: np.ndarray, grid: Grid, counts: list[int], scanner: Scann
     return result
 
 
-def _in_plane(slices: np.ndarray, grid: Grid, counts: list[int], scanner: Scanner, spread_mm: float) -> np.ndarray:
+def _in_plane(slices: np.ndarray, grid: Grid, counts: list[int], scanner: DrawnScanner, spread_mm: float) -> np.ndarray:
     x, y = (
         _profile(grid.size[axis], grid.spacing_mm, counts[axis], scanner.pixel_mm, spread_mm, 0.0) for axis in (0, 1)
     )
@@ -141,7 +143,7 @@ def _profile(size: int, spacing_mm: float, count: int, step_mm: float, spread_mm
     return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
-def _noise(shape: tuple[int, ...], scanner: Scanner, draw: Draw) -> np.ndarray:
+def _noise(shape: tuple[int, ...], scanner: DrawnScanner, draw: Draw) -> np.ndarray:
     """Gaussian noise that is correlated in the slice; a bone kernel's has few low frequencies."""
     if not scanner.noise_hu:
         return np.zeros(shape, np.float32)
@@ -157,7 +159,7 @@ def _noise(shape: tuple[int, ...], scanner: Scanner, draw: Draw) -> np.ndarray:
     return noise * np.float32(scanner.noise_hu / noise[:: max(shape[0] // 8, 1)].std())
 
 
-def _streaks(shape: tuple[int, ...], scanner: Scanner, draw: Draw) -> np.ndarray:
+def _streaks(shape: tuple[int, ...], scanner: DrawnScanner, draw: Draw) -> np.ndarray:
     """Fans of faint lines, mostly from side to side, as dense bone beside the orbits leaves them."""
     random = draw.stream("streaks")
     strength = draw.uniform("streak hu", STREAK_HU)
@@ -176,7 +178,7 @@ def _streaks(shape: tuple[int, ...], scanner: Scanner, draw: Draw) -> np.ndarray
     return streaks
 
 
-def _metal_streaks(metal: np.ndarray, scanner: Scanner, draw: Draw) -> np.ndarray:
+def _metal_streaks(metal: np.ndarray, scanner: DrawnScanner, draw: Draw) -> np.ndarray:
     """Bright and dark rays through metal, in the slices that hold some: -1 to 1."""
     random = draw.stream("metal streaks")
     streaks = np.zeros(metal.shape, np.float32)
@@ -199,7 +201,7 @@ def _metal_streaks(metal: np.ndarray, scanner: Scanner, draw: Draw) -> np.ndarra
     return streaks
 
 
-def _beam_hardening(bone: np.ndarray, metal: np.ndarray, scanner: Scanner) -> np.ndarray:
+def _beam_hardening(bone: np.ndarray, metal: np.ndarray, scanner: DrawnScanner) -> np.ndarray:
     """HU that are lost where much bone is around."""
     step = 8
     coarse = (bone + 4 * metal)[::step, ::step, ::step]
@@ -210,7 +212,7 @@ def _beam_hardening(bone: np.ndarray, metal: np.ndarray, scanner: Scanner) -> np
     return np.float32(scanner.beam_hardening_hu) * fine / max(float(around.max()), 1e-3)
 
 
-def _stored(hu: np.ndarray, grid: Grid, scanner: Scanner, *, stepped: bool = True) -> sitk.Image:
+def _stored(hu: np.ndarray, grid: Grid, scanner: DrawnScanner, *, stepped: bool = True) -> sitk.Image:
     """What the archive keeps: shifted, clipped, whole numbers or steps, and padding beyond the field of view."""
     shifted = hu + np.float32(scanner.shift_hu)
     step = scanner.step_hu if stepped else 1

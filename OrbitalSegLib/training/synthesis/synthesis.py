@@ -8,15 +8,15 @@ import SimpleITK as sitk
 from OrbitalSegLib.preprocessing import to_isotropic
 from OrbitalSegLib.training.cases import WORKING_SPACING_MM, Case, Flag
 from OrbitalSegLib.training.synthesis import objects, orbit, tissues
-from OrbitalSegLib.training.synthesis.deformation import Anatomy, Deformation
+from OrbitalSegLib.training.synthesis.deformation import AnatomyOnGrid, Deformation
 from OrbitalSegLib.training.synthesis.draw import Draw
 from OrbitalSegLib.training.synthesis.fractures import Fractures, draw_fractures
 from OrbitalSegLib.training.synthesis.grids import Grid, behind
 from OrbitalSegLib.training.synthesis.labels import label_flags, wall_points, without_bone_behind
-from OrbitalSegLib.training.synthesis.scanner import Scanner, outside_view, scan
+from OrbitalSegLib.training.synthesis.scanner import DrawnScanner, outside_view, scan
 from OrbitalSegLib.training.synthesis.settings import Settings
 from OrbitalSegLib.training.synthesis.tissues import Densities, Painter
-from OrbitalSegLib.training.synthesis.walls import Walls, fracturable, orbit_wall_mm
+from OrbitalSegLib.training.synthesis.walls import WallThicknesses, fracturable, orbit_wall_mm
 from OrbitalSegLib.training.templates.template import Template
 
 TRUTH_SPACING_MM = 0.2
@@ -35,7 +35,7 @@ def synthesize(template: Template, seed: int, settings: Settings | None = None, 
     settings = settings or Settings()
     draw = Draw(seed)
     deformation = Deformation(template, draw, settings)
-    walls = Walls(draw, settings)
+    walls = WallThicknesses(draw, settings)
     grid = _volume(settings)
     anatomy = deformation.anatomy(grid)
     fractures = draw_fractures(fracturable(anatomy, orbit_wall_mm(anatomy)), draw, settings)
@@ -43,7 +43,7 @@ def synthesize(template: Template, seed: int, settings: Settings | None = None, 
     density = Densities.drawn(draw, settings)
     painter = Painter(anatomy, bone, fractures, draw, settings, density, template.landmarks_mm)
     hu, metal = _painted(painter)
-    scanner = Scanner.drawn(draw, settings)
+    scanner = DrawnScanner.drawn(draw, settings)
     scanned = scan(hu, bone.fraction, metal, grid, scanner, draw)
     working = to_isotropic(scanned.ct, WORKING_SPACING_MM)
     clean = to_isotropic(scanned.clean, WORKING_SPACING_MM)
@@ -114,7 +114,9 @@ def _on_grid_of(working: sitk.Image, label: sitk.Image) -> sitk.Image:
     return cut
 
 
-def _truth(deformation: Deformation, walls: Walls, fractures: Fractures, anatomy: Anatomy) -> sitk.Image:
+def _truth(
+    deformation: Deformation, walls: WallThicknesses, fractures: Fractures, anatomy: AnatomyOnGrid
+) -> sitk.Image:
     """Bone fraction of at least one half around the orbits in view."""
     grid = _around_orbits(anatomy)
     slabs = []
@@ -128,7 +130,7 @@ def _truth(deformation: Deformation, walls: Walls, fractures: Fractures, anatomy
     return grid.image(np.concatenate(slabs))
 
 
-def _around_orbits(anatomy: Anatomy) -> Grid:
+def _around_orbits(anatomy: AnatomyOnGrid) -> Grid:
     """A grid of 0.2 mm around all that lies within 4 mm of an orbit."""
     near = np.argwhere(anatomy.orbit_mm < 4)[:, ::-1]
     coarse = anatomy.grid

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from OrbitalSegLib.training.synthesis.deformation import Anatomy
+from OrbitalSegLib.training.synthesis.deformation import AnatomyOnGrid
 from OrbitalSegLib.training.synthesis.draw import Draw
 from OrbitalSegLib.training.synthesis.fractures import Fractures
 from OrbitalSegLib.training.synthesis.grids import Grid, SmoothField, behind
 from OrbitalSegLib.training.synthesis.settings import Range, Settings
-from OrbitalSegLib.training.synthesis.walls import Bone
+from OrbitalSegLib.training.synthesis.walls import BoneOnGrid
 from OrbitalSegLib.training.templates.template import PointMm
 
 AIR_HU = np.float32(-1000)
@@ -87,8 +87,8 @@ class Textures:
 class Painter:
     """The parts of one head, painted on one grid."""
 
-    anatomy: Anatomy
-    bone: Bone
+    anatomy: AnatomyOnGrid
+    bone: BoneOnGrid
     fractures: Fractures
     draw: Draw
     settings: Settings

@@ -7,7 +7,7 @@ import numpy as np
 from OrbitalSegLib.evaluation.wall_points import Wall
 from OrbitalSegLib.training.cases import LABEL_HALF_WIDTH_MM
 from OrbitalSegLib.training.synthesis import fractures
-from OrbitalSegLib.training.synthesis.deformation import Anatomy
+from OrbitalSegLib.training.synthesis.deformation import AnatomyOnGrid
 from OrbitalSegLib.training.synthesis.draw import Draw
 from OrbitalSegLib.training.synthesis.fractures import FAR_MM, Fractures
 from OrbitalSegLib.training.synthesis.grids import Grid, SmoothField, behind, sheet
@@ -33,7 +33,7 @@ SIDE_VARIATION = (0.8, 1.25)
 
 
 @dataclass(frozen=True)
-class Bone:
+class BoneOnGrid:
     """The bone on a grid."""
 
     wall_mm: np.ndarray
@@ -58,7 +58,7 @@ class Bone:
     """Voxels that a training label calls wall although they may hold less than half bone."""
 
 
-class Walls:
+class WallThicknesses:
     """How thick each wall of a head is, at every place."""
 
     def __init__(self, draw: Draw, settings: Settings) -> None:
@@ -84,7 +84,7 @@ class Walls:
         """Thickness of a displaced plate of bone."""
         return self._base_mm[Wall.FLOOR]
 
-    def bone(self, anatomy: Anatomy, fractures: Fractures) -> Bone:
+    def bone(self, anatomy: AnatomyOnGrid, fractures: Fractures) -> BoneOnGrid:
         """The bone of a head, holes and displaced plates included."""
         grid, h = anatomy.grid, anatomy.grid.spacing_mm
         solid_mm = anatomy.solid_mm + np.float32(self._solid_shift_mm)
@@ -116,11 +116,11 @@ class Walls:
             sheet_mm = np.where(part > fraction, thickness, sheet_mm)
             fraction = np.maximum(fraction, part)
             banded |= band(distance, thickness)
-        return Bone(
+        return BoneOnGrid(
             wall_mm, kind, intact_mm, thickness_mm, depth_mm, solid_mm, solid, fraction, sheet_mm, banded
         )  # fmt: skip
 
-    def _variation_on(self, anatomy: Anatomy) -> np.ndarray:
+    def _variation_on(self, anatomy: AnatomyOnGrid) -> np.ndarray:
         """What the thickness of every wall is multiplied with."""
         if not self._variation:
             return np.ones(anatomy.grid.shape, np.float32)
@@ -128,7 +128,7 @@ class Walls:
         left = np.clip(0.5 - anatomy.left_mm / np.float32(BLEND_MM), 0, 1)
         return factor * (1 + np.float32(self._left - 1) * left)
 
-    def _orbital_mm(self, anatomy: Anatomy, kind: np.ndarray, varied: np.ndarray) -> np.ndarray:
+    def _orbital_mm(self, anatomy: AnatomyOnGrid, kind: np.ndarray, varied: np.ndarray) -> np.ndarray:
         """Thickness of the orbits' walls."""
         table = np.array([self._base_mm[Wall(code)] for code in range(len(Wall))], np.float32)
         medial = np.clip(0.5 - anatomy.nasal_mm / np.float32(BLEND_MM), 0, 1)
@@ -143,20 +143,20 @@ def band(distance_mm: np.ndarray, thickness_mm: np.ndarray) -> np.ndarray:
     return (np.abs(distance_mm) < half) & (thickness_mm > 0)
 
 
-def orbit_wall_mm(anatomy: Anatomy) -> np.ndarray:
+def orbit_wall_mm(anatomy: AnatomyOnGrid) -> np.ndarray:
     """Signed distance from the border of the orbits in mm of the scanned head, negative inside."""
     others = np.minimum(np.minimum(anatomy.sinus_mm, anatomy.cranial_mm), anatomy.exterior_mm)
     return _true_distance((anatomy.orbit_mm - others) / 2, anatomy.grid)
 
 
-def kinds(anatomy: Anatomy) -> np.ndarray:
+def kinds(anatomy: AnatomyOnGrid) -> np.ndarray:
     """`Wall` of the nearest orbital wall, by what lies beyond it."""
     sinus = np.where(anatomy.nasal_mm < 0, np.uint8(Wall.MEDIAL), np.uint8(Wall.FLOOR))
     beyond = np.where(anatomy.cranial_mm < anatomy.exterior_mm, np.uint8(Wall.ROOF), np.uint8(Wall.LATERAL))
     return np.where(anatomy.sinus_mm < np.minimum(anatomy.cranial_mm, anatomy.exterior_mm), sinus, beyond)
 
 
-def fracturable(anatomy: Anatomy, wall_mm: np.ndarray) -> fractures.Wall:
+def fracturable(anatomy: AnatomyOnGrid, wall_mm: np.ndarray) -> fractures.BreakableWall:
     """Where blow-outs happen: on the floor and the medial wall, away from rims, openings and the volume's edge."""
     grid = anatomy.grid
     eligible = np.abs(wall_mm) < 0.6 * grid.spacing_mm
@@ -167,7 +167,7 @@ def fracturable(anatomy: Anatomy, wall_mm: np.ndarray) -> fractures.Wall:
     rim = int(fractures.CLEAR_OF_EDGE_MM / grid.spacing_mm)
     inner = np.zeros(grid.shape, bool)
     inner[rim:-rim, rim:-rim, rim:-rim] = True
-    return fractures.Wall(grid, wall_mm, eligible & inner)
+    return fractures.BreakableWall(grid, wall_mm, eligible & inner)
 
 
 def _between(a_mm: np.ndarray, b_mm: np.ndarray) -> np.ndarray:

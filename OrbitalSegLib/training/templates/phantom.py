@@ -6,7 +6,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from OrbitalSegLib.phantom.anatomy import CSF_HU, MUCOSA_HU, SIDES, Anatomy, Parts, parts
-from OrbitalSegLib.phantom.orbit import Orbit
+from OrbitalSegLib.phantom.orbit import OrbitSolid
 from OrbitalSegLib.phantom.shapes import Shape
 from OrbitalSegLib.progress import Progress, silent
 from OrbitalSegLib.training.templates.build import assemble
@@ -101,7 +101,7 @@ def _free_mm(
     yield Compartment.EXTERIOR, _whole(-inner_mm, grid)
 
 
-def _entrance(orbit: Orbit) -> Shape:
+def _entrance(orbit: OrbitSolid) -> Shape:
     """What the soft face fills in front of an orbit's front plane."""
     tube = orbit.tube
     return Shape(lambda x, y, z: np.maximum(tube.field(x, y, z), orbit.front_distance(x, y)), tube.box)

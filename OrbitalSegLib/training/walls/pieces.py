@@ -13,7 +13,7 @@ import SimpleITK as sitk
 
 from OrbitalSegLib.training.synthesis.draw import Draw
 from OrbitalSegLib.training.synthesis.grids import Grid, behind, sheet
-from OrbitalSegLib.training.synthesis.scanner import Scanner, scan
+from OrbitalSegLib.training.synthesis.scanner import DrawnScanner, scan
 from OrbitalSegLib.training.synthesis.settings import Range, Settings
 
 Array = np.ndarray
@@ -106,7 +106,7 @@ def drawn(seed: int, count: int) -> Piece:
     bone = sheet(distance, wall_mm, SPACING_MM)
     hu = _tissues(draw, distance, bulge, depth)
     bone, hu = _with_septum(draw, distance, u, bone, hu)
-    scanner = Scanner.drawn(draw, SETTINGS)
+    scanner = DrawnScanner.drawn(draw, SETTINGS)
     taken = scan(hu, bone, np.zeros_like(hu), GRID, scanner, draw)
 
     u, v = random.uniform(-WITHIN_MM, WITHIN_MM, (2, count)).astype(np.float32)
