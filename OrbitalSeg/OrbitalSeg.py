@@ -156,7 +156,8 @@ class OrbitalSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.refresh()
 
     def finished(self, name: str, outcome: "Outcome", said: str) -> None:
-        self.say("\n".join([said if outcome.succeeded else outcome.text, *self.logic.warnings]))
+        if said or not outcome.succeeded:
+            self.say("\n".join([said if outcome.succeeded else outcome.text, *self.logic.warnings]))
         for section in self.sections:
             section.finished(name, outcome)
 

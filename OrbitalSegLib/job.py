@@ -15,6 +15,7 @@ from OrbitalSegLib.modelling.model import PRINTER_MINIMUM_MM, ModelParameters
 from OrbitalSegLib.modelling.surface import SMOOTHINGS, Smoothing
 from OrbitalSegLib.networks.engines import DEVICES, ENGINES, PRECISIONS
 from OrbitalSegLib.postprocessing import PostprocessingParameters
+from OrbitalSegLib.reading import WARNINGS
 from OrbitalSegLib.reading.frames import CHOICES
 from OrbitalSegLib.reading.origin import Origin
 from OrbitalSegLib.region import Region
@@ -403,7 +404,7 @@ def _warnings(name: str, value: object) -> tuple[tuple[str, str], ...]:
     if not isinstance(value, list) or not all(
         isinstance(item, dict)
         and item.keys() == {"code", "text"}
-        and re.fullmatch(r"[a-z-]{1,40}", str(item["code"]))
+        and item["code"] in WARNINGS
         and len(_text(name, item["text"])) <= MOST_CHARACTERS
         for item in value
     ):

@@ -60,15 +60,15 @@ class Plan:
     """How surfaces are made."""
     folder: Path
 
-    def job(self, private: Path, segment: str, with_ct: bool, source: Path | None) -> jobs.Job:
+    def job(self, private: Path, segment: str, said: jobs.Job | None, source: Path | None) -> jobs.Job:
         """Makes the surface of one segment.
 
-        The CT, where there is one, tells where in a voxel bone ends. Of a segment that nobody edited, `source` is the
-        result folder: its run knew more than the mask shows.
+        The CT, where there is one, of which `said` is known, tells where in a voxel bone ends. Of a segment that nobody
+        edited, `source` is the result folder: its run knew more than the mask shows.
         """
         changes: jobs.Job = {"segment": segment, **self.modelling, "formats": [self.form], "quality_map": True}
-        if with_ct:
-            changes["ct"] = str(private / jobs.INPUT)
+        if said is not None:
+            changes |= {"ct": str(private / jobs.INPUT), **said}
         if source is not None:
             changes["record"] = str(source)
         if self.middle_mm is not None:

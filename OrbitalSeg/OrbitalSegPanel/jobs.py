@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from OrbitalSegLib import CONTRACT
+from OrbitalSegLib.reading import WARNINGS
 from OrbitalSegLib.structures import INFERRED
 
 Job = dict[str, Any]
@@ -16,8 +17,18 @@ def phantom(folder: Path) -> Job:
     return {"contract": CONTRACT, "task": "phantom", "output": str(folder / RESULT)}
 
 
-def segment(folder: Path, settings: Any, method: Any, region: Any, acquisition: Job | None) -> Job:
-    """The scan in `folder`, with what the user has chosen."""
+def insisted(settings: Any) -> Job:
+    """What the user insists on of a scan that would be refused otherwise."""
+    return {"grey_values": settings["greyValues"], "header": settings["header"] or None}
+
+
+def info(folder: Path, settings: Any, origin: Job) -> Job:
+    """What is to be said of the scan in `folder`, of the origin that is named."""
+    return {"contract": CONTRACT, "task": "info", "input": str(folder / INPUT), **insisted(settings), **origin}
+
+
+def segment(folder: Path, settings: Any, method: Any, region: Any, origin: Job) -> Job:
+    """The scan in `folder`, of the origin that is named, with what the user has chosen."""
     job = {
         "contract": CONTRACT,
         "task": "segment",
@@ -29,11 +40,11 @@ def segment(folder: Path, settings: Any, method: Any, region: Any, acquisition: 
         "surfaces": [INFERRED] if method.infers else [],
         "purpose": settings["purpose"] or None,
         "operator": settings["operator"] or None,
+        **insisted(settings),
+        **origin,
     }
     if method.needs_model:
         job |= {"device": settings["device"], "model": settings["model"] or None}
-    if acquisition:
-        job["acquisition"] = acquisition
     return job
 
 
@@ -49,6 +60,7 @@ def settle(folder: Path, scan: Path, source: Path, record: Job, limits: dict[str
         "output": str(folder / RESULT),
         "record": str(source),
         "acquisition": record["acquisition"],
+        "warnings": [item for item in record.get("warnings", []) if item["code"] in WARNINGS],
         "model": settings["model"] or None,
         "purpose": settings["purpose"] or None,
         "operator": settings["operator"] or None,
@@ -75,9 +87,9 @@ def surface(folder: Path, edited: str, changes: Job) -> Job:
     }
 
 
-def orbits(folder: Path, edited: str, region: str) -> Job:
-    """The room between the walls of the segmentation that was saved as `edited`, in the scan in `folder`; `region` says
-    which orbit: `auto` (both), `left` or `right`."""
+def orbits(folder: Path, edited: str, region: str, said: Job) -> Job:
+    """The room between the walls of the segmentation that was saved as `edited`, in the scan in `folder`, of which
+    `said` is known; `region` says which orbit: `auto` (both), `left` or `right`."""
     return {
         "contract": CONTRACT,
         "task": "orbits",
@@ -85,10 +97,11 @@ def orbits(folder: Path, edited: str, region: str) -> Job:
         "region": region,
         "ct": str(folder / INPUT),
         "output": str(folder / RESULT),
+        **said,
     }
 
 
-def dicom(folder: Path, edited: str, source: Path, names: tuple[str, ...]) -> Job:
+def dicom(folder: Path, edited: str, source: Path, names: tuple[str, ...], said: Job) -> Job:
     """Segments of the segmentation that was saved as `edited`, of the result in `source`, as DICOM."""
     return {
         "contract": CONTRACT,
@@ -98,17 +111,19 @@ def dicom(folder: Path, edited: str, source: Path, names: tuple[str, ...]) -> Jo
         "record": str(source),
         "segment": "+".join(names),
         "output": str(folder / RESULT),
+        "grey_values": said["grey_values"],
     }
 
 
-def review(folder: Path, source: Path, output: Path, settings: Any, reviews: list[Job], with_ct: bool) -> Job:
-    """The result in `source` as a person left it, into `output`."""
+def review(folder: Path, source: Path, output: Path, settings: Any, reviews: list[Job], said: Job | None) -> Job:
+    """The result in `source` as a person left it, into `output`; of its scan, where it is there, `said` is known."""
     return {
         "contract": CONTRACT,
         "task": "review",
         "input": str(source),
         "edited": str(folder / "edited.seg.nrrd"),
-        "ct": str(folder / INPUT) if with_ct else None,
+        "ct": None if said is None else str(folder / INPUT),
+        **(said or {}),
         "output": str(output),
         "purpose": settings["purpose"] or None,
         "operator": settings["operator"] or None,

@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,7 +15,7 @@ from slicer.i18n import tr as _
 from OrbitalSegLib.errors import OrbitalSegError
 from OrbitalSegLib.methods import DEFAULT_METHOD, METHODS, Method
 from OrbitalSegLib.structures import BONE
-from OrbitalSegPanel import conditions, exporting, jobs, orbits, results, segments, views, volumes
+from OrbitalSegPanel import exporting, jobs, orbits, origin, results, segments, views, volumes
 from OrbitalSegPanel.packages import Package
 from OrbitalSegPanel.private import PrivateFolder
 from OrbitalSegPanel.process import Line, Outcome, Python
@@ -23,7 +24,7 @@ from OrbitalSegPanel.runs import Runs
 from OrbitalSegPanel.settings import PROBABILITY, ROI, SEGMENTATION, VOLUME, Settings
 from OrbitalSegPanel.thresholds import Thresholds
 
-PHANTOM, SEGMENT, SETTLE, MEASURE = "phantom", "segment", "settle", "measure"
+CHECK, PHANTOM, SEGMENT, SETTLE, MEASURE = "check", "phantom", "segment", "settle", "measure"
 EXPORT, RECORD, INSTALL = "export", "record", "install"
 """Names of work."""
 
@@ -44,6 +45,17 @@ class Listener(Protocol):
         """Work has ended; `said` is what there is to say of a success."""
 
 
+@dataclass(frozen=True)
+class Checked:
+    """What reading says of the chosen volume."""
+
+    state: tuple[Any, ...]
+    """Of the volume, and what was insisted on: another one, and nobody knows any more."""
+    warnings: list[str]
+    refusal: Outcome | None
+    """Why it cannot be segmented."""
+
+
 class PanelLogic:
     """`python` runs the workers; `folder` takes their private folders.
 
@@ -56,7 +68,8 @@ class PanelLogic:
         self.listener: Listener | None = None
         self.save_state: Callable[[Any], None] = lambda _segmentation: None
         self.runs = Runs(folder, self._heard, self._changed)
-        self.warnings: list[str] = []
+        self._warned: list[Line] = []
+        self._checked: Checked | None = None
         self.exported = exporting.Exported(Path())
         self.record_folder = Path()
         self._kept: PrivateFolder | None = None
@@ -73,6 +86,11 @@ class PanelLogic:
     def method(self) -> Method:
         name = self.settings["method"]
         return METHODS[name if name in METHODS else DEFAULT_METHOD]
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the last work warned of."""
+        return [str(line["text"]) for line in self._warned]
 
     # -- the scene ----------------------------------------------------------------------------------------------------
 
@@ -107,6 +125,55 @@ class PanelLogic:
         self.settings["region"] = "roi"
         return roi
 
+    # -- the scan -----------------------------------------------------------------------------------------------------
+
+    def choose_volume(self, volume: Any) -> None:
+        """Take another volume; what was insisted on of the last one holds for that one alone."""
+        self.settings.refer(VOLUME, volume)
+        self.settings["greyValues"], self.settings["header"] = False, ""
+
+    def start_check(self) -> None:
+        """Let the worker read the chosen volume as a run would, in the background, until other work begins. Raises
+        `ValueError` for a volume that cannot be used."""
+        volume = self.settings.reference(VOLUME)
+        if volume is None or self.runs.busy is not None:
+            return
+        state = self._state_of_scan(volume)
+
+        def prepare(folder: Path) -> Any:
+            volumes.write(volumes.placed(volume).image, folder / jobs.INPUT)
+            return self.python.start(jobs.info(folder, self.settings, origin.named(volume)), folder)
+
+        def done(outcome: Outcome, _private: PrivateFolder) -> bool:
+            self._note(volume, state, outcome)
+            self._finished(CHECK, outcome)
+            return False
+
+        self._start(CHECK, prepare, done, yields=True)
+
+    def checked(self) -> Checked | None:
+        """What reading says of the chosen volume; None where it was not read as it is now."""
+        volume = self.settings.reference(VOLUME)
+        if volume is None or self._checked is None or self._checked.state != self._state_of_scan(volume):
+            return None
+        return self._checked
+
+    def _state_of_scan(self, volume: Any) -> tuple[Any, ...]:
+        return volume.GetID(), volumes.moment(volume), json.dumps(jobs.insisted(self.settings))
+
+    def _note(self, volume: Any, state: tuple[Any, ...], outcome: Outcome) -> None:
+        """Remember what reading a volume gave."""
+        if volume.GetScene() is not None:
+            if outcome.succeeded:
+                origin.keep_warnings(volume, self._warned)
+            self._checked = Checked(state, self.warnings, None if outcome.succeeded else outcome)
+
+    def _said(self, volume: Any) -> jobs.Job:
+        """What a job on a result's scan says of it."""
+        record = results.record_of(self.settings)
+        insisted = record["settings"].get("grey_values") if record else self.settings["greyValues"]
+        return {"grey_values": bool(insisted), **origin.known(volume)}
+
     # -- segmenting ---------------------------------------------------------------------------------------------------
 
     def start_phantom(self) -> None:
@@ -116,12 +183,12 @@ class PanelLogic:
             if outcome.succeeded:
                 try:
                     with results.all_or_nothing():
-                        volume = conditions.series_as_volume(private.path / jobs.RESULT / "series", "Practice scan")
+                        volume = origin.series_as_volume(private.path / jobs.RESULT / "series", "Practice scan")
                 except READABLE as error:
                     said = _("The practice scan could not be read: {error}").format(error=error)
                     outcome = Outcome(None, "unreadable", said)
                 else:
-                    self.settings.refer(VOLUME, volume)
+                    self.choose_volume(volume)
             self._finished(PHANTOM, outcome, _("The practice scan is in the scene: a head by formula, no patient."))
             return False
 
@@ -144,7 +211,7 @@ class PanelLogic:
         if volume is None:
             raise ValueError(_("Choose a CT first."))
         region, target = self.region(), settings.reference(SEGMENTATION)
-        before = _state_of(target)
+        before, state = _state_of(target), self._state_of_scan(volume)
         touchable = replace_edited or not self.edited()
         bone = {"right": _("bone of the right orbit"), "left": _("bone of the left orbit")}
         name = f"{volume.GetName()}, {bone.get(settings['region'], _('orbital bone'))}"
@@ -154,7 +221,7 @@ class PanelLogic:
             placed = volumes.placed(volume)
             notes.extend(filter(None, [placed.note]))
             volumes.write(placed.image, folder / jobs.INPUT)
-            job = jobs.segment(folder, settings, method, region, conditions.said_of(volume))
+            job = jobs.segment(folder, settings, method, region, origin.named(volume))
             return self.python.start(job, folder)
 
         def done(outcome: Outcome, private: PrivateFolder) -> bool:
@@ -172,6 +239,7 @@ class PanelLogic:
                 self._finished(SEGMENT, Outcome(None, "unreadable", said))
                 return False
             self._keep(private, run)
+            self._note(volume, state, outcome)
             self.settings["summary"] = outcome.result["summary"] if outcome.result else {}
             if target is not None and into is None:
                 notes.append(_("The earlier segmentation was left alone; this result is a new one."))
@@ -303,7 +371,7 @@ class PanelLogic:
         def prepare(folder: Path) -> Any:
             exporting.save(target, folder / exporting.EDITED, orbits.WALLS)
             self._write_scan(volume, folder / jobs.INPUT)
-            return self.python.start(jobs.orbits(folder, exporting.EDITED, side or "auto"), folder)
+            return self.python.start(jobs.orbits(folder, exporting.EDITED, side or "auto", self._said(volume)), folder)
 
         def done(outcome: Outcome, private: PrivateFolder) -> bool:
             if outcome.result is not None:
@@ -358,7 +426,7 @@ class PanelLogic:
     def _export_dicom(self, plan: exporting.Plan, target: Any) -> None:
         """In the study of the scan, whose files Slicer's database knows."""
         volume = self.scan()
-        files = [] if volume is None else volumes.header_files(volume)
+        files = [] if volume is None else origin.dicom_files(volume)
         if not files or volume.GetParentTransformNode() is not None:
             raise ValueError(
                 _(
@@ -376,7 +444,9 @@ class PanelLogic:
             series.mkdir()
             for number, file in enumerate(files):
                 shutil.copyfile(file, series / f"{number:05d}.dcm")
-            return self.python.start(jobs.dicom(folder, exporting.EDITED, source, plan.segments), folder)
+            return self.python.start(
+                jobs.dicom(folder, exporting.EDITED, source, plan.segments, self._said(volume)), folder
+            )
 
         def done(outcome: Outcome, private: PrivateFolder) -> bool:
             if outcome.succeeded:
@@ -413,7 +483,8 @@ class PanelLogic:
             if volume is not None:
                 self._write_scan(volume, folder / jobs.INPUT)
             source = self._source(folder) if results.is_own(self.settings, segment) else None
-            return self.python.start(plan.job(folder, segment, volume is not None, source), folder)
+            said = None if volume is None else self._said(volume)
+            return self.python.start(plan.job(folder, segment, said, source), folder)
 
         def done(outcome: Outcome, private: PrivateFolder) -> bool:
             if outcome.succeeded and outcome.result:
@@ -474,7 +545,8 @@ class PanelLogic:
             exporting.save(target, folder / exporting.EDITED)
             if volume is not None:
                 self._write_scan(volume, folder / jobs.INPUT)
-            job = jobs.review(folder, source, made, settings, self.reviews(), with_ct=volume is not None)
+            said = None if volume is None else self._said(volume)
+            job = jobs.review(folder, source, made, settings, self.reviews(), said)
             return self.python.start(job, folder)
 
         def done(outcome: Outcome, private: PrivateFolder) -> bool:
@@ -488,7 +560,7 @@ class PanelLogic:
             return False
 
         self.record_folder = output
-        self.warnings = []
+        self._warned = []
         self.runs.start(RECORD, prepare, done)
 
     def reviews(self) -> list[dict[str, Any]]:
@@ -564,13 +636,19 @@ class PanelLogic:
             self._kept.remove()
         self._kept = self._run = self._thresholds = None
 
-    def _start(self, name: str, prepare: Callable[[Path], Any], done: Callable[[Outcome, PrivateFolder], bool]) -> None:
-        self.warnings = []
-        self.runs.start(name, lambda private: prepare(private.path), done)
+    def _start(
+        self,
+        name: str,
+        prepare: Callable[[Path], Any],
+        done: Callable[[Outcome, PrivateFolder], bool],
+        yields: bool = False,
+    ) -> None:
+        self._warned = []
+        self.runs.start(name, lambda private: prepare(private.path), done, yields)
 
     def _heard(self, line: Line) -> None:
         if line["event"] == "warning":
-            self.warnings.append(str(line["text"]))
+            self._warned.append(line)
         if self.listener:
             self.listener.heard(line)
 

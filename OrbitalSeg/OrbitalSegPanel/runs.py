@@ -1,4 +1,5 @@
-"""One piece of work at a time, with a private folder of its own; who polls it keeps the window alive."""
+"""One piece of work at a time, with a private folder of its own; who polls it keeps the window alive. Work that yields
+makes room for other work."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ class _Run:
     folder: PrivateFolder
     work: Work
     done: Done
+    yields: bool
 
 
 class Runs:
@@ -39,20 +41,27 @@ class Runs:
         return self._run.name if self._run else None
 
     @property
+    def busy(self) -> str | None:
+        """The name of the work that other work has to wait for, or None."""
+        return self._run.name if self._run and not self._run.yields else None
+
+    @property
     def work(self) -> Work | None:
         """What runs, or None."""
         return self._run.work if self._run else None
 
-    def start(self, name: str, prepare: Prepare, done: Done) -> None:
-        """Start work; nothing may run yet. What `prepare` raises passes through and leaves nothing behind."""
-        assert self._run is None, f"{self.running} runs"
+    def start(self, name: str, prepare: Prepare, done: Done, yields: bool = False) -> None:
+        """Start work; nothing may run yet but what yields. What `prepare` raises passes through and leaves nothing
+        behind."""
+        assert self.busy is None, f"{self.busy} runs"
+        self.drop()
         folder = PrivateFolder(self._parent)
         try:
             work = prepare(folder)
         except BaseException:
             folder.remove()
             raise
-        self._run = _Run(name, folder, work, done)
+        self._run = _Run(name, folder, work, done, yields)
         self._changed()
 
     def poll(self) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 from OrbitalSegLib.structures import STRUCTURES
 
 DEFAULTS: dict[str, Any] = {
+    "greyValues": False,  # of the chosen volume: whether it is taken though its values are no HU
+    "header": "",  # of the chosen volume: the part of its file's header that is believed
     "region": "auto",
     "method": "",  # the library's default
     "parameters": {},  # by method: only those that differ from the method's own

@@ -112,16 +112,6 @@ def put_image(volume: Any, image: sitk.Image) -> None:
     volume.SetIJKToRASMatrix(matrix_of(ijk_to_ras))
 
 
-def header_files(volume: Any) -> list[Path]:
-    """The DICOM files that a volume was made of, by Slicer's database; none if it came from elsewhere."""
-    uids = (volume.GetAttribute("DICOM.instanceUIDs") or "").split()
-    database = getattr(slicer, "dicomDatabase", None)
-    if not uids or database is None or not database.isOpen:
-        return []
-    files = [Path(name) for uid in uids if (name := database.fileForInstance(uid))]
-    return files if len(files) == len(uids) and all(file.is_file() for file in files) else []
-
-
 def moment(volume: Any) -> tuple[Any, ...]:
     """When the voxels of a volume changed last, and where they lie: cheap, and another one in another Slicer."""
     return volume.GetImageData().GetMTime() if volume.GetImageData() else 0, _cells_in_world(volume)

@@ -16,12 +16,30 @@ from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.files import temporary_files, temporary_folder
 from OrbitalSegLib.progress import Progress, silent
 from OrbitalSegLib.reading import dicom, units
-from OrbitalSegLib.reading.dicom import acquisition_of
+from OrbitalSegLib.reading.dicom import acquisition_of, day_of, series_in, study_of
 from OrbitalSegLib.reading.origin import UNKNOWN, Origin, with_origin
 from OrbitalSegLib.reading.volumes import read_volume, volume_kind
 from OrbitalSegLib.scan import Scan
 
-__all__ = ["Origin", "acquisition_of", "must_exist", "read", "read_headers"]
+__all__ = [
+    "WARNINGS",
+    "Origin",
+    "acquisition_of",
+    "day_of",
+    "must_exist",
+    "read",
+    "read_headers",
+    "series_in",
+    "study_of",
+]
+
+WARNINGS = (
+    *("resampled", "duplicates", "damaged-files", "orientation-unknown", "several-patients", "several-studies"),
+    *("left-out", "missing-slices", "rounded-positions", "rounded-axes", "header-decided", "header-chosen"),
+    *("unit-converted", "unit-unknown", "template-space", "padding-unstated", "unused-bits", "rescale-missing"),
+    *("decimal-commas", "not-a-number", "grey-values", "other-than-files"),
+)
+"""The codes of all warnings that reading gives."""
 
 ZIP_LIMIT_BYTES = 8 << 30
 """Unpacked size that a zip may have: a whole body at 0.5 mm takes 1 GiB."""

@@ -230,6 +230,15 @@ def _study(header: Header) -> Study:
     return Study(patient, uid or f"{day} {time}", day, time, header.patient_unclear)
 
 
+def study_of(path: Path) -> Study | None:
+    """Whose image a file is, and when it was taken; None where it is no DICOM image."""
+    try:
+        header = header_of(path)
+    except DamagedFile:
+        return None
+    return _study(header) if header else None
+
+
 def _all_series(stacks: list[Stack], placeless: list[Header], damaged: list[str]) -> list[Series]:
     """The stacks, and the series of images that have no place in the patient, each with what is not in it.
 
@@ -706,12 +715,9 @@ def _next(frames: Iterator[StoredFrame], item: Slice) -> StoredFrame:
 # What the scanner said
 
 
-def acquisition_of(files: list[Path]) -> Acquisition:
-    """What the scanner said of the series in these files, and what its slices show, without reading a voxel.
-
-    Raises `InputError` if there is no CT series in them.
-    """
-    slices, _ = _one_per_place(choose(_series_of(files), grey_values=True)[0])
+def acquisition_of(series: Series) -> Acquisition:
+    """What the scanner said of a series, and what its slices show, without reading a voxel."""
+    slices, _ = _one_per_place(series)
     return _acquisition(slices, _planes(slices))
 
 

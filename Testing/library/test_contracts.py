@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from OrbitalSegLib import acquisition, errors, job, pipeline, region
+from OrbitalSegLib import acquisition, errors, job, pipeline, reading, region
 from OrbitalSegLib.reading import stack
 
 ROOT = Path(__file__).parents[2]
@@ -63,6 +63,8 @@ def test_every_warning_is_named():
     }
     assert {"resampled", "thin-walls"} <= warned
     assert warned == named
+    of_reading = section("Lines").partition("Warnings of reading: ")[2].partition("(docs/reading.md)")[0]
+    assert tuple(re.findall(r"`([a-z-]+)`", of_reading)) == reading.WARNINGS
 
 
 def test_the_jobs_keys_are_those_of_the_page():

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
 import SimpleITK as sitk
 from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 from vtkmodules.vtkFiltersSources import vtkSphereSource
@@ -54,12 +55,14 @@ class FakePython:
 
     def __init__(self) -> None:
         self.jobs: list[Line] = []
+        self.checks: list[Line] = []
+        """Jobs that only read the scan: the panel starts them by itself."""
         self.installed: list[tuple[list[str], Path | None]] = []
         self.work = FakeWork()
         self.folder = Path()
 
     def start(self, job: Line, folder: Path) -> FakeWork:
-        self.jobs.append(job)
+        (self.checks if job["task"] == "info" else self.jobs).append(job)
         return self._begin(folder)
 
     def install(self, packages: list[str], wheels: Path | None, folder: Path, _megabytes: float = 0) -> FakeWork:
@@ -79,6 +82,29 @@ class FakePython:
 
     def fail(self, text: str = "No bone was found.", code: str = "empty-result") -> None:
         self.work.ending = Outcome(None, code, text)
+
+
+class Database:
+    """Slicer's DICOM database, as far as the panel asks it; it holds the files of some folders."""
+
+    isOpen = True  # noqa: N815 - as Slicer calls it
+
+    def __init__(self, *folders: Path) -> None:
+        self.files: dict[str, Path] = {}
+        self._series: dict[str, str] = {}
+        for path in sorted(path for folder in folders for path in folder.iterdir()):
+            header = pydicom.dcmread(path, stop_before_pixels=True)
+            self.files[str(header.SOPInstanceUID)] = path
+            self._series[str(path)] = str(header.SeriesInstanceUID)
+
+    def fileForInstance(self, uid: str) -> str:  # noqa: N802
+        return str(self.files.get(uid, ""))
+
+    def seriesForFile(self, path: str) -> str:  # noqa: N802
+        return self._series.get(path, "")
+
+    def filesForSeries(self, series: str) -> list[str]:  # noqa: N802
+        return [path for path, uid in self._series.items() if uid == series]
 
 
 def image_of(array: np.ndarray) -> sitk.Image:

@@ -30,9 +30,9 @@ def main(series: Path, folder: Path) -> None:
     scale = "-150" if os.environ.get("QT_SCALE_FACTOR") == "1.5" else ""
     save_panel(started, folder / f"panel-empty{scale}.png")
 
-    from OrbitalSegPanel import conditions
+    from OrbitalSegPanel import origin
 
-    volume = conditions.series_as_volume(series, "Practice scan")
+    volume = origin.series_as_volume(series, "Practice scan")
     ui.volumeSelector.setCurrentNode(volume)
     ui.scanSection.collapsed = False
     save_panel(started, folder / f"tutorial-scan{scale}.png")

@@ -6,13 +6,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
 
+from fakes import Database
 from hands import choose
 from host import LAUNCHER
 from OrbitalSegLib import CONTRACT
@@ -21,7 +21,7 @@ from OrbitalSegLib.methods import METHODS
 from OrbitalSegLib.methods.kept import KeptProbabilities
 from OrbitalSegLib.phantom import Anatomy, Scanner, scan, write_series
 from OrbitalSegLib.region import Region
-from OrbitalSegPanel import conditions, packages, segments, volumes
+from OrbitalSegPanel import origin, packages, segments, volumes
 from OrbitalSegPanel.library import library_parent
 from OrbitalSegPanel.process import Python
 from OrbitalSegPanel.settings import ORBIT
@@ -275,7 +275,7 @@ def array_of_file(mask: sitk.Image, grid: sitk.Image) -> np.ndarray:
 
 def test_a_real_scan_gives_the_figures_of_the_command_line(panel, work, toshiba, tmp_path):
     ui = panel.ui
-    ui.volumeSelector.setCurrentNode(conditions.series_as_volume(toshiba, "real"))
+    ui.volumeSelector.setCurrentNode(origin.series_as_volume(toshiba, "real"))
     assert "not feasible" in ui.feasibilityLabel.text
     choose(ui.methodBox, "threshold")
     choose(ui.regionBox, "right")
@@ -291,10 +291,10 @@ def test_the_archive_gets_what_was_chosen_in_the_scans_own_study(host, panel, wo
     folder.mkdir()
     out.mkdir()
     write_series(scan(Anatomy(), Scanner(32, 1.5, 1.5, 1.5, 18.0, (0.0, 15.0, 0.0))), folder)
-    files = {str(pydicom.dcmread(path, stop_before_pixels=True).SOPInstanceUID): path for path in folder.iterdir()}
-    database = SimpleNamespace(isOpen=True, fileForInstance=lambda uid: str(files[uid]))
+    database = Database(folder)
+    files = database.files
     monkeypatch.setattr(host.slicer, "dicomDatabase", database, raising=False)
-    volume = conditions.series_as_volume(folder, "imported")
+    volume = origin.series_as_volume(folder, "imported")
     volume.SetAttribute("DICOM.instanceUIDs", " ".join(files))
     ui = panel.ui
     ui.volumeSelector.setCurrentNode(volume)

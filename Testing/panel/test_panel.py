@@ -10,7 +10,7 @@ import SimpleITK as sitk
 from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from conftest import FOLDER
-from fakes import BOX_MM, image_of, mask_array, write_result
+from fakes import BOX_MM, Database, image_of, mask_array, write_result
 from hands import choose, edit, node_names, voxels
 from OrbitalSegLib import CONTRACT
 from OrbitalSegLib.job import job_from
@@ -51,8 +51,7 @@ def test_what_the_scanner_said_is_read_from_slicers_database(ready, host, tmp_pa
     from phantom_series import write_series
 
     files = write_series(tmp_path / "series")
-    database = SimpleNamespace(isOpen=True, fileForInstance=lambda uid: str(files[uid]))
-    monkeypatch.setattr(host.slicer, "dicomDatabase", database, raising=False)
+    monkeypatch.setattr(host.slicer, "dicomDatabase", Database(tmp_path / "series"), raising=False)
     node = host.scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "from DICOM")
     volumes.put_image(node, sitk.Image([16, 16, 8], sitk.sitkInt16))
     node.SetAttribute("DICOM.instanceUIDs", " ".join(files))

@@ -75,7 +75,7 @@ class CorrectSection(Section):
 
     def _is_ready(self) -> bool:
         has_nodes = all(self.settings.reference(role) is not None for role in (SEGMENTATION, VOLUME))
-        return has_nodes and self.logic.runs.running is None
+        return has_nodes and self.logic.runs.busy is None
 
     def _let_edit(self) -> None:
         """Tools and keys work only where this section is open and nothing runs: the keys are the whole window's, and a

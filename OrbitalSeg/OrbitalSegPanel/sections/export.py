@@ -75,7 +75,7 @@ class ExportSection(Section):
             spin.setEnabled(surface)
         ui.smoothingBox.setEnabled(surface)
         ui.sideBox.setEnabled(self.settings["exportFormat"] != exporting.DICOM)
-        idle = self.logic.runs.running is None
+        idle = self.logic.runs.busy is None
         ui.exportButton.setEnabled(idle and self.settings.reference(SEGMENTATION) is not None)
         has_surface = idle and any(file.name.endswith(exporting.MAP) for file in self.logic.exported.files)
         ui.qualityButton.setEnabled(has_surface)

@@ -41,7 +41,7 @@ class OrbitsSection(Section, VTKObservationMixin):
         ui, settings = self.ui, self.settings
         target = settings.reference(SEGMENTATION)
         self._watch(target, self.logic.scan())
-        ui.measureButton.setEnabled(self.logic.runs.running is None and target is not None)
+        ui.measureButton.setEnabled(self.logic.runs.busy is None and target is not None)
         measured = settings["orbits"]
         changed = self.logic.changed_since_measured()
         orbits.show(settings, current=not changed)
@@ -51,12 +51,12 @@ class OrbitsSection(Section, VTKObservationMixin):
         self._fill(measured.get("figures") if target is not None else None)
         for widget in (ui.orbitsTable, ui.differenceLabel):
             widget.setEnabled(not changed)
-        if self.logic.runs.running != MEASURE:
+        if self.logic.runs.busy != MEASURE:
             said = [self._failed, CHANGES.get(changed, ""), *measured.get("warnings", ())]
             self._say("\n".join(filter(None, said)) if target is not None else "")
 
     def heard(self, line: Line) -> None:
-        if self.logic.runs.running == MEASURE and line["event"] == "progress":
+        if self.logic.runs.busy == MEASURE and line["event"] == "progress":
             text = _("{step}, {percent} %. Cancel stands in section 4.")
             self._say(text.format(step=line["step"].capitalize(), percent=int(line["percent"])))
 

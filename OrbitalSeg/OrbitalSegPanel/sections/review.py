@@ -39,7 +39,7 @@ class ReviewSection(Section):
         ui, settings = self.ui, self.settings
         has_result = settings.reference(SEGMENTATION) is not None
         review = self.logic.review() if has_result else None
-        idle = self.logic.runs.running is None
+        idle = self.logic.runs.busy is None
         ui.nextSliceButton.setEnabled(review is not None and bool(review.left))
         ui.markSliceButton.setEnabled(review is not None and review.current is not None)
         ui.restartReviewButton.setEnabled(review is not None and bool(review.seen))

@@ -5,8 +5,11 @@ import html
 import qt
 from slicer.i18n import tr as _
 
-from OrbitalSegPanel import conditions, views
-from OrbitalSegPanel.sections.section import Panel, Section, Selector, colour
+from OrbitalSegLib.reading.frames import CHOICES
+from OrbitalSegPanel import conditions, origin, views
+from OrbitalSegPanel.logic import CHECK, PHANTOM, SEGMENT
+from OrbitalSegPanel.process import Outcome
+from OrbitalSegPanel.sections.section import Panel, Section, Selector, choose, colour, fill, fit, quiet
 from OrbitalSegPanel.settings import VOLUME
 
 SIGNS = {"met": "✓", "not met": "✗", "not stated": "?"}
@@ -15,7 +18,7 @@ VERDICT_COLOURS = {"feasible": "green", "borderline": "amber", "not feasible": "
 
 
 class ScanSection(Section):
-    """The volume, the practice scan, and table A.1 as lights."""
+    """The volume and which scan it is, the practice scan, what reading says, and table A.1 as lights."""
 
     def __init__(self, panel: Panel) -> None:
         super().__init__(panel)
@@ -32,12 +35,17 @@ class ScanSection(Section):
         table.horizontalHeader().setMinimumSectionSize(SIGN_WIDTH)
         table.setMinimumHeight(11 * ROW_HEIGHT)
         self._volume = Selector(self.ui.volumeSelector, panel, VOLUME, self._volume_chosen)
+        fill(self.ui.headerBox, [(_("None is chosen"), ""), *((name, name) for name in CHOICES)])
         self.ui.phantomButton.connect("clicked(bool)", self._make_phantom)
+        self.ui.checkButton.connect("clicked(bool)", self._check)
+        self.ui.greyCheck.connect("toggled(bool)", self._grey_chosen)
+        self.ui.headerBox.connect("currentIndexChanged(int)", self._header_chosen)
 
     def refresh(self) -> None:
         volume = self.settings.reference(VOLUME)
         self._volume.refresh()
-        self.ui.phantomButton.setEnabled(self.logic.runs.running is None)
+        self._show_reading(volume)
+        self.ui.phantomButton.setEnabled(self.logic.runs.busy is None)
         moved = volume is not None and volume.GetParentTransformNode() is not None
         self.ui.transformLabel.setVisible(moved)
         if moved:
@@ -51,10 +59,67 @@ class ScanSection(Section):
             self._judge(volume)
 
     def _volume_chosen(self, node) -> None:
+        self.logic.choose_volume(node)
         if node is not None:
             views.window_for_bone(node)
             views.show_volume(node)
+        self._check()
         self.panel.refresh()
+
+    def finished(self, name: str, outcome: Outcome) -> None:
+        failed = name == SEGMENT and not outcome.succeeded and not outcome.cancelled
+        if failed or (name == PHANTOM and outcome.succeeded):
+            self._check()
+
+    def _check(self, _clicked: bool = False) -> None:
+        if self.settings.reference(VOLUME) is not None:
+            self.try_to(self.logic.start_check)
+
+    def _grey_chosen(self, chosen: bool) -> None:
+        self.settings["greyValues"] = chosen
+        self._check()
+
+    def _header_chosen(self, index: int) -> None:
+        self.settings["header"] = self.ui.headerBox.itemData(index)
+        self._check()
+
+    def _show_reading(self, volume) -> None:
+        """Which scan this is, and what reading it says; what can be insisted on only where it was refused."""
+        ui, checked = self.ui, self.logic.checked()
+        usable = volume is not None and volume.GetImageData() is not None
+        for widget in (ui.whichLabel, ui.readingLabel, ui.checkButton):
+            widget.setVisible(usable)
+        ui.checkButton.setEnabled(self.logic.runs.running is None)
+        refused = checked.refusal.code if checked is not None and checked.refusal is not None else ""
+        ui.greyCheck.setVisible(usable and (refused == "not-hu" or self.settings["greyValues"]))
+        for widget in (ui.headerBox, ui.headerBoxLabel):
+            widget.setVisible(usable and (refused == "inconsistent" or bool(self.settings["header"])))
+        with quiet(ui.greyCheck):
+            ui.greyCheck.setChecked(self.settings["greyValues"])
+        choose(ui.headerBox, self.settings["header"])
+        if usable:
+            shade = colour("amber", ui.whichLabel)
+            others = f'<br><b style="color:{shade}">{html.escape(origin.others())}</b>' if origin.others() else ""
+            ui.whichLabel.setText(html.escape(origin.which(volume)) + others)
+            ui.readingLabel.setText(self._reading(volume))
+            fit(ui.whichLabel, ui.scanSection)
+            fit(ui.readingLabel, ui.scanSection)
+
+    def _reading(self, volume) -> str:
+        """What reading says, in the colour of its weight."""
+        checked = self.logic.checked()
+        if checked is None:
+            kept = [line["text"] for line in origin.kept_warnings(volume)]
+            is_read = self.logic.runs.running == CHECK
+            said, shade, texts = _("The scan is being read...") if is_read else _("Not checked yet."), "grey", kept
+        elif checked.refusal is not None:
+            said, shade, texts = _("This scan cannot be segmented."), "red", [checked.refusal.text, *checked.warnings]
+        elif checked.warnings:
+            said, shade, texts = _("Reading the scan warns:"), "amber", checked.warnings
+        else:
+            said, shade, texts = _("Reading the scan gives no warning."), "green", []
+        lines = "".join(f"<br>{html.escape(text)}" for text in texts)
+        return f'<b style="color:{colour(shade, self.ui.readingLabel)}">{html.escape(said)}</b>{lines}'
 
     def _make_phantom(self) -> None:
         self.try_to(self.logic.start_phantom)

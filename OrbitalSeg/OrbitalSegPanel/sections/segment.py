@@ -6,7 +6,7 @@ from pathlib import Path
 import qt
 from slicer.i18n import tr as _
 
-from OrbitalSegPanel import packages, results, views
+from OrbitalSegPanel import origin, packages, results, views
 from OrbitalSegPanel.logic import INSTALL, PHANTOM, SEGMENT
 from OrbitalSegPanel.process import Line, Outcome
 from OrbitalSegPanel.sections.section import Panel, Section, Selector, colour, fit
@@ -30,9 +30,10 @@ class SegmentSection(Section):
         self.ui.progressBar.setRange(0, 100)
 
     def refresh(self) -> None:
-        running = self.logic.runs.running
+        running = self.logic.runs.busy
         ready = self.settings.reference(VOLUME) is not None and running is None
         self._target.refresh()
+        self._show_scan()
         self.ui.segmentButton.setEnabled(ready)
         self.ui.segmentationSelector.setEnabled(running is None)
         self.ui.cancelButton.setEnabled(running is not None)
@@ -40,6 +41,26 @@ class SegmentSection(Section):
         self.ui.stepLabel.setVisible(running is not None)
         self.ui.saveLogButton.setEnabled(bool(self.logic.runs.last_log) and running is None)
         self._show_verdict()
+
+    def _show_scan(self) -> None:
+        """Which scan is segmented, and that reading it said something: section 1 may be closed."""
+        volume, checked = self.settings.reference(VOLUME), self.logic.checked()
+        label = self.ui.subjectLabel
+        usable = volume is not None and volume.GetImageData() is not None
+        label.setVisible(usable)
+        if not usable:
+            return
+        said, shade = [origin.others()], "amber"
+        if checked is not None and checked.refusal is not None:
+            said, shade = [checked.refusal.text], "red"
+        elif checked is not None and checked.warnings:
+            said.append(_("Warnings of reading: {count}, see section 1.").format(count=len(checked.warnings)))
+        told = html.escape(" ".join(filter(None, said)))
+        parts = [html.escape(origin.which(volume))]
+        if told:
+            parts.append(f'<span style="color:{colour(shade, label)}">{told}</span>')
+        label.setText("<br>".join(parts))
+        fit(label, self.ui.segmentSection)
 
     def _show_verdict(self) -> None:
         """For as long as the result is there: it is the last thing to be overlooked."""

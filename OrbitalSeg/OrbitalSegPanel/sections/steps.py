@@ -76,7 +76,7 @@ class StepsSection(Section):
         return bool(self.logic.is_preview())
 
     def _next(self, done: dict[str, bool]) -> str:
-        if self.logic.runs.running is not None:
+        if self.logic.runs.busy is not None:
             return ""
         if not done["scanSection"]:
             return _("Next: choose a CT under 1, or make a practice scan.")

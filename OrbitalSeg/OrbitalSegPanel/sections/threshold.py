@@ -52,7 +52,7 @@ class ThresholdSection(Section):
             and bool(self.settings.references(PROBABILITY))
             and results.node_of(self.settings) is not None
             and self.logic.scan() is not None
-            and self.logic.runs.running in (None, SETTLE)
+            and self.logic.runs.busy in (None, SETTLE)
         )
         if set(limits) != set(self._sliders):
             self._build(limits)
@@ -62,7 +62,7 @@ class ThresholdSection(Section):
         preview = ready and self.logic.is_preview()
         self.ui.slidersBox.setEnabled(ready)
         self.ui.resetLimitsButton.setEnabled(ready and limits != self.settings["runLimits"])
-        self.ui.settleButton.setEnabled(preview and self.logic.runs.running is None)
+        self.ui.settleButton.setEnabled(preview and self.logic.runs.busy is None)
         if not ready:
             text = _("For a result of networks: it keeps its probabilities. Thresholds have none.")
         elif preview:
@@ -72,7 +72,7 @@ class ThresholdSection(Section):
         self.ui.thresholdLabel.setText(text)
 
     def heard(self, line: Line) -> None:
-        if self.logic.runs.running == SETTLE and line["event"] == "progress":
+        if self.logic.runs.busy == SETTLE and line["event"] == "progress":
             text = _("A preview, until the exact result is there: {percent} %. Cancel keeps the preview.")
             self.ui.thresholdLabel.setText(text.format(percent=int(line["percent"])))
 
@@ -125,7 +125,7 @@ class ThresholdSection(Section):
 
     def _show(self, limits: dict[str, float]) -> None:
         """Bone with these limits, at once; what a run makes of them when the sliders rest."""
-        if self.logic.runs.running not in (None, SETTLE):
+        if self.logic.runs.busy not in (None, SETTLE):
             return
         try:
             self.logic.move_limits(limits)
@@ -137,5 +137,5 @@ class ThresholdSection(Section):
 
     def _settle(self) -> None:
         self._rest.stop()
-        if self.logic.runs.running is None:
+        if self.logic.runs.busy is None:
             self.try_to(self.logic.start_settle)
