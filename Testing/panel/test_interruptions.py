@@ -48,6 +48,7 @@ def ready(host, panel, phantom, tmp_path, monkeypatch):
     panel.ui.methodBox.setCurrentIndex(panel.ui.methodBox.findData("threshold"))
     panel.ui.roiButton.click()
     panel.ui.roiSelector.currentNode().SetSizeWorld(*BOX_MM)
+    wait(host, panel)  # until the scan was read
     return panel
 
 

@@ -68,7 +68,7 @@ class ScanSection(Section):
 
     def finished(self, name: str, outcome: Outcome) -> None:
         failed = name == SEGMENT and not outcome.succeeded and not outcome.cancelled
-        if failed or (name == PHANTOM and outcome.succeeded):
+        if (failed and self.logic.checked() is None) or (name == PHANTOM and outcome.succeeded):
             self._check()
 
     def _check(self, _clicked: bool = False) -> None:
