@@ -34,8 +34,16 @@ __all__ = [
 ]
 
 WARNINGS = (
-    *("resampled", "duplicates", "damaged-files", "orientation-unknown", "several-patients", "several-studies"),
-    *("left-out", "missing-slices", "rounded-positions", "rounded-axes", "header-decided", "header-chosen"),
+    *("resampled", "duplicates", "damaged-files", "orientation-unknown", "several-patients", "patient-unclear"),
+    *(
+        "several-studies",
+        "left-out",
+        "missing-slices",
+        "rounded-positions",
+        "rounded-axes",
+        "header-decided",
+        "header-chosen",
+    ),
     *("unit-converted", "unit-unknown", "template-space", "padding-unstated", "unused-bits", "rescale-missing"),
     *("decimal-commas", "not-a-number", "grey-values", "other-than-files"),
 )
