@@ -95,6 +95,10 @@ class Feasibility:
     thin_walls: str
     reason: str
 
+    @property
+    def sentence(self) -> str:
+        return f"Thin walls: {self.thin_walls}. {self.reason}"
+
 
 def _number(value: float | None, unit: str, accept: Callable[[float], bool]) -> tuple[str | None, bool | None]:
     if value is None:

@@ -32,6 +32,11 @@ class Region:
                 "A region is `whole` or six numbers x0,x1,y0,y1,z0,z1 in mm, each pair growing.",
             )
 
+    @property
+    def in_job(self) -> str | list[float]:
+        """As a job in JSON holds it."""
+        return "whole" if self.box_mm is None else list(self.box_mm)
+
     def holds(self, *places_mm: np.ndarray) -> bool:
         """Whether all places (3,) lie in the region."""
         if self.box_mm is None:

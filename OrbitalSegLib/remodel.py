@@ -1,75 +1,70 @@
 """A result's bone made again from the probabilities that it kept, as its run left it or with other limits: no network
 runs a second time."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
 
-from OrbitalSegLib import CONTRACT
 from OrbitalSegLib.errors import InputError, JobError
-from OrbitalSegLib.job import Job, job_from, method_of
 from OrbitalSegLib.methods.consensus import ConsensusBone, Limits
 from OrbitalSegLib.methods.method import Segmented, Task
 from OrbitalSegLib.modelling.field import BoneField, agreeing
 from OrbitalSegLib.networks import package
 from OrbitalSegLib.networks.consensus import consensus_grid
-from OrbitalSegLib.progress import Steps, silent
-from OrbitalSegLib.record import NO_RESULT, RECORD_FILE, Record, last_step, read_record, sha256_of_file
+from OrbitalSegLib.progress import silent
 from OrbitalSegLib.region import MARGIN_MM, Region
 from OrbitalSegLib.repairing import repair
+from OrbitalSegLib.results import NO_RESULT, ResultFolder, last_step, sha256_of_file
 from OrbitalSegLib.scan import sha256_of
+from OrbitalSegLib.segmenting import Wish, cut_to
 
 
-def field_of(result: Path, ct: sitk.Image, name: str) -> BoneField | None:
-    """What the surface of one segment is made of, as in the run that made the result.
+def field_of(result: ResultFolder, wish: Wish, ct: sitk.Image, name: str) -> BoneField | None:
+    """What the surface of one segment is made of, as in the run that made the result, as its record says by `wish`.
 
     None where the run's voxels do not come out again, all of them: another CT, or another version. Raises `InputError`
     `no-result`.
     """
-    entries = read_record(result)
-    written = last_step(entries, "writing")
+    written = last_step(result.entries, "writing")
     if written is None or name not in written["measured"].get("voxels_sha256", {}):
         return None
-    box = entries["region"]["box_mm"]
+    box = result.entries["region"]["box_mm"]
     region = Region(None if box == "whole" else tuple(box))
-    job = _job_of(entries, result)
-    found = _found_again(job, entries, result, Task(ct, region))
+    found = _found_again(result, wish, Task(ct, region))
     if found is None:
         return None
-    own = found.classes(repair(found, region, job, Steps({"postprocessing": 1.0}, lambda *_said: None), Record()))
-    masks = {key: region.cut(mask, ct) for key, mask in found.on_scan(own).items()}
+    repaired = found.bone if wish.postprocess is None else repair(found, wish.postprocess)[0]
+    own, masks = cut_to(found, repaired, region, ct)
     if {key: sha256_of(mask) for key, mask in masks.items()} != written["measured"]["voxels_sha256"]:
         return None
-    cut = {key: region.cut(mask, mask) for key, mask in own.items()}
-    return BoneField(cut[name], agreeing(found.fraction(name, cut), cut[name]), found.fraction_source)
+    return BoneField(own[name], agreeing(found.fraction(name, own), own[name]), found.fraction_source)
 
 
-def found_with_limits(result: Path, job: Job, task: Task) -> ConsensusBone:
-    """What the job's method finds with its limits in the scan of a result, whose networks gave what it kept.
+def found_with_limits(result: ResultFolder, wish: Wish, task: Task) -> ConsensusBone:
+    """What the method finds with its limits in the scan of a result, whose networks gave what it kept.
 
-    The job must be that of the result in all that comes before the limits. Raises `InputError` `no-result` where it is
+    The wish must be that of the result in all that comes before the limits. Raises `InputError` `no-result` where it is
     not, or where the result kept nothing, and `JobError` `invalid-job` for limits that are missing or that contradict
     each other.
     """
-    entries, names = read_record(result), _networks(result)
+    entries, names = result.entries, _networks(result)
     step = last_step(entries, "segmenting")
     if step is None or not names:
         raise InputError("no-result", NO_RESULT)
     asked = entries["settings"]
-    if _before_limits(job.method, job.parameters) != _before_limits(asked["method"], asked["parameters"]):
+    if _before_limits(wish.method, wish.parameters) != _before_limits(asked["method"], asked["parameters"]):
         raise InputError("no-result", "The result was made in another way than this job says: run again.")
-    if job.parameters.get("crf_weight"):
+    if wish.parameters.get("crf_weight"):
         raise InputError("no-result", "The result was made with a random field, which knows the limits: run again.")
-    if not all(f"{name}_above" in job.parameters for name in names):
+    if not all(f"{name}_above" in wish.parameters for name in names):
         raise JobError("invalid-job", f"Give the limits of all networks of the result: {', '.join(names)}.")
-    seen = {name: job.parameters[f"{name}_above"] for name in names}
-    limits = Limits(seen, _inferred_above(job, entries, step["parameters"], names[-1]))
+    seen = {name: wish.parameters[f"{name}_above"] for name in names}
+    limits = Limits(seen, _inferred_above(wish, entries, step["parameters"], names[-1]))
     found = _with_limits(result, task, limits) if sha256_of(task.scan) == entries["input"]["sha256"] else None
     if found is None:
         raise InputError("no-result", "The result is of another scan or of another region of it: run again.")
-    earlier = {"created": entries["created"], "sha256": sha256_of_file(result / RECORD_FILE)}
+    earlier = {"created": entries["created"], "sha256": sha256_of_file(result.record)}
     found.measured = step["measured"] | {"earlier_result": earlier}
     return found
 
@@ -79,43 +74,36 @@ def _before_limits(method: str, parameters: dict[str, Any]) -> tuple[str, dict[s
     return method, {name: value for name, value in parameters.items() if value and not name.endswith("_above")}
 
 
-def _inferred_above(job: Job, entries: dict[str, Any], used: dict[str, Any], last: str) -> float | None:
+def _inferred_above(wish: Wish, entries: dict[str, Any], used: dict[str, Any], last: str) -> float | None:
     """The limit of inferred wall by the rules of the methods; the package's own is in the record if it was used."""
-    limit, own = job.parameters[f"{last}_above"], job.parameters.get("inferred_above")
+    limit, own = wish.parameters[f"{last}_above"], wish.parameters.get("inferred_above")
     if own is not None and own > limit:
         raise JobError("invalid-job", "The limit of inferred wall must not be above that of seen bone.")
     if own is not None or used.get("inferred_above") is None:
         return own
     if "inferred_above" not in entries["settings"]["parameters"] and used["inferred_above"] < used[f"{last}_above"]:
         return min(used["inferred_above"], limit)
-    return min(_inferred_above_of_package(job, entries, last), limit)
+    return min(_inferred_above_of_package(wish, entries, last), limit)
 
 
-def _inferred_above_of_package(job: Job, entries: dict[str, Any], network: str) -> float:
+def _inferred_above_of_package(wish: Wish, entries: dict[str, Any], network: str) -> float:
     """As the result's own package says. Raises `InputError` where that is not at hand."""
     step = last_step(entries, "segmenting")
     assert step is not None
     said = step["measured"]["model"]
-    model = package.load(job.model or said["name"])
+    model = package.load(wish.resources.model or said["name"])
     limit = model.networks[network].inferred_above
     if model.describe() != said or limit is None:
         raise InputError("no-result", "The model package of the result is not here: run again.")
     return limit
 
 
-def _job_of(entries: dict[str, Any], result: Path) -> Job:
-    settings = {key: entries["settings"][key] for key in ("method", "parameters", "postprocess")}
-    return job_from(
-        {"contract": CONTRACT, "task": "segment", "input": str(result), "output": str(result), **settings},
-    )
-
-
-def _found_again(job: Job, entries: dict[str, Any], result: Path, task: Task) -> Segmented | None:
+def _found_again(result: ResultFolder, wish: Wish, task: Task) -> Segmented | None:
     """What the method found: by running it, or where it runs networks, by what they gave."""
-    method = method_of(job)
+    method = wish.chosen
     if not method.needs_model:
-        return method.run(task, method.make_parameters(job.parameters), silent)
-    step, names = last_step(entries, "segmenting"), _networks(result)
+        return method.run(task, wish.understood, silent)
+    step, names = last_step(result.entries, "segmenting"), _networks(result)
     if step is None or not names:
         return None
     used = step["parameters"]
@@ -123,9 +111,9 @@ def _found_again(job: Job, entries: dict[str, Any], result: Path, task: Task) ->
     return _with_limits(result, task, limits)
 
 
-def _with_limits(result: Path, task: Task, limits: Limits) -> ConsensusBone | None:
+def _with_limits(result: ResultFolder, task: Task, limits: Limits) -> ConsensusBone | None:
     """The kept probabilities above these limits; None where they are of another grid than the task's."""
-    images = {name: sitk.ReadImage(str(result / f"probability-{name}.nrrd")) for name in limits.seen}
+    images = {name: sitk.ReadImage(str(result.probability(name))) for name in limits.seen}
     corners = task.region.corners_mm(MARGIN_MM)
     box = None if corners is None else np.stack([corners.min(axis=0), corners.max(axis=0)], axis=1).ravel().tolist()
     grid = consensus_grid(task.scan, images[next(iter(images))].GetSpacing()[0], box)
@@ -135,6 +123,6 @@ def _with_limits(result: Path, task: Task, limits: Limits) -> ConsensusBone | No
     return ConsensusBone(task.scan, task.part, grid, probabilities, limits)
 
 
-def _networks(result: Path) -> list[str]:
+def _networks(result: ResultFolder) -> list[str]:
     """The networks of a result in the order of the methods: the last of them infers."""
-    return [name for name in ("cortical", "thin", "single") if (result / f"probability-{name}.nrrd").is_file()]
+    return [name for name in ("cortical", "thin", "single") if name in result.networks]

@@ -14,7 +14,9 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TextIO
 
-from OrbitalSegLib.errors import INTERNAL, NO_MEMORY, Cancelled, JobError, OrbitalSegError
+from OrbitalSegLib import tasks
+from OrbitalSegLib.errors import INTERNAL, NO_MEMORY, Cancelled, InputError, JobError, OrbitalSegError
+from OrbitalSegLib.progress import Steps
 
 Emit = Callable[[dict[str, Any]], None]
 
@@ -32,16 +34,15 @@ def run(values: object, emit: Emit) -> int:
         emit(line)
 
     try:
-        from OrbitalSegLib.job import job_from  # the packages behind it take a second: errors above need none
-
-        job = job_from(values)
-        files, summary = _TASKS[job.task](job, hear)
+        job = tasks.job_from(values)
+        work = tasks.load(job.task)
+        files, summary = work.run(job, _steps(work.shares(job), hear), _record(hear))
     except KeyboardInterrupt:
         return _fail(Cancelled(), emit)
     except OrbitalSegError as error:
         return _fail(error, emit)
     except MemoryError:
-        return _fail(_too_large(), emit)
+        return _fail(InputError("too-large", NO_MEMORY), emit)
     except Exception:  # noqa: BLE001 - the one place where a bug becomes a line; its cause goes to standard error
         traceback.print_exc()
         return _fail(OrbitalSegError("internal", INTERNAL), emit)
@@ -54,15 +55,7 @@ def _fail(error: OrbitalSegError, emit: Emit) -> int:
     return error.exit_code
 
 
-def _too_large() -> OrbitalSegError:
-    from OrbitalSegLib.errors import InputError
-
-    return InputError("too-large", NO_MEMORY)
-
-
-def _steps(shares: dict[str, float], emit: Emit) -> Any:
-    from OrbitalSegLib.progress import Steps
-
+def _steps(shares: dict[str, float], emit: Emit) -> Steps:
     last = (-1, "")
 
     def tell(percent: float, step: str, seconds_left: float | None) -> None:
@@ -72,138 +65,13 @@ def _steps(shares: dict[str, float], emit: Emit) -> Any:
             left = None if seconds_left is None else round(seconds_left, 1)
             emit({"event": "progress", "percent": int(percent), "step": step, "seconds_left": left})
 
-    return Steps(shares, tell)
+    return Steps(shares, tell, emit)
 
 
 def _record(emit: Emit) -> Any:
-    from OrbitalSegLib.record import Record
+    from OrbitalSegLib.record import Record  # it takes a while to load: what is wrong with a job is said before
 
     return Record(lambda code, text: emit({"event": "warning", "code": code, "text": text}))
-
-
-def _info(job: Any, emit: Emit) -> Any:
-    from OrbitalSegLib import pipeline
-
-    def found(series: list[Any]) -> None:
-        emit({"event": "series", "series": [_series_line(item) for item in series]})
-
-    return pipeline.info(job, _steps(pipeline.INFO_SHARES, emit), _record(emit), found)
-
-
-def _series_line(series: Any) -> dict[str, Any]:
-    from OrbitalSegLib.reading.dicom import day_of
-
-    return {
-        "name": series.name,
-        "study_date": day_of(series.study),
-        "number": series.number,
-        "modality": series.modality,
-        "description": series.description,
-        "images": series.images,
-        "slices": len(series.slices),
-        "slice_distance_mm": round(series.slice_distance_mm, 3),
-        "problem": series.unfit.text if series.unfit else None,
-    }
-
-
-def _segment(job: Any, emit: Emit) -> Any:
-    from OrbitalSegLib import pipeline
-
-    return pipeline.segment(job, _steps(pipeline.segment_shares(job), emit), _record(emit))
-
-
-def _surface(job: Any, emit: Emit) -> Any:
-    from OrbitalSegLib import pipeline
-
-    return pipeline.surface(job, _steps(pipeline.SURFACE_SHARES, emit), _record(emit))
-
-
-def _phantom(job: Any, emit: Emit) -> Any:
-    from OrbitalSegLib import pipeline
-
-    return pipeline.phantom(job, _steps(pipeline.PHANTOM_SHARES, emit), _record(emit))
-
-
-def _evaluate(job: Any, emit: Emit) -> Any:
-    from OrbitalSegLib import pipeline
-
-    return pipeline.evaluate(job, _steps(pipeline.EVALUATE_SHARES, emit), _record(emit))
-
-
-def _evaluate_cases(job: Any, emit: Emit) -> Any:
-    from OrbitalSegLib import pipeline
-
-    return pipeline.evaluate_cases(job, _steps(pipeline.EVALUATE_CASES_SHARES, emit), _record(emit))
-
-
-def _observers(job: Any, emit: Emit) -> Any:
-    from OrbitalSegLib import pipeline
-
-    return pipeline.observers(job, _steps(pipeline.OBSERVERS_SHARES, emit), _record(emit))
-
-
-def _orbits(job: Any, emit: Emit) -> Any:
-    from OrbitalSegLib import orbits
-
-    return orbits.orbits(job, _steps(orbits.SHARES, emit), _record(emit))
-
-
-def _review(job: Any, emit: Emit) -> Any:
-    from OrbitalSegLib import audit
-
-    return audit.review(job, _steps(audit.REVIEW_SHARES, emit), _record(emit))
-
-
-def _verify(job: Any, emit: Emit) -> Any:
-    from OrbitalSegLib import audit
-
-    return audit.verify(job, _steps(audit.verify_shares(job), emit), _record(emit))
-
-
-def _dicom(job: Any, emit: Emit) -> Any:
-    from OrbitalSegLib import audit
-
-    return audit.as_dicom(job, _steps(audit.DICOM_SHARES, emit), _record(emit))
-
-
-def _experiment(job: Any, emit: Emit) -> Any:
-    from OrbitalSegLib import experiment
-
-    return experiment.experiment(job, _steps(experiment.SHARES, emit), _record(emit))
-
-
-def _methods(_job: Any, _emit: Emit) -> Any:
-    from OrbitalSegLib.methods import DEFAULT_METHOD, METHODS
-
-    table = [
-        {
-            "name": m.name,
-            "title": m.title,
-            "source": m.source,
-            "infers": m.infers,
-            "needs_model": m.needs_model,
-            "parameters": m.describe(),
-        }
-        for m in METHODS.values()
-    ]
-    return [], {"default": DEFAULT_METHOD, "methods": table}
-
-
-_TASKS: dict[str, Callable[[Any, Emit], Any]] = {
-    "info": _info,
-    "segment": _segment,
-    "surface": _surface,
-    "phantom": _phantom,
-    "methods": _methods,
-    "evaluate": _evaluate,
-    "evaluate-cases": _evaluate_cases,
-    "observers": _observers,
-    "orbits": _orbits,
-    "review": _review,
-    "verify": _verify,
-    "dicom": _dicom,
-    "experiment": _experiment,
-}
 
 
 def interrupt_once() -> None:

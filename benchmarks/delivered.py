@@ -27,15 +27,12 @@ import SimpleITK as sitk
 from figures import real
 from figures.common import Run, markdown, probabilities, segment, with_inferred, write_json
 
-from OrbitalSegLib import CONTRACT
 from OrbitalSegLib.evaluation import coverage
 from OrbitalSegLib.evaluation.walls import wall_figures
 from OrbitalSegLib.files import write_image
-from OrbitalSegLib.job import job_from
 from OrbitalSegLib.methods.consensus import ConsensusBone, Limits
 from OrbitalSegLib.networks.consensus import consensus_grid
-from OrbitalSegLib.progress import Steps
-from OrbitalSegLib.record import Record
+from OrbitalSegLib.postprocessing import PostprocessingParameters
 from OrbitalSegLib.region import MARGIN_MM, Region
 from OrbitalSegLib.repairing import repair
 from OrbitalSegLib.training.cases import Flag, is_case, read_case, write_case
@@ -72,12 +69,11 @@ def found_in(run: Run, ct: sitk.Image, region: Region, folder: Path) -> Consensu
     return ConsensusBone(ct, region.working_part(ct), grid, own, limits)
 
 
-def stations(found: ConsensusBone, region: Region) -> dict[str, sitk.Image]:
+def stations(found: ConsensusBone) -> dict[str, sitk.Image]:
     """Every mask that is judged."""
-    job = job_from({"contract": CONTRACT, "task": "segment", "input": ".", "output": "out"})
     limits = {name: found.parameters[f"{name}_above"] for name in found.probabilities}
     said = probabilities(found)
-    own = found.classes(repair(found, region, job, Steps({"postprocessing": 1.0}, lambda *_said: None), Record()))
+    own = found.classes(repair(found, PostprocessingParameters())[0])
     last = found.on_scan(own)
     return {
         "bare, seen": mask_above(said, limits),
@@ -101,7 +97,7 @@ def of_head(run: Run, template: str, number: int, slice_mm: float, pixel_mm: flo
     case = read_case(folder)
     found = found_in(run, case.ct, Region(), folder / "networks")
     figures = {}
-    for name, mask in stations(found, Region()).items():
+    for name, mask in stations(found).items():
         walls = wall_figures(case.walls, mask)
         figures[name] = {
             "wall": walls.intact["thin"].closed_mm2,
@@ -126,7 +122,7 @@ def of_scan(run: Run, scan: RealScan) -> Figures:
     region = Region(tuple(scan.box_mm))
     found = found_in(run, scan.scan, region, run.out / "cases" / scan.name / "networks")
     figures = {}
-    for name, mask in stations(found, region).items():
+    for name, mask in stations(found).items():
         held = coverage.measure(scan.sites, mask)
         ml = float(sitk.GetArrayViewFromImage(mask).sum() * np.prod(mask.GetSpacing()) / 1000)
         figures[name] = {"wall": held.coverage, "fat": held.fat, "soft": held.soft_tissue, "air": held.air}

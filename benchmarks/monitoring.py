@@ -24,14 +24,15 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
-from OrbitalSegLib import CONTRACT, acquisition, monitoring, pipeline
+from OrbitalSegLib import acquisition, monitoring
 from OrbitalSegLib.acquisition import Condition, Feasibility
 from OrbitalSegLib.errors import OrbitalSegError
 from OrbitalSegLib.files import whole
-from OrbitalSegLib.job import job_from
 from OrbitalSegLib.phantom import VARIANTS, Anatomy, Scanner, scan, write_phantom
 from OrbitalSegLib.progress import Steps
 from OrbitalSegLib.record import Record
+from OrbitalSegLib.tasks import segment
+from OrbitalSegLib.tasks.keys import read_keys
 
 FOLDER = Path("build/monitoring")
 LIMITS = Path("OrbitalSegLib/monitoring/limits.json")
@@ -221,21 +222,20 @@ def run_method(wanted: list[Case], method: str, model: str | None) -> None:
 
 
 def _run(case: Case, source: Path, method: str, model: str | None) -> dict[str, Any]:
-    job = job_from(
+    job = read_keys(
+        segment.SegmentJob,
         {
-            "contract": CONTRACT,
-            "task": "segment",
             "input": str(source),
             "output": "-",
             "method": method,
             "model": model,
             "acquisition": case.acquisition,
             "threads": 1,
-        }
+        },
     )
     record, start = Record(), time.process_time()
     try:
-        bone = pipeline.find_bone(job, Steps(pipeline.segment_shares(job), lambda *_: None), record)
+        bone = segment.find(job, Steps(segment.shares(job)), record)
     except OrbitalSegError as error:
         return {"error": error.code}
     step = next(step for step in record.entries["steps"] if step["step"] == "monitoring")
@@ -273,10 +273,10 @@ def compare_regions(method: str, sources: dict[str, Path]) -> None:
 
 def _judged(source: Path, method: str, region: str) -> dict[str, Any]:
     """The verdict, the checks that spoke, the orbits, and every figure; or the error that stopped the run."""
-    values = {"contract": CONTRACT, "task": "segment", "input": str(source), "output": "-"}
-    job, record = job_from({**values, "method": method, "region": region}), Record()
+    values = {"input": str(source), "output": "-", "method": method, "region": region}
+    job, record = read_keys(segment.SegmentJob, values), Record()
     try:
-        bone = pipeline.find_bone(job, Steps(pipeline.segment_shares(job), lambda *_: None), record)
+        bone = segment.find(job, Steps(segment.shares(job)), record)
     except OrbitalSegError as error:
         return {"error": error.code}
     said = record.entries["monitoring"]

@@ -25,15 +25,13 @@ import numpy as np
 import SimpleITK as sitk
 from monitoring import HELD_OUT, Case, good
 
-from OrbitalSegLib import CONTRACT, cavity, pipeline, reading
+from OrbitalSegLib import cavity, reading, segmenting
 from OrbitalSegLib.cavity import Cavity
-from OrbitalSegLib.job import job_from
+from OrbitalSegLib.cavity.orbits import MOST_BRIDGED
 from OrbitalSegLib.locate import SIDES, locate
-from OrbitalSegLib.orbits import MOST_BRIDGED
 from OrbitalSegLib.phantom import VARIANTS, Anatomy, bone_fraction, cavity_ml, herniated_ml, write_phantom
-from OrbitalSegLib.pipeline import Bone
 from OrbitalSegLib.progress import Steps
-from OrbitalSegLib.record import Record
+from OrbitalSegLib.segmenting import Segmentation, Wish
 
 FOLDER, FIGURES = Path("build/orbit-volume"), Path("docs/orbit-volume.json")
 EXACT = "exact"
@@ -47,11 +45,10 @@ def masks_of(method: str, anatomy: Anatomy, ct: sitk.Image, path: Path) -> tuple
     return masks["bone"], masks.get("inferred")
 
 
-def found_by(method: str, path: Path) -> Bone:
+def found_by(method: str, path: Path) -> Segmentation:
     """What a method of the product finds in a scan."""
-    values = {"contract": CONTRACT, "task": "segment", "input": str(path), "output": "-", "method": method}
-    job = job_from(values)
-    return pipeline.find_bone(job, Steps(pipeline.segment_shares(job), lambda *_: None), Record())
+    wish = Wish(method)
+    return segmenting.segment(reading.read(path), wish, Steps(segmenting.shares(wish)))
 
 
 def head(number: int) -> tuple[Case, Path]:

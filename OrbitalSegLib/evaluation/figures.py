@@ -1,5 +1,7 @@
 """Every figure of one result against its truth, under one name each (docs/metrics.md)."""
 
+from math import isinf, isnan
+
 import SimpleITK as sitk
 
 from OrbitalSegLib.evaluation.grids import on_grid_of
@@ -54,6 +56,13 @@ def evaluate(
         found |= wall_figures(walls, result).figures()
     progress(1.0)
     return found
+
+
+def plain(value: float) -> float | str | None:
+    """A figure as JSON knows it: null where there is none."""
+    if isnan(value):
+        return None
+    return "infinite" if isinf(value) else value
 
 
 def badness(figure: str, value: float) -> float:

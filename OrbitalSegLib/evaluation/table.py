@@ -19,9 +19,9 @@ from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.evaluation.figures import badness, evaluate
 from OrbitalSegLib.evaluation.paired import Comparison, compare
 from OrbitalSegLib.evaluation.wall_points import read_walls
-from OrbitalSegLib.export.segmentation import Warn, read_segmentation, unheard
+from OrbitalSegLib.export.segmentation import read_segmentation
 from OrbitalSegLib.files import writing
-from OrbitalSegLib.progress import Progress, silent, span
+from OrbitalSegLib.progress import Progress, Warn, silent, span, unheard
 
 ENDINGS = (".seg.nrrd", ".nrrd", ".nii.gz", ".nii", ".mha")
 DECISIVE = "whole_dice"

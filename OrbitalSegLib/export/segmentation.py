@@ -1,7 +1,7 @@
 """Segmentations as 3D Slicer writes and reads them (`.seg.nrrd`), and plain label maps."""
 
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import count, takewhile
 from pathlib import Path
@@ -11,17 +11,10 @@ import SimpleITK as sitk
 
 from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.files import output_error, write_image
+from OrbitalSegLib.progress import Warn, unheard
 from OrbitalSegLib.reading import must_exist
 from OrbitalSegLib.reading.volumes import Warnings, open_volume
 from OrbitalSegLib.structures import BONE, STRUCTURES, Structure
-
-Warn = Callable[[str, str], None]
-"""Hears a warning's code and sentence."""
-
-
-def unheard(_code: str, _text: str) -> None:
-    """For those who need no warnings."""
-
 
 _TERM = (
     "Segmentation category and type - 3D Slicer General Anatomy list~{}~{}~^^~Anatomic codes - DICOM master list~^^~^^"

@@ -1,12 +1,20 @@
 """What a surface is made of: which voxels are bone, and how much of each voxel is."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
+from OrbitalSegLib.errors import InputError
+from OrbitalSegLib.images import on_grid, volume_ml
 from OrbitalSegLib.methods.fraction import SOFT_HU, fraction_of_ct
+from OrbitalSegLib.progress import Warn, unheard
+from OrbitalSegLib.region import Region
+
+FAR_MM = 10_000.0
+"""Beyond every scan."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +40,62 @@ def agreeing(fraction: sitk.Image, mask: sitk.Image) -> sitk.Image:
     values = _array(fraction)
     values[bone & (values < 0.5)] = 1
     values[~bone & (values >= 0.5)] = 0
-    return _image(values, fraction)
+    return on_grid(values, fraction)
+
+
+def part_of(bone: BoneField, region: Region) -> BoneField:
+    """What of a field lies in a region. Raises `InputError` `region-outside`."""
+    mask = sitk.Multiply(bone.mask, region.within(bone.mask))
+    fraction = None if bone.fraction is None else agreeing(bone.fraction, mask)
+    return replace(bone, mask=mask, fraction=fraction)
+
+
+def halves_of(bone: BoneField, middle_mm: float | None = None) -> dict[str, BoneField]:
+    """The patient's `left` and `right` half of a bone, as far as they hold something.
+
+    It is cut at `middle_mm`, x between the orbits, or else in the middle of the bone.
+    """
+    if middle_mm is None:
+        x = np.flatnonzero(_array(bone.mask).any(axis=(0, 1)))
+        middle_mm = bone.mask.TransformContinuousIndexToPhysicalPoint([(x[0] + x[-1]) / 2, 0.0, 0.0])[0]
+    halves = {"left": (middle_mm, FAR_MM), "right": (-FAR_MM, middle_mm)}
+    found = {}
+    for side, (low, high) in halves.items():
+        try:
+            half = part_of(bone, Region((low, high, -FAR_MM, FAR_MM, -FAR_MM, FAR_MM)))
+        except InputError:  # the region holds nothing of this side
+            continue
+        if volume_ml(half.mask) > 0:
+            found[side] = half
+    return found
+
+
+def fields_of(
+    masks: dict[str, sitk.Image],
+    names: Iterable[str],
+    field_of: Callable[[str], BoneField] | None = None,
+    warn: Warn = unheard,
+) -> dict[str, BoneField]:
+    """What the surfaces of these structures are made of, of those that hold something; without `field_of` their masks.
+
+    `warn` hears of those that are empty.
+    """
+    fields = {}
+    for name in names:
+        if volume_ml(masks[name]) == 0:
+            warn("empty-surface", f"There is no {name} bone within these limits, so no surface of it.")
+            continue
+        fields[name] = field_of(name) if field_of else BoneField(masks[name])
+    return fields
+
+
+def with_halves(fields: dict[str, BoneField], middle_mm: float | None = None) -> dict[str, BoneField]:
+    """Each field, and after it its halves as `NAME-left` and `NAME-right` (see `halves_of`)."""
+    found = {}
+    for name, field in fields.items():
+        found[name] = field
+        found |= {f"{name}-{side}": half for side, half in halves_of(field, middle_mm).items()}
+    return found
 
 
 def field_of_edited(mask: sitk.Image, ct: sitk.Image | None) -> BoneField:
@@ -49,7 +112,7 @@ def field_of_edited(mask: sitk.Image, ct: sitk.Image | None) -> BoneField:
     limit_hu = _edge_hu(_array(here), bone)
     by_ct = _array(fraction_of_ct(here, limit_hu))
     agrees = (by_ct >= 0.5) == bone
-    return BoneField(mask, _image(np.where(agrees, by_ct, bone).astype(np.float32), mask), "CT and mask", edited=True)
+    return BoneField(mask, on_grid(np.where(agrees, by_ct, bone).astype(np.float32), mask), "CT and mask", edited=True)
 
 
 def _edge_hu(hu: NDArray[np.float32], bone: NDArray[np.bool_]) -> float:
@@ -64,9 +127,3 @@ def _edge_hu(hu: NDArray[np.float32], bone: NDArray[np.bool_]) -> float:
 
 def _array(image: sitk.Image) -> NDArray:
     return sitk.GetArrayFromImage(image)
-
-
-def _image(array: NDArray, grid: sitk.Image) -> sitk.Image:
-    image = sitk.GetImageFromArray(array)
-    image.CopyInformation(grid)
-    return image

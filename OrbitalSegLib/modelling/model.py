@@ -108,6 +108,19 @@ def model_of(
     return Model(points, triangles, arrays, measured)
 
 
+def models_of(
+    fields: dict[str, BoneField],
+    parameters: ModelParameters,
+    allowed_bytes: int = UNLIMITED,
+    progress: Progress = silent,
+) -> dict[str, Model]:
+    """The model of each of these bones, by name. See `model_of`."""
+    return {
+        name: model_of(bone, parameters, allowed_bytes, span(progress, done / len(fields), (done + 1) / len(fields)))
+        for done, (name, bone) in enumerate(fields.items())
+    }
+
+
 def _volume_ml(bone: BoneField) -> float:
     """Of the voxels that are bone."""
     return float(np.count_nonzero(sitk.GetArrayViewFromImage(bone.mask)) * np.prod(bone.mask.GetSpacing()) / 1000)

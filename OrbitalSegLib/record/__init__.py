@@ -1,17 +1,13 @@
 """What must be written down of a result [3532-1 5, A]: one record, to which every step adds (docs/contracts.md, 8)."""
 
-import hashlib
 import json
 import platform
-import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from datetime import datetime
-from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -21,113 +17,19 @@ import SimpleITK as sitk
 from vtkmodules.vtkCommonCore import vtkVersion
 
 from OrbitalSegLib import NOTICE, PRODUCT, __version__
-from OrbitalSegLib.acquisition import Condition, Feasibility
-from OrbitalSegLib.errors import INTERNAL, NO_MEMORY, InputError, OrbitalSegError, OutputError
-from OrbitalSegLib.files import output_error
-from OrbitalSegLib.networks import schema
+from OrbitalSegLib.errors import INTERNAL, NO_MEMORY, OrbitalSegError
+from OrbitalSegLib.files import output_error, writing
+from OrbitalSegLib.progress import StepTaken, Warn, step_of, unheard
 from OrbitalSegLib.record import required
+from OrbitalSegLib.results import LOG_FILE, PAGE_FILE, RECORD_FILE, SEAL, ResultFolder, last_step, listed, write_record
 from OrbitalSegLib.scan import Scan, grid_of, sha256_of
+from OrbitalSegLib.segmenting import Examined, Segmentation
 
 RECORD_VERSION = 2
-RECORD_FILE = "record.json"
-PAGE_FILE = "record.html"
-LOG_FILE = "log.txt"
-
-OWN_FILES = (RECORD_FILE, PAGE_FILE, LOG_FILE)
-"""What every record writes anew: times stand in it."""
-
-SEAL = "seal"
 ENGINE_PACKAGES = ("torch", "openvino")
 """Packages that may run the networks; their versions are recorded where they are installed."""
 
-NO_RESULT = "This is no result of OrbitalSeg, or its record is damaged: give a result folder or its record.json."
-
 SIDES_UNKNOWN = "Left and right may be exchanged, as no file says how the patient lies."
-
-
-def check_replaceable(folder: Path) -> None:
-    """Let a result pass that holds what its record says and nothing else; what a person made is never replaced.
-
-    Raises `OutputError` `exists`.
-    """
-    try:
-        entries = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
-        ours = entries["product"]["name"] == PRODUCT and entries["outputs"] == listed(folder)
-    except (OSError, ValueError, KeyError, TypeError):
-        ours = False
-    if not ours:
-        raise OutputError(
-            "exists",
-            "What exists under that name is no result of OrbitalSeg, or was changed since: choose another name.",
-        )
-
-
-def sha256_of_file(path: Path) -> str:
-    """The hash of a file's bytes; empty where it cannot be read, which is no file's hash."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return ""
-
-
-def listed(folder: Path) -> list[dict[str, Any]]:
-    """Every file under a result folder but the record, with its size and hash."""
-    paths = sorted(path for path in folder.rglob("*") if not path.is_dir())
-    found = []
-    for path in paths:
-        name = path.relative_to(folder).as_posix()
-        if name != RECORD_FILE:
-            found.append({"file": name, "bytes": path.stat().st_size, "sha256": sha256_of_file(path)})
-    return found
-
-
-@cache
-def record_schema() -> dict[str, Any]:
-    """The published JSON Schema of a record."""
-    found: dict[str, Any] = json.loads(
-        (files("OrbitalSegLib.record") / "record.schema.json").read_text(encoding="utf-8")
-    )
-    return found
-
-
-def read_record(path: Path) -> dict[str, Any]:
-    """The entries of a record, which is named by its file or its folder and is as the schema asks.
-
-    Raises `InputError` `no-result`.
-    """
-    try:
-        text = (path / RECORD_FILE if path.is_dir() else path).read_text(encoding="utf-8")
-        entries = json.loads(text)
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError("no-result", NO_RESULT) from error
-    found = schema.problem(entries, record_schema())
-    if found:
-        raise InputError("no-result", f"{NO_RESULT} It does not follow its schema: {found}.")
-    return dict(entries)
-
-
-def seal_of(entries: dict[str, Any]) -> dict[str, str]:
-    """A hash of each of a record's entries, by which a later change shows. Anyone can make it anew: no signature."""
-    return {
-        name: hashlib.sha256(
-            json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-        ).hexdigest()
-        for name, value in entries.items()
-        if name != SEAL
-    }
-
-
-def changed_entries(entries: dict[str, Any]) -> list[str]:
-    """The entries of a record that were changed, added or removed after it was written."""
-    sealed, now = entries[SEAL], seal_of(entries)
-    return sorted(name for name in sealed.keys() | now.keys() if sealed.get(name) != now.get(name))
-
-
-def last_step(entries: dict[str, Any], name: str) -> dict[str, Any] | None:
-    """The last step of that name, or None."""
-    found: dict[str, Any] | None = next((step for step in reversed(entries["steps"]) if step["step"] == name), None)
-    return found
 
 
 def sides_known(entries: dict[str, Any]) -> bool:
@@ -138,7 +40,7 @@ def sides_known(entries: dict[str, Any]) -> bool:
 class Record:
     """The growing record of one result. `warned` hears of every warning at once."""
 
-    def __init__(self, warned: Callable[[str, str], None] = lambda _code, _text: None) -> None:
+    def __init__(self, warned: Warn = unheard) -> None:
         self.warned = warned
         self._told: list[dict[str, str]] = []
         self.entries: dict[str, Any] = {
@@ -154,12 +56,13 @@ class Record:
     @contextmanager
     def step(self, name: str, parameters: dict[str, Any] | None = None) -> Iterator[dict[str, Any]]:
         """Time a step; the block fills in what it measured."""
-        measured: dict[str, Any] = {}
-        start = time.perf_counter()
-        yield measured
-        seconds = round(time.perf_counter() - start, 3)
-        entry = {"step": name, "parameters": parameters or {}, "measured": measured, "seconds": seconds}
-        self.entries["steps"].append(entry)
+        with step_of(self.entries["steps"], name, parameters) as measured:
+            yield measured
+
+    def measured(self, name: str) -> dict[str, Any]:
+        """What the last step of that name measured."""
+        step = last_step(self.entries, name)
+        return {} if step is None else dict(step["measured"])
 
     def warn(self, code: str, text: str) -> None:
         """Say something once: what stands there is not added again, nor told twice."""
@@ -209,12 +112,31 @@ class Record:
         for code, text in scan.warnings:
             self.warn(code, text)
 
-    def add_conditions(self, conditions: list[Condition], feasibility: Feasibility) -> None:
-        self.entries["conditions"] = [asdict(condition) for condition in conditions]
-        self.entries["feasibility"] = asdict(feasibility)
+    def add_examined(self, examined: Examined) -> None:
+        """The region, and what table A.1 says of it."""
+        self.add_steps(examined.steps)
+        self.entries["region"] = examined.place.described
+        self.entries["conditions"] = [asdict(condition) for condition in examined.conditions]
+        self.entries["feasibility"] = asdict(examined.feasibility)
 
-    def finish(self, folder: Path) -> None:
-        """Write log, page and record into the result folder, and list and seal what is there."""
+    def add_steps(self, steps: list[StepTaken]) -> None:
+        """Steps that the library took."""
+        self.entries["steps"].extend(steps)
+
+    def add_segmentation(self, found: Segmentation) -> None:
+        """How bone was found in a scan."""
+        self.add_examined(found.examined)
+        self.add_steps(found.steps)
+        self.entries["region"] |= {"tile_size": found.found.tile_size}
+        self.entries["monitoring"] = found.monitoring
+
+    def finish(self, folder: ResultFolder) -> list[str]:
+        """Write log, page and record into the result folder; list and seal what is there. Raises `OutputError`."""
+        with writing(folder.path):
+            self._finish(folder.path)
+        return [output["file"] for output in self.entries["outputs"]] + [RECORD_FILE]
+
+    def _finish(self, folder: Path) -> None:
         from OrbitalSegLib.record.page import page_of
 
         self.write_log(folder / LOG_FILE)
@@ -225,9 +147,7 @@ class Record:
                 (folder / PAGE_FILE).write_text(page_of(self.entries, folder), encoding="utf-8")
             self.write_log(folder / LOG_FILE)
             self.entries["outputs"] = listed(folder)
-        self.entries[SEAL] = seal_of(self.entries)
-        text = json.dumps(self.entries, indent=1, ensure_ascii=False) + "\n"
-        (folder / RECORD_FILE).write_text(text, encoding="utf-8")
+        write_record(folder, self.entries)
 
     def write_log(self, path: Path) -> None:
         """The steps and warnings as lines for people."""

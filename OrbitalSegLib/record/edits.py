@@ -8,7 +8,8 @@ import SimpleITK as sitk
 
 from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.evaluation.grids import mask_array, on_grid_of
-from OrbitalSegLib.export.segmentation import Warn, read_segmentation, segment_ids, unheard
+from OrbitalSegLib.export.segmentation import read_segmentation, segment_ids
+from OrbitalSegLib.progress import Warn, unheard
 from OrbitalSegLib.structures import BONE, parts_of
 
 OTHER_GRID = "The edited segmentation lies on another grid than the result: save it with the scan's own geometry."

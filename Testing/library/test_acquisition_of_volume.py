@@ -9,8 +9,8 @@ from dicom_series import ct_slices, save
 
 from OrbitalSegLib import CONTRACT, reading, worker
 from OrbitalSegLib.errors import JobError
-from OrbitalSegLib.job import job_from
 from OrbitalSegLib.scan import Acquisition, acquisition_from
+from OrbitalSegLib.tasks import job_from
 
 SAID = Acquisition("DICOM", (512, 512), 0.5, 0.6, slice_thickness_mm=0.6, kernel="H31s", tilt_degrees=0.0)
 

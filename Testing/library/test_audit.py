@@ -10,7 +10,7 @@ import SimpleITK as sitk
 
 from OrbitalSegLib import CONTRACT, worker
 from OrbitalSegLib.export.segmentation import read_segmentation, write_segmentation
-from OrbitalSegLib.record import changed_entries, read_record
+from OrbitalSegLib.results import changed_entries, read_record
 
 REVIEW = {"kind": "slice-by-slice", "outcome": "accepted with edits", "by": "Operator", "date": "2026-11-22"}
 
@@ -268,7 +268,7 @@ def test_a_changed_file_of_the_result_is_noticed(made, tmp_path):
 def test_other_versions_alone_are_said_and_do_not_count(made, tmp_path):
     def change(entries):
         entries["environment"]["numpy"] = "1.0"
-        from OrbitalSegLib.record import seal_of
+        from OrbitalSegLib.results import seal_of
 
         entries["seal"] = seal_of(entries)
 

@@ -10,6 +10,7 @@ import SimpleITK as sitk
 
 from OrbitalSegLib import CONTRACT, worker
 from OrbitalSegLib.cavity import BONE, BRIDGED, END, INFERRED, OPENING, Cavity, measure
+from OrbitalSegLib.cavity.orbits import LEAST_DIFFERENCE_ML
 from OrbitalSegLib.cavity.sampling import Sampled
 from OrbitalSegLib.cavity.sphere import sphere
 from OrbitalSegLib.export.segmentation import write_segmentation
@@ -17,7 +18,6 @@ from OrbitalSegLib.export.stl import read_corners
 from OrbitalSegLib.locate import SIDES, locate
 from OrbitalSegLib.locate.poses import rotation
 from OrbitalSegLib.modelling import mesh
-from OrbitalSegLib.orbits import LEAST_DIFFERENCE_ML
 from OrbitalSegLib.phantom import (
     Anatomy,
     Scanner,
@@ -28,8 +28,8 @@ from OrbitalSegLib.phantom import (
     orbits_grid,
     scan,
 )
-from OrbitalSegLib.record import last_step, read_record
 from OrbitalSegLib.region import Region
+from OrbitalSegLib.results import last_step, read_record
 
 pytestmark = pytest.mark.slow
 
@@ -285,9 +285,9 @@ def test_job_warns_where_much_was_bridged(head, files, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "code", "said"),
     [
-        ({"ct": None}, "invalid-job", "give `ct`"),
-        ({"region": "whole"}, "invalid-job", "`region` is"),
-        ({"region": [0, 1, 0, 1, 0, 1]}, "invalid-job", "`region` is"),
+        ({"ct": None}, "invalid-job", "`ct` must be a path"),
+        ({"region": "whole"}, "invalid-job", "`region` must be one of: auto, left, right"),
+        ({"region": [0, 1, 0, 1, 0, 1]}, "invalid-job", "`region` must be one of: auto, left, right"),
         ({"input": "nowhere.seg.nrrd"}, "no-such-input", ""),
     ],
 )

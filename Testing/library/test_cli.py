@@ -16,11 +16,12 @@ import SimpleITK as sitk
 from typer.testing import CliRunner
 
 import OrbitalSegLib
-from OrbitalSegLib import __main__, __version__, pipeline
+from OrbitalSegLib import __main__, __version__
 from OrbitalSegLib.cli import app
 from OrbitalSegLib.methods import DEFAULT_METHOD
 from OrbitalSegLib.phantom import VARIANTS, Scanner, scan, truth, write_series
-from OrbitalSegLib.record import last_step
+from OrbitalSegLib.results import last_step
+from OrbitalSegLib.tasks import orbits
 
 pytestmark = pytest.mark.usefixtures("wide_terminal")
 
@@ -76,7 +77,7 @@ def test_a_run_that_lacks_only_an_extra_shows_its_result_and_ends_with_a_code_of
     def fail(*_arguments: object, **_more: object) -> None:
         raise OSError(errno.ENOSPC, "no")
 
-    monkeypatch.setattr(pipeline, "draw_preview", fail)
+    monkeypatch.setattr("OrbitalSegLib.tasks.segment.draw_preview", fail)
     done = orbitalseg("segment", ct, *THRESHOLD, "-o", tmp_path / "result", "-p", "lower_hu=200")
     assert done.exit_code == 6
     assert "bone 3.9 ml" in done.stdout
@@ -210,7 +211,7 @@ def test_orbits_shows_a_table_and_what_the_difference_means(monkeypatch, larger,
     if difference_ml is None:
         found["left"] = {"status": "no rim"}
     summary = {"orbits": found, "larger": larger, "difference_ml": difference_ml}
-    monkeypatch.setattr("OrbitalSegLib.orbits.orbits", lambda *_: ([], summary))
+    monkeypatch.setattr(orbits, "TASK", replace(orbits.TASK, run=lambda *_: ([], summary)))
     done = orbitalseg("orbits", "result", "--ct", "scan", "-o", "out")
     assert done.exit_code == 0
     assert said in done.stdout

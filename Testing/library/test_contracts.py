@@ -2,13 +2,15 @@
 
 import ast
 import re
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
-from OrbitalSegLib import acquisition, errors, job, pipeline, reading, region
+from OrbitalSegLib import CONTRACT, acquisition, errors, reading, region, tasks
 from OrbitalSegLib.reading import stack
+from OrbitalSegLib.tasks import segment
+from OrbitalSegLib.tasks.keys import keys_of
+from OrbitalSegLib.tasks.segment import SegmentJob
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "contracts.md").read_text(encoding="utf-8")
@@ -68,16 +70,18 @@ def test_every_warning_is_named():
 
 
 def test_the_jobs_keys_are_those_of_the_page():
-    assert first_cells(section("The job")) == {item.name for item in fields(job.Job)} | {"contract"}
+    assert first_cells(section("The job")) == {"contract", "task"}.union(
+        *(keys_of(tasks.load(name).job) for name in tasks.TASKS)
+    )
 
 
 def test_versions_agree():
-    assert int(re.search(r"^Version (\d+)\.", PAGE, re.MULTILINE).group(1)) == job.CONTRACT
+    assert int(re.search(r"^Version (\d+)\.", PAGE, re.MULTILINE).group(1)) == CONTRACT
 
 
 def test_the_pipelines_steps_are_those_of_the_page_in_its_order():
     listed = re.search(r"^Steps, in the order of the pipeline: (.*?)\. Later", PAGE, re.MULTILINE | re.DOTALL).group(1)
-    assert re.findall(r"`(\w+)`", listed) == list(pipeline.SEGMENT_SHARES)
+    assert re.findall(r"`(\w+)`", listed) == list(segment.shares(SegmentJob(input=Path("ct"), output=Path("result"))))
 
 
 def test_figures_of_the_page_are_those_of_the_code():

@@ -17,14 +17,15 @@ from dicom_judges import dcmqi_agrees, errors_in, highdicom_agrees
 from dicom_series import ct_slices, enhanced, save
 from pydicom.dataset import Dataset
 
-from OrbitalSegLib import CONTRACT, pipeline, reading, worker
+from OrbitalSegLib import CONTRACT, reading, worker
 from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.export import dicom, surfaces
 from OrbitalSegLib.export import headers as source
 from OrbitalSegLib.export.stl import read_stl, write_stl
 from OrbitalSegLib.modelling.surface import surface_of_mask
 from OrbitalSegLib.phantom import Anatomy, Scanner, scan, write_series
-from OrbitalSegLib.record import page, read_record
+from OrbitalSegLib.record import page
+from OrbitalSegLib.results import read_record
 
 ALGORITHM = dicom.Algorithm("threshold", "values", "1.2.3", {"lower_hu": "300"})
 IDENTITY = ("Phantom^OrbitalSeg", "ORBITALSEG-PHANTOM", "20260101")
@@ -205,7 +206,7 @@ def test_a_scan_that_is_no_dicom_gives_no_dicom(straight, tmp_path):
 
 @pytest.mark.parametrize("keyword", source.REQUIRED)
 def test_what_nothing_can_do_without_is_refused_by_its_name_before_the_run(straight, tmp_path, keyword, monkeypatch):
-    monkeypatch.setattr(pipeline, "find_bone", lambda *_arguments: pytest.fail("the run began"))
+    monkeypatch.setattr("OrbitalSegLib.tasks.segment.find", lambda *_arguments: pytest.fail("the run began"))
     headers = reading.read_headers(straight)
     del headers[1][keyword]
     monkeypatch.setattr(reading, "read_headers", lambda *_arguments: headers)
@@ -358,8 +359,8 @@ def test_what_fails_at_the_end_costs_only_itself(tmp_path, monkeypatch):
 
     monkeypatch.setattr(dicom, "write_dicom_segmentation", fail)
     monkeypatch.setattr(dicom, "write_dicom_surface", fail)
-    monkeypatch.setattr(pipeline, "draw_preview", crash)
-    monkeypatch.setattr(pipeline, "write_map", full)
+    monkeypatch.setattr("OrbitalSegLib.tasks.segment.draw_preview", crash)
+    monkeypatch.setattr("OrbitalSegLib.tasks.bookkeeping.write_map", full)
     monkeypatch.setitem(surfaces.FORMATS, "3mf", replace(surfaces.FORMATS["3mf"], write=full))
     monkeypatch.setattr(page, "page_of", crash)
     asked = {"formats": ["stl", "3mf"], "dicom": ["segmentation", "surface"], "quality_map": True}

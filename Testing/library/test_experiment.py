@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from OrbitalSegLib import CONTRACT, worker
 from OrbitalSegLib.cli import app
 from OrbitalSegLib.experiment.phantoms import phantom, phantom_case
-from OrbitalSegLib.record import read_record
+from OrbitalSegLib.results import read_record
 
 METHODS = [
     {"name": "A", "method": "threshold"},

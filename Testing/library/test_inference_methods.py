@@ -11,19 +11,18 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from OrbitalSegLib import CONTRACT, reading, worker
+from OrbitalSegLib import CONTRACT, reading, segmenting, worker
 from OrbitalSegLib.errors import InputError, JobError
-from OrbitalSegLib.job import job_from
 from OrbitalSegLib.methods import METHODS
 from OrbitalSegLib.methods.consensus import ConsensusBone, Limits
 from OrbitalSegLib.methods.method import Resources, Task
 from OrbitalSegLib.phantom import VARIANTS, scan, write_series
-from OrbitalSegLib.pipeline import SEGMENT_SHARES, find_bone
+from OrbitalSegLib.postprocessing import PostprocessingParameters
 from OrbitalSegLib.preprocessing import from_working, working_grid
 from OrbitalSegLib.progress import Steps, silent
-from OrbitalSegLib.record import Record
 from OrbitalSegLib.region import Region
 from OrbitalSegLib.repairing import repair
+from OrbitalSegLib.segmenting import Wish
 
 pytestmark = pytest.mark.slow
 
@@ -266,8 +265,7 @@ def test_a_flake_of_wall_is_judged_by_the_wall_that_it_is_a_part_of():
         voxels[18:21, 19:21, 30] = 230  # the same flake, apart from everything
 
     found = bone_of(wall_in_pieces)
-    job = job_from({"contract": CONTRACT, "task": "segment", "input": "ct.nrrd", "output": "result"})
-    repaired = repair(found, Region(), job, Steps({"postprocessing": 1.0}, lambda *_said: None), Record())
+    repaired, _ = repair(found, PostprocessingParameters())
     bone = sitk.GetArrayFromImage(repaired)
     assert bone[18:21, 19:21, 10].all()
     assert not bone[:, :, 30].any()
@@ -355,15 +353,14 @@ def info(scan_path: Path, region: str) -> tuple[int, list[dict]]:
 def test_the_region_is_found(head):
     boxes = {}
     for asked in ("auto", "left", "right"):
-        job = {"contract": CONTRACT, "task": "segment", "input": str(head), "output": "nowhere", "method": "threshold"}
-        said = Record()
-        bone = find_bone(job_from(job | {"region": asked}), Steps(SEGMENT_SHARES, lambda *_: None), said).masks["bone"]
-        found = said.entries["region"]
+        wish = Wish("threshold", region=asked)
+        made = segmenting.segment(reading.read(head), wish, Steps(segmenting.shares(wish)))
+        bone, found = made.masks["bone"], made.place.described
         assert found["asked"] == asked
         boxes[asked] = found["box_mm"]
         within = sitk.GetArrayFromImage(Region(tuple(boxes[asked])).within(bone)) != 0
         assert not (sitk.GetArrayFromImage(bone).astype(bool) & ~within).any()
-        assert "locating" in [entry["step"] for entry in said.entries["steps"]]
+        assert "locating" in [entry["step"] for entry in made.examined.steps]
     assert boxes["right"][0] < boxes["right"][1] < 15
     assert -15 < boxes["left"][0] < boxes["left"][1]
     assert boxes["auto"][0] == boxes["right"][0]

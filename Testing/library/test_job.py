@@ -6,16 +6,18 @@ import pytest
 
 from OrbitalSegLib import CONTRACT
 from OrbitalSegLib.errors import JobError
-from OrbitalSegLib.job import Job, job_from, method_of
 from OrbitalSegLib.methods.method import Resources
 from OrbitalSegLib.postprocessing import PostprocessingParameters
 from OrbitalSegLib.region import Region
+from OrbitalSegLib.tasks import job_from
+from OrbitalSegLib.tasks.keys import settings_of
+from OrbitalSegLib.tasks.segment import SegmentJob
 
 SEGMENT = {"contract": CONTRACT, "task": "segment", "input": "ct", "output": "result"}
 
 
 def test_the_shortest_job_takes_the_contracts_defaults():
-    assert job_from(SEGMENT) == Job(task="segment", input=Path("ct"), output=Path("result"))
+    assert job_from(SEGMENT) == SegmentJob(input=Path("ct"), output=Path("result"))
 
 
 def test_every_key_of_a_job_is_understood():
@@ -27,11 +29,10 @@ def test_every_key_of_a_job_is_understood():
             "postprocess": {"minimum_object_ml": 0.2, "keep_largest": 2},
             "smoothing": "none",
         }
-        | {"surfaces": ["cortical", "thin"], "segment": "x", "variant": "tilt"}
+        | {"surfaces": ["cortical", "thin"]}
         | {"model": "mine", "engine": "torch", "precision": "fp32", "device": "cpu", "threads": -1, "memory_gb": 2.5}
     )
-    assert job == Job(
-        task="segment",
+    assert job == SegmentJob(
         input=Path("ct"),
         output=Path("result"),
         overwrite=True,
@@ -42,8 +43,6 @@ def test_every_key_of_a_job_is_understood():
         postprocess=PostprocessingParameters(minimum_object_ml=0.2, keep_largest=2),
         smoothing="none",
         surfaces=("cortical", "thin"),
-        segment="x",
-        variant="tilt",
         model=Path("mine"),
         engine="torch",
         precision="fp32",
@@ -52,7 +51,7 @@ def test_every_key_of_a_job_is_understood():
         memory_gb=2.5,
     )
     assert job.resources == Resources(Path("mine"), "torch", "fp32", "cpu", -1, 2.5)
-    assert method_of(job).name == "hysteresis"
+    assert job.wish.chosen.name == "hysteresis"
 
 
 def test_what_can_be_left_out_or_named():
@@ -76,10 +75,10 @@ def test_settings_make_the_same_job_again_and_name_nobody():
         | {"region": [0, 1, 2, 3, 4, 5], "postprocess": {"keep_largest": 2}, "surfaces": ["thin"], "threads": 2}
         | {"purpose": "A plate", "operator": "X", "series": "3", "model": "mine"}
     )
-    again = job_from(SEGMENT | job.settings | {"contract": CONTRACT})
-    assert again.settings == job.settings
+    again = job_from(SEGMENT | settings_of(job) | {"contract": CONTRACT})
+    assert settings_of(again) == settings_of(job)
     assert (again.region, again.postprocess, again.surfaces) == (job.region, job.postprocess, job.surfaces)
-    assert not {"input", "output", "purpose", "operator", "series", "model"} & job.settings.keys()
+    assert not {"input", "output", "purpose", "operator", "series", "model"} & settings_of(job).keys()
 
 
 @pytest.mark.parametrize(
@@ -138,7 +137,8 @@ def test_settings_make_the_same_job_again_and_name_nobody():
         SEGMENT | {"reviews": [{"kind": "physician", "outcome": "accepted", "marked": [-1]}]},
         SEGMENT | {"dicom": "surface"},
         SEGMENT | {"dicom": ["skin"]},
-        SEGMENT | {"cases": 0},
+        {"contract": CONTRACT, "task": "experiment", "output": "result", "cases": 0},
+        SEGMENT | {"cases": 5},
         {"contract": CONTRACT, "task": "review", "input": "result"},
         {"contract": CONTRACT, "task": "verify", "input": "ct"},
         SEGMENT | {"surfaces": "bone"},
@@ -155,6 +155,6 @@ def test_a_job_that_makes_no_sense_is_refused_with_a_sentence(values):
 
 def test_an_unknown_method_is_named_with_those_that_exist():
     with pytest.raises(JobError) as caught:
-        method_of(job_from(SEGMENT | {"method": "magic"}))
+        _ = job_from(SEGMENT | {"method": "magic"}).wish.chosen
     assert caught.value.code == "unknown-method"
     assert "threshold" in caught.value.text

@@ -9,11 +9,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from OrbitalSegLib import CONTRACT, cavity
-from OrbitalSegLib.job import job_from
+from OrbitalSegLib.images import volume_ml
 from OrbitalSegLib.phantom import Anatomy, Scanner, scan
-from OrbitalSegLib.pipeline import Bone, find_bone, segment_shares, volume_ml
 from OrbitalSegLib.progress import Steps
 from OrbitalSegLib.record import Record
+from OrbitalSegLib.segmenting import Segmentation
+from OrbitalSegLib.tasks import job_from, segment
 
 OTHER = {"left": "right", "right": "left"}
 SCANNER = Scanner(
@@ -61,10 +62,10 @@ def folder(ct, tmp_path_factory):
     return path
 
 
-def found(path, **words: Any) -> tuple[Bone, Record]:
+def found(path, **words: Any) -> tuple[Segmentation, Record]:
     job = job_from({"contract": CONTRACT, "task": "segment", "input": str(path), "output": "-", **words})
     record = Record()
-    return find_bone(job, Steps(segment_shares(job), lambda *_: None), record), record
+    return segment.find(job, Steps(segment.shares(job)), record), record
 
 
 def array_of(mask: sitk.Image) -> np.ndarray:
@@ -102,7 +103,7 @@ def test_the_mask_of_the_mirror_image_is_the_mirror_image_of_the_mask(asked, way
 
 
 @pytest.fixture(scope="module")
-def of_scan(folder) -> tuple[Bone, Record]:
+def of_scan(folder) -> tuple[Segmentation, Record]:
     return found(folder / "ct.nrrd", method="threshold")
 
 

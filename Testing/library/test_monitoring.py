@@ -10,14 +10,15 @@ import SimpleITK as sitk
 
 from OrbitalSegLib import CONTRACT, monitoring
 from OrbitalSegLib.acquisition import MET, NOT_MET, Condition, Feasibility
-from OrbitalSegLib.job import job_from
 from OrbitalSegLib.locate import Orbit
 from OrbitalSegLib.monitoring import CHECK, DO_NOT_USE, TRUST, Range, Run, judge, limits_from, measures
 from OrbitalSegLib.phantom import Anatomy, Scanner, scan
-from OrbitalSegLib.pipeline import Bone, find_bone, segment_shares
 from OrbitalSegLib.progress import Steps
-from OrbitalSegLib.record import Record, last_step
+from OrbitalSegLib.record import Record
 from OrbitalSegLib.region import Region
+from OrbitalSegLib.results import last_step
+from OrbitalSegLib.segmenting import Segmentation
+from OrbitalSegLib.tasks import job_from, segment
 
 MODEL = {"name": "model-1", "version": "1.0.0", "sha256": "a" * 64}
 
@@ -283,10 +284,10 @@ def phantom(tmp_path_factory) -> Path:
     return path
 
 
-def monitored(path: Path, region) -> tuple[Bone, Record]:
+def monitored(path: Path, region) -> tuple[Segmentation, Record]:
     values = {"contract": CONTRACT, "task": "segment", "input": str(path), "output": "-", "method": "threshold"}
     job, record = job_from(values | {"region": region}), Record()
-    return find_bone(job, Steps(segment_shares(job), lambda *_: None), record), record
+    return segment.find(job, Steps(segment.shares(job)), record), record
 
 
 def row_of(record: Record, name: str) -> dict:

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from OrbitalSegLib import CONTRACT, worker
 from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.networks import schema
-from OrbitalSegLib.record import changed_entries, read_record, record_schema, required
+from OrbitalSegLib.record import required
 from OrbitalSegLib.record.page import page_of
+from OrbitalSegLib.results import changed_entries, read_record, record_schema
 
 PICTURE = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII="
@@ -127,7 +128,7 @@ def test_the_seal_names_what_was_changed(entries):
 
 @given(st.recursive(st.none() | st.booleans() | st.floats(allow_nan=False) | st.text(), st.lists, max_leaves=5))
 def test_the_seal_survives_being_written_and_read(value):
-    from OrbitalSegLib.record import seal_of
+    from OrbitalSegLib.results import seal_of
 
     entries = {"a": value, "b": {"ä": [value]}}
     entries["seal"] = seal_of(entries)

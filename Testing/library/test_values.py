@@ -15,12 +15,13 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 from pydicom.sequence import Sequence
 
-from OrbitalSegLib import CONTRACT, job, pipeline, reading
+from OrbitalSegLib import CONTRACT, reading
 from OrbitalSegLib.errors import InputError, OutputError
 from OrbitalSegLib.progress import Steps
 from OrbitalSegLib.reading import units
 from OrbitalSegLib.record import Record
 from OrbitalSegLib.scan import AIR_HU, Scan
+from OrbitalSegLib.tasks import job_from, segment
 
 UNSIGNED = {"PixelRepresentation": 0, "RescaleIntercept": -1024, "BitsStored": 12, "HighBit": 11}
 SIGNED = {"PixelRepresentation": 1, "RescaleIntercept": 0, "BitsStored": 12, "HighBit": 11}
@@ -405,9 +406,9 @@ def test_a_series_that_is_hu_is_preferred_where_the_user_does_not_insist(tmp_pat
 def test_grey_values_are_never_judged_better_than_do_not_use(write_ct, tmp_path):
     folder = write_ct(voxels=big_head(), RescaleType="US")
     values = {"task": "segment", "input": str(folder), "output": str(tmp_path / "out"), "method": "threshold"}
-    wish = job.job_from({"contract": CONTRACT, **values, "region": "whole", "grey_values": True})
+    job = job_from({"contract": CONTRACT, **values, "region": "whole", "grey_values": True})
     record = Record()
-    pipeline.segment(wish, Steps(pipeline.SEGMENT_SHARES, lambda *_: None), record)
+    segment.run(job, Steps(segment.shares(job)), record)
     assert record.entries["monitoring"]["verdict"] == "do not use"
     assert "Rescale Type US" in record.entries["monitoring"]["reasons"][0]
     assert "grey-values" in [warning["code"] for warning in record.entries["warnings"]]

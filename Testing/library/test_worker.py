@@ -16,7 +16,7 @@ import SimpleITK as sitk
 from OrbitalSegLib import CONTRACT, worker
 from OrbitalSegLib.export.stl import read_stl
 from OrbitalSegLib.phantom import VARIANTS, scan, write_series
-from OrbitalSegLib.record import last_step
+from OrbitalSegLib.results import last_step
 
 
 @pytest.fixture(scope="module")
@@ -206,7 +206,7 @@ def test_a_class_without_voxels_gets_a_warning_and_no_surface(ct, tmp_path):
         ({"task": "fly"}, 2, "invalid-job"),
         ({"series": "7"}, 3, "unknown-series"),
         ({"output": "/" + "x" * 300}, 4, "cannot-write"),
-        ({"task": "surface", "input": "/" + "x" * 300}, 3, "unreadable"),
+        ({"input": "/" + "x" * 300}, 3, "unreadable"),
     ],
 )
 def test_what_a_user_can_get_wrong_gives_one_sentence_and_leaves_nothing(ct, tmp_path, changes, exit_code, code):
@@ -278,12 +278,10 @@ def test_the_methods_are_listed():
 
 @pytest.mark.parametrize(("error", "code", "word"), [(MemoryError, 3, "memory"), (ZeroDivisionError, 1, "report")])
 def test_a_crash_is_still_one_line_and_leaves_nothing(ct, tmp_path, monkeypatch, capsys, error, code, word):
-    from OrbitalSegLib import pipeline
-
     def fail(*_arguments: object) -> None:
         raise error("planted")
 
-    monkeypatch.setattr(pipeline, "write_segmentation", fail)
+    monkeypatch.setattr("OrbitalSegLib.results.write_segmentation", fail)
     returned, lines = segment(ct, tmp_path / "result")
     assert returned == code
     assert word in lines[-1]["text"]

@@ -11,7 +11,7 @@ from fakes import ORBIT_CENTRES_MM, ORBIT_RADIUS_MM, mask_array, orbits_summary,
 from hands import edit, node_names, voxels
 from OrbitalSegLib import CONTRACT
 from OrbitalSegLib.export.segmentation import read_segmentation, segment_ids
-from OrbitalSegLib.job import job_from
+from OrbitalSegLib.tasks import job_from
 from OrbitalSegPanel import models, orbits, segments
 from OrbitalSegPanel.settings import ORBIT
 

@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from fakes import Database, ct_image, write_result
 from host import LAUNCHER
 from OrbitalSegLib import reading
-from OrbitalSegLib.job import job_from
+from OrbitalSegLib.tasks import job_from
 from OrbitalSegPanel import origin, results, volumes
 from OrbitalSegPanel.library import library_parent
 from OrbitalSegPanel.logic import CHECK

@@ -13,8 +13,8 @@ from conftest import FOLDER
 from fakes import BOX_MM, Database, image_of, mask_array, write_result
 from hands import choose, edit, node_names, voxels
 from OrbitalSegLib import CONTRACT
-from OrbitalSegLib.job import job_from
 from OrbitalSegLib.methods import METHODS
+from OrbitalSegLib.tasks import job_from
 from OrbitalSegPanel import packages, segments, thresholds, volumes
 from OrbitalSegPanel.process import Outcome
 from OrbitalSegPanel.settings import DEFAULTS, PROBABILITY, RESULT, SEGMENTATION, Settings
@@ -410,7 +410,7 @@ def test_when_sliders_rest_the_segments_become_what_a_run_makes(settling, ready,
         "multigrey",
         {"cortical_above": 0.3, "thin_above": 0.5},
     )
-    assert (job.record / "record.json").is_file()
+    assert (job.kept / "record.json").is_file()
     assert sitk.ReadImage(str(job.input)).GetSize() == (24, 20, 12)
     ui, node = ready.ui, settling
     assert ui.slidersBox.enabled
@@ -451,7 +451,7 @@ def test_the_limits_of_the_run_come_back_after_others_were_settled(ready, python
     job = job_from(python.jobs[-1])
     assert job.parameters == {"cortical_above": 0.5, "thin_above": 0.5}
     assert job.input.is_file()
-    assert json.loads((job.record / "record.json").read_text())["steps"][1]["parameters"]["cortical_above"] == 0.3
+    assert json.loads((job.kept / "record.json").read_text())["steps"][1]["parameters"]["cortical_above"] == 0.3
     assert not ready.ui.resetLimitsButton.enabled
 
 
@@ -841,7 +841,7 @@ def test_the_record_is_asked_for_with_what_was_filled_in(segment, ready, python,
     kinds = {review["kind"]: review for review in job["reviews"]}
     assert kinds["slice-by-slice"]["seen"] == 1
     assert kinds["physician"]["by"] == "Surgeon"
-    assert (checked.input / "segmentation.seg.nrrd").is_file()
+    assert (checked.result / "segmentation.seg.nrrd").is_file()
     assert checked.edited.is_file()
     python.result.mkdir()
     python.succeed(missing=[])

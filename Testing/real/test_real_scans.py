@@ -13,15 +13,17 @@ from judges import REPAIRS, admesh_repairs, closed_and_outward, prusa_slicer_inf
 from OrbitalSegLib import CONTRACT, cavity, reading, worker
 from OrbitalSegLib.export.stl import read_stl
 from OrbitalSegLib.export.surfaces import write_surface
-from OrbitalSegLib.job import job_from
+from OrbitalSegLib.images import volume_ml
 from OrbitalSegLib.methods import METHODS
 from OrbitalSegLib.methods.method import Task
 from OrbitalSegLib.modelling import mesh
 from OrbitalSegLib.networks import package
-from OrbitalSegLib.pipeline import Bone, find_bone, segment_shares, volume_ml
 from OrbitalSegLib.progress import Steps, silent
-from OrbitalSegLib.record import Record, last_step
+from OrbitalSegLib.record import Record
 from OrbitalSegLib.region import Region
+from OrbitalSegLib.results import last_step
+from OrbitalSegLib.segmenting import Segmentation
+from OrbitalSegLib.tasks import job_from, segment
 
 SCANS = {
     "visible-human-female/head.nii.gz": ((512, 512, 234), "borderline"),
@@ -52,11 +54,11 @@ def run(job: dict) -> tuple[int, list[dict]]:
     return worker.run({"contract": CONTRACT, **job}, lines.append), lines
 
 
-def found_in(scan: Path, **settings: object) -> tuple[Bone, dict]:
+def found_in(scan: Path, **settings: object) -> tuple[Segmentation, dict]:
     """What `segment` finds before it makes a surface, which takes longer than the rest, and what its record says."""
     job = job_from({"contract": CONTRACT, "task": "segment", "input": str(scan), "output": "nowhere", **settings})
     record = Record()
-    return find_bone(job, Steps(segment_shares(job), lambda *_: None), record), record.entries
+    return segment.find(job, Steps(segment.shares(job)), record), record.entries
 
 
 def segmented(scan: Path, output: Path, method: str) -> Path:

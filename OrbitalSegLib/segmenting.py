@@ -1,0 +1,189 @@
+"""A scan in, its bone out, in memory: region, table A.1, method, repair and monitoring, in this order."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import SimpleITK as sitk
+
+from OrbitalSegLib import acquisition, monitoring
+from OrbitalSegLib.acquisition import Condition, Feasibility
+from OrbitalSegLib.errors import InputError, JobError
+from OrbitalSegLib.images import volume_ml
+from OrbitalSegLib.locate.place import AskedOrbit, Place, name_of, place_of
+from OrbitalSegLib.methods import DEFAULT_METHOD, METHODS, Method
+from OrbitalSegLib.methods.method import Masks, Resources, Segmented, Task
+from OrbitalSegLib.modelling.field import BoneField, agreeing
+from OrbitalSegLib.monitoring import measures
+from OrbitalSegLib.postprocessing import PostprocessingParameters
+from OrbitalSegLib.progress import Steps, StepTaken, Warn, step_of, unheard
+from OrbitalSegLib.region import Region
+from OrbitalSegLib.repairing import repair
+from OrbitalSegLib.scan import Scan
+from OrbitalSegLib.structures import BONE
+
+EXAMINE_SHARES = {"locating": 1.5, "acquisition": 0.5}
+"""Seconds of each step of `examine` on a head of 512 x 512 x 140 voxels, by benchmarks/main_job.py."""
+
+FIND_SHARES = {"postprocessing": 2.5, "monitoring": 1.5}
+
+KEPT_SECONDS = 0.3
+"""To read the probabilities that a result kept, and to threshold them."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What decides a segmentation, besides the scan."""
+
+    method: str = DEFAULT_METHOD
+    """A name in the table of methods."""
+    parameters: dict[str, Any] = field(default_factory=dict)
+    """Of the method."""
+    region: Region | AskedOrbit = "auto"
+    postprocess: PostprocessingParameters | None = field(default_factory=PostprocessingParameters)
+    """None leaves the bone alone."""
+    resources: Resources = field(default_factory=Resources)
+
+    @property
+    def chosen(self) -> Method:
+        """The method that is named. Raises `JobError` `unknown-method`."""
+        if self.method not in METHODS:
+            raise JobError("unknown-method", f"There is no method {self.method}; there are: {', '.join(METHODS)}.")
+        return METHODS[self.method]
+
+    @property
+    def understood(self) -> Any:
+        """The method's parameters. Raises `JobError` `unknown-parameter` or `invalid-job`."""
+        return self.chosen.make_parameters(self.parameters)
+
+
+def shares(wish: Wish, *, kept: bool = False) -> dict[str, float]:
+    """The seconds of each step of `segment`; `kept` where networks do not run again."""
+    return {**EXAMINE_SHARES, "segmenting": KEPT_SECONDS if kept else wish.chosen.seconds, **FIND_SHARES}
+
+
+@dataclass(frozen=True)
+class Examined:
+    """A scan, the region in it, and what table A.1 says of that."""
+
+    scan: Scan
+    place: Place
+    conditions: list[Condition]
+    feasibility: Feasibility
+    steps: list[StepTaken]
+
+
+def examine(scan: Scan, wanted: Region | AskedOrbit, steps: Steps, warn: Warn = unheard) -> Examined:
+    """Find the region in a scan and hold it against table A.1 [3532-2 A]. Raises `InputError` `no-orbit`."""
+    taken: list[StepTaken] = []
+    with step_of(taken, "locating", {"region": name_of(wanted)}) as measured:
+        place = place_of(scan.image, wanted, steps.step("locating"), warn)
+        measured |= place.measured
+    with step_of(taken, "acquisition"):
+        conditions, feasibility = acquisition.check(scan, place.monitored)
+        if feasibility.thin_walls != "feasible":
+            warn("thin-walls", feasibility.sentence)
+        steps.step("acquisition")(1.0)
+    return Examined(scan, place, conditions, feasibility, taken)
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """The bone of a scan."""
+
+    examined: Examined
+    found: Segmented
+    """What the method gave, before anything was repaired or cut."""
+    own: Masks
+    """The masks on the method's own grid, cut to the region."""
+    masks: Masks
+    """The masks on the scan grid, cut to the region: unsigned 8 bits, 0 or 1."""
+    monitoring: dict[str, Any]
+    """The verdict [3532-2 12], as the record has it."""
+    steps: list[StepTaken]
+    """What was done after the scan was examined, in order."""
+
+    method: Method
+
+    @property
+    def scan(self) -> Scan:
+        return self.examined.scan
+
+    @property
+    def place(self) -> Place:
+        return self.examined.place
+
+    def field(self, name: str) -> BoneField:
+        """What the surface of one structure is made of."""
+        fraction = agreeing(self.found.fraction(name, self.own), self.own[name])
+        return BoneField(self.own[name], fraction, self.found.fraction_source)
+
+
+def segment(
+    scan: Scan,
+    wish: Wish,
+    steps: Steps,
+    warn: Warn = unheard,
+    kept: Callable[[Task], Segmented] | None = None,
+) -> Segmentation:
+    """Find the bone of a scan. `kept` gives what the method would find, where that need not run.
+
+    Raises `InputError` `slice-gap`, `no-orbit`, `region-outside` or `empty-result`, and what the method raises.
+    """
+    method, parameters = wish.chosen, wish.understood
+    examined = examine(scan, wish.region, steps, warn)
+    region = examined.place.region
+    taken: list[StepTaken] = []
+    region.check_gaps(scan)
+    asked = {"method": method.name, **asdict(parameters)}
+    with step_of(taken, "segmenting", asked) as measured:
+        progress, task = steps.step("segmenting"), Task(scan.image, region, wish.resources)
+        found = kept(task) if kept else method.run(task, parameters, progress)
+        asked |= found.parameters
+        measured |= {**found.measured, "bone_with_margin_ml": volume_ml(found.bone)}
+    repaired = found.bone
+    if wish.postprocess is not None:
+        with step_of(taken, "postprocessing", asdict(wish.postprocess)) as measured:
+            repaired, measured["steps"] = repair(found, wish.postprocess, steps.step("postprocessing"), warn)
+            measured["counted_in"] = "scan" if region.box_mm is None else "region and margin"
+    own, masks = cut_to(found, repaired, region, scan.image)
+    if volume_ml(masks[BONE]) == 0:
+        raise InputError(
+            "empty-result",
+            "No bone was found: widen the region or lower the limit, and check that the scan shows a head.",
+        )
+    with step_of(taken, "monitoring") as measured:
+        judged, figures = _judged(method, examined, found, own[BONE], masks[BONE])
+        measured |= figures
+        steps.step("monitoring")(1.0)
+    return Segmentation(examined, found, own, masks, judged, taken, method)
+
+
+def cut_to(found: Segmented, repaired: sitk.Image, region: Region, scan: sitk.Image) -> tuple[Masks, Masks]:
+    """The masks of repaired bone, cut to the region: on the method's own grid, and on the scan's."""
+    own = found.classes(repaired)
+    masks = {name: region.cut(mask, scan) for name, mask in found.on_scan(own).items()}
+    return {name: region.cut(mask, mask) for name, mask in own.items()}, masks
+
+
+def _judged(
+    method: Method, examined: Examined, found: Segmented, own: sitk.Image, bone: sitk.Image
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Input and output held against what this method was measured on [3532-2 12]: the verdict, and the figures."""
+    scan, place = examined.scan, examined.place
+    within = place.monitored
+    if within != place.region:
+        bone, own = within.cut(bone, scan.image), within.cut(own, own)
+    figures = measures.of_input(scan.image, within, bone)
+    figures |= measures.of_output(bone, own, found.probabilities, measures.whole(place.orbits))
+    run = monitoring.Run(
+        method=method.name,
+        needs_model=method.needs_model,
+        model=found.measured.get("model"),
+        conditions=examined.conditions,
+        feasibility=examined.feasibility,
+        orbits={orbit.side: orbit.status for orbit in place.orbits},
+        measures=figures,
+        warnings=scan.warnings,
+    )
+    return monitoring.judge(run), figures

@@ -1,0 +1,68 @@
+"""What OrbitalSeg can be asked to do: one file a task, each one row of a table.
+
+A task's file has its job (a frozen dataclass whose fields are made by `keys.key`), what share of the time each step
+takes, and `run`. It wraps functions of the library, which work in memory, with a folder and a record.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from OrbitalSegLib import CONTRACT
+from OrbitalSegLib.errors import JobError
+from OrbitalSegLib.progress import Steps
+from OrbitalSegLib.tasks.keys import Job, read_keys
+
+if TYPE_CHECKING:  # what records need takes a while to load
+    from OrbitalSegLib.record import Record
+
+TASKS = {
+    "info": "info",
+    "segment": "segment",
+    "surface": "surface",
+    "phantom": "phantom",
+    "methods": "methods",
+    "evaluate": "evaluate",
+    "evaluate-cases": "evaluate_cases",
+    "observers": "observers",
+    "orbits": "orbits",
+    "review": "review",
+    "verify": "verify",
+    "dicom": "dicom",
+    "experiment": "experiment",
+}
+"""By the task's name its file, which is loaded when the task is asked for."""
+
+Outcome = tuple[list[str], dict[str, Any]]
+"""The files written, and what a person wants to see first."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a task is: `TASK` of its file."""
+
+    job: type[Job]
+    shares: Callable[[Any], dict[str, float]]
+    """From a job to the seconds that each step takes."""
+    run: Callable[[Any, Steps, "Record"], Outcome]
+    """Raises `OrbitalSegError`."""
+
+
+def load(task: str) -> Work:
+    """What a task is, by its name in the table."""
+    work: Work = import_module(f"{__name__}.{TASKS[task]}").TASK
+    return work
+
+
+def job_from(values: object) -> Job:
+    """A job from decoded JSON (docs/contracts.md, section 7). Raises `JobError`."""
+    if not isinstance(values, dict):
+        raise JobError("invalid-job", "A job is one JSON object.")
+    given = dict(values)
+    contract, task = given.pop("contract", None), given.pop("task", None)
+    if type(contract) is not int or contract != CONTRACT:
+        raise JobError("invalid-job", f"The job must say `contract`: {CONTRACT}; this version knows no other.")
+    if not isinstance(task, str) or task not in TASKS:
+        raise JobError("invalid-job", f"`task` must be one of: {', '.join(TASKS)}.")
+    return read_keys(load(task).job, given)

@@ -1,0 +1,264 @@
+"""What the jobs of several tasks share: parts of which a task's own job is put together."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+from OrbitalSegLib import reading, structures
+from OrbitalSegLib.export.surfaces import FORMATS, MAIN_FORMAT
+from OrbitalSegLib.locate.place import AskedOrbit
+from OrbitalSegLib.methods.method import Resources
+from OrbitalSegLib.modelling.model import PRINTER_MINIMUM_MM, ModelParameters
+from OrbitalSegLib.modelling.surface import SMOOTHINGS, Smoothing
+from OrbitalSegLib.networks.engines import DEVICES, ENGINES, PRECISIONS
+from OrbitalSegLib.postprocessing import PostprocessingParameters
+from OrbitalSegLib.reading.frames import CHOICES
+from OrbitalSegLib.reading.origin import Origin
+from OrbitalSegLib.region import Region
+from OrbitalSegLib.scan import Acquisition, acquisition_from
+from OrbitalSegLib.tasks.keys import (
+    AMOUNT,
+    DAY,
+    FLAG,
+    LARGEST_NUMBER,
+    MOST_CHARACTERS,
+    NUMBER,
+    OBJECT,
+    PATH,
+    REMARK,
+    SHARE,
+    SLICES,
+    TEXT,
+    THREADS,
+    Job,
+    Kind,
+    above,
+    counted,
+    invalid,
+    key,
+    listed,
+    made_of,
+    number,
+    one_of,
+    optional,
+    several,
+    text,
+)
+
+NO_WARNINGS = "`{name}` must be a list of objects with `code` and `text`, as a record has."
+
+THICKEST_MM = 10.0
+"""No wall of a face is made thicker, and no surface is moved further."""
+
+SURFACES = tuple(name for name in structures.printed() if name != structures.BONE)
+"""Besides bone."""
+
+DICOM_OUTPUTS = ("segmentation", "surface")
+REVIEW_KINDS = ("slice-by-slice", "physician")
+REVIEW_OUTCOMES = ("accepted", "accepted with edits", "rejected", "incomplete")
+
+ORBITS = get_args(AskedOrbit)
+"""Regions that are looked for in the scan."""
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Kinds of values that the library's own words make
+
+_BOX_SCHEMA = {"type": "array", "items": NUMBER.schema, "minItems": 6, "maxItems": 6}
+
+
+def _box(name: str, value: object) -> Region:
+    if value == "whole":
+        return Region()
+    if not isinstance(value, list):
+        raise invalid(f"`{name}` must be `whole` or six numbers in mm.")
+    return Region(tuple(number(name, item) for item in value))
+
+
+def _region(name: str, value: object) -> Region | str:
+    if isinstance(value, str) and value in ORBITS:
+        return value
+    if value != "whole" and not isinstance(value, list):
+        raise invalid(f"`{name}` must be `auto`, `left`, `right`, `whole` or six numbers in mm.")
+    return _box(name, value)
+
+
+BOX = Kind(_box, {"anyOf": [{"const": "whole"}, _BOX_SCHEMA]})
+REGION = Kind(_region, {"anyOf": [{"enum": [*ORBITS, "whole"]}, _BOX_SCHEMA]})
+
+_POSTPROCESSING = {
+    "fill_objects": FLAG,
+    "fill_maximum_ml": AMOUNT,
+    "minimum_object_ml": AMOUNT,
+    "keep_largest": optional(counted(1, int(LARGEST_NUMBER), "must be a whole number from 1, or null.")),
+    "thin_touches_cortical": FLAG,
+}
+_OF_POSTPROCESSING = made_of(_POSTPROCESSING, (), f"`{{name}}` must be `none` or hold: {', '.join(_POSTPROCESSING)}.")
+
+
+def _postprocess(name: str, value: object) -> PostprocessingParameters | None:
+    return None if value == "none" else PostprocessingParameters(**_OF_POSTPROCESSING.read(name, value))
+
+
+POSTPROCESS = Kind(_postprocess, {"anyOf": [{"const": "none"}, _OF_POSTPROCESSING.schema]})
+
+
+def _acquisition(name: str, value: object) -> Acquisition:
+    try:
+        return acquisition_from(OBJECT.read(name, value))
+    except TypeError as error:
+        raise invalid(f"`{name}` must hold what a record's `acquisition` holds.") from error
+
+
+ACQUISITION = Kind(_acquisition, {"type": "object"})
+
+_WARNING = made_of(
+    {
+        "code": Kind(text, {"enum": list(reading.WARNINGS)}),
+        "text": Kind(text, {"type": "string", "maxLength": MOST_CHARACTERS}),
+    },
+    ("code", "text"),
+    NO_WARNINGS,
+)
+
+
+def _warning(name: str, value: object) -> tuple[str, str]:
+    found = _WARNING.read(name, value if isinstance(value, dict) else {})
+    if found["code"] not in reading.WARNINGS or len(found["text"]) > MOST_CHARACTERS:
+        raise invalid(NO_WARNINGS.format(name=name))
+    return found["code"], found["text"]
+
+
+WARNINGS = listed(Kind(_warning, _WARNING.schema), "objects with `code` and `text`, as a record has")
+
+_REVIEW = {
+    "kind": one_of(REVIEW_KINDS),
+    "outcome": one_of(REVIEW_OUTCOMES),
+    "by": REMARK,
+    "date": DAY,
+    "seen": SHARE,
+    "marked": SLICES,
+    "comment": REMARK,
+}
+_OF_REVIEW = made_of(
+    _REVIEW,
+    ("kind", "outcome"),
+    f"A review must hold `kind` and `outcome`, and may hold: {', '.join(_REVIEW)}.",
+)
+REVIEWS = listed(
+    Kind(lambda name, value: dict.fromkeys(_REVIEW) | _OF_REVIEW.read(name, value), _OF_REVIEW.schema), "reviews"
+)
+
+THICKNESS_MM = above(0, THICKEST_MM, f"must be above 0 and at most {THICKEST_MM:g} mm.")
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Parts of jobs
+
+
+@dataclass(frozen=True, kw_only=True)
+class VolumeFiles(Job):
+    """How volume files are understood."""
+
+    header: str | None = key(optional(one_of(CHOICES)), None, setting=True)
+    """Which part of a header is believed where parts contradict each other."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Files(VolumeFiles):
+    """How the files of a scan are understood."""
+
+    series: str | None = key(optional(TEXT), None)
+    """Of DICOM: by name, number or UID; None is the one fit for the orbit."""
+    grey_values: bool = key(FLAG, False, setting=True)
+    """Whether a scan is taken though its values are no HU."""
+    acquisition: Acquisition | None = key(optional(ACQUISITION), None)
+    """What the scanner said of the series that a volume file was made of."""
+    warnings: tuple[tuple[str, str], ...] = key(WARNINGS, ())
+    """Code and sentence: what reading the scan warned of that a volume file was made of."""
+    source: tuple[Path, ...] = key(listed(PATH, "paths"), ())
+    """The files that a volume file was made of."""
+    beside: tuple[Path, ...] = key(listed(PATH, "paths"), ())
+    """Other files of their series, which the volume does not have."""
+
+    @property
+    def origin(self) -> Origin:
+        """What is known of the scan that a volume file was made of."""
+        return Origin(self.acquisition, self.warnings, self.source, self.beside)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScanInput(Files):
+    """A scan."""
+
+    input: Path = key(PATH)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewFolder(Job):
+    """The folder to make."""
+
+    output: Path = key(PATH)
+    overwrite: bool = key(FLAG, False)
+    """Whether an existing result is replaced."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Memory(Job):
+    """What may be used of the computer's memory."""
+
+    memory_gb: float | None = key(optional(above(0, LARGEST_NUMBER, "must be above 0, or null.")), None, setting=True)
+    """None: half of what is free."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Networks(Memory):
+    """What networks are to take."""
+
+    model: Path | None = key(optional(PATH), None)
+    """A model package's folder, or the name of a shipped one; None: the shipped one."""
+    engine: str = key(one_of(ENGINES), "auto", setting=True)
+    precision: str = key(one_of(PRECISIONS), "auto", setting=True)
+    device: str = key(one_of(DEVICES), "auto", setting=True)
+    threads: int | None = key(optional(THREADS), None, setting=True)
+
+    @property
+    def resources(self) -> Resources:
+        return Resources(self.model, self.engine, self.precision, self.device, self.threads, self.memory_gb)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surfaces(Memory):
+    """How surfaces are made and written."""
+
+    smoothing: Smoothing = key(one_of(tuple(SMOOTHINGS)), "faithful", setting=True)
+    formats: tuple[str, ...] = key(several(tuple(FORMATS), least=1), (MAIN_FORMAT,), setting=True)
+    simplify_mm: float | None = key(optional(THICKNESS_MM), None, setting=True)
+    thicken_mm: float | None = key(optional(THICKNESS_MM), None, setting=True)
+    printer_minimum_mm: float = key(THICKNESS_MM, PRINTER_MINIMUM_MM, setting=True)
+    quality_map: bool = key(FLAG, False, setting=True)
+    """Whether what was measured at each vertex is written."""
+
+    @property
+    def modelling(self) -> ModelParameters:
+        return ModelParameters(self.smoothing, self.simplify_mm, self.thicken_mm, self.printer_minimum_mm)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResultFiles(Files, Surfaces, NewFolder):
+    """What a result folder holds besides the bone, and what people say of it."""
+
+    surfaces: tuple[str, ...] = key(several(SURFACES), (), setting=True)
+    """Besides `bone`."""
+    sides: bool = key(FLAG, False, setting=True)
+    """Whether the left and the right half become surfaces of their own too."""
+    dicom: tuple[str, ...] = key(several(DICOM_OUTPUTS), ())
+    """What is written as DICOM too."""
+    deidentify: bool = key(FLAG, False)
+    """Whether files in DICOM say nothing of the patient."""
+    purpose: str | None = key(REMARK, None)
+    operator: str | None = key(REMARK, None)
+    reviews: tuple[dict[str, Any], ...] = key(REVIEWS, ())
+    """To be added to the record."""
+
+    def __post_init__(self) -> None:
+        if "surface" in self.dicom and MAIN_FORMAT not in self.formats:
+            raise invalid("Surfaces in DICOM are made of STL: add `stl` to `formats`.")

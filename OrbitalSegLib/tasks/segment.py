@@ -1,0 +1,145 @@
+"""`segment`: a CT in, a result folder out (docs/contracts.md, section 6)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from vtkmodules.vtkCommonDataModel import vtkPolyData
+
+from OrbitalSegLib import remodel, segmenting
+from OrbitalSegLib.images import volume_ml
+from OrbitalSegLib.locate.place import AskedOrbit
+from OrbitalSegLib.methods import DEFAULT_METHOD
+from OrbitalSegLib.methods.method import Segmented, Task
+from OrbitalSegLib.modelling.field import BoneField, fields_of, with_halves
+from OrbitalSegLib.postprocessing import PostprocessingParameters
+from OrbitalSegLib.preview import draw_preview
+from OrbitalSegLib.progress import Steps
+from OrbitalSegLib.record import SIDES_UNKNOWN, Record
+from OrbitalSegLib.region import Region
+from OrbitalSegLib.results import ResultFolder, new_result
+from OrbitalSegLib.scan import sha256_of
+from OrbitalSegLib.segmenting import Segmentation, Wish
+from OrbitalSegLib.structures import BONE, INFERRED, STRUCTURES
+from OrbitalSegLib.tasks import Outcome, Work
+from OrbitalSegLib.tasks.bookkeeping import (
+    READ_SHARE,
+    check_can_simplify,
+    headers_for,
+    make_surfaces,
+    read_scan,
+    write_dicom,
+    write_surfaces,
+)
+from OrbitalSegLib.tasks.keys import OBJECT, PATH, TEXT, invalid, key, optional, read_keys, settings_of
+from OrbitalSegLib.tasks.parts import POSTPROCESS, REGION, Networks, ResultFiles, ScanInput
+
+FILES_SHARES = {"modelling": 6.0, "writing": 2.0, "preview": 2.0}
+"""Seconds of each step on a head of 512 x 512 x 140 voxels, by benchmarks/main_job.py."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentJob(ScanInput, Networks, ResultFiles):
+    """A scan, how its bone is found, and what is written of it."""
+
+    task = "segment"
+
+    region: Region | AskedOrbit = key(REGION, "auto", setting=True)
+    method: str = key(TEXT, DEFAULT_METHOD, setting=True)
+    parameters: dict[str, Any] = key(OBJECT, {}, setting=True)
+    postprocess: PostprocessingParameters | None = key(POSTPROCESS, PostprocessingParameters(), setting=True)
+    """None leaves the bone alone."""
+    kept: Path | None = key(optional(PATH), None, name="record")
+    """A result folder of the same scan: its probabilities stand for the networks, which do not run again."""
+
+    @property
+    def wish(self) -> Wish:
+        """What decides the bone."""
+        return Wish(self.method, self.parameters, self.region, self.postprocess, self.resources)
+
+
+def shares(job: SegmentJob) -> dict[str, float]:
+    """The seconds of each step with the method that the job names."""
+    return READ_SHARE | segmenting.shares(job.wish, kept=job.kept is not None) | FILES_SHARES
+
+
+def run(job: SegmentJob, steps: Steps, record: Record) -> Outcome:
+    """See `segmenting.segment`; and write what it found."""
+    method = job.wish.chosen
+    if INFERRED in job.surfaces and not method.infers:
+        raise invalid(f"{method.title} gives no inferred wall: leave that surface out.")
+    check_can_simplify(job)
+    sources = headers_for(job, job.input, record)
+    with new_result(job.output, job.overwrite, job.input) as folder:
+        record.add_settings(settings_of(job))
+        record.add_people(job.purpose, job.operator, list(job.reviews))
+        found = find(job, steps, record)
+        surfaces = make_surfaces(lambda: _fields(found, job, record), job, steps, record)
+        with record.step("writing") as measured:
+            volumes_ml = {name: volume_ml(mask) for name, mask in found.masks.items()}
+            measured["volumes_ml"] = volumes_ml
+            measured["voxels_sha256"] = {name: sha256_of(mask) for name, mask in found.masks.items()}
+            folder.write_masks(found.masks)
+            folder.write_probabilities(found.found.probabilities)
+            write_surfaces(surfaces, folder, job, record)
+            write_dicom(found.masks, [name for name in surfaces if name in STRUCTURES], sources, job, record, folder)
+            steps.step("writing")(1.0)
+        _preview(found, surfaces, folder, steps, record)
+        files = record.finish(folder)
+    return files, {
+        "method": job.method,
+        "volumes_ml": volumes_ml,
+        "sides_known": record.sides_known,
+        "feasibility": record.entries["feasibility"],
+        "monitoring": {name: found.monitoring[name] for name in ("verdict", "reasons")},
+        "seconds": {entry["step"]: entry["seconds"] for entry in record.entries["steps"]},
+    }
+
+
+def find(job: SegmentJob, steps: Steps, record: Record) -> Segmentation:
+    """The bone of the job's scan, with the record of how it was found. Raises `OrbitalSegError`."""
+    wish = job.wish
+    wish.understood  # noqa: B018 - what is wrong with it is said before a scan is read
+    scan = read_scan(job, steps, record)
+    found = segmenting.segment(scan, wish, steps, record.warn, _kept(job.kept, wish))
+    record.add_segmentation(found)
+    return found
+
+
+def _kept(result: Path | None, wish: Wish) -> Callable[[Task], Segmented] | None:
+    return None if result is None else partial(remodel.found_with_limits, ResultFolder(result), wish)
+
+
+def _fields(found: Segmentation, job: SegmentJob, record: Record) -> dict[str, BoneField]:
+    fields = fields_of(found.own, (BONE, *job.surfaces), found.field, record.warn)
+    return with_halves(fields, found.place.middle_mm) if job.sides else fields
+
+
+def _preview(
+    found: Segmentation, surfaces: dict[str, vtkPolyData], folder: ResultFolder, steps: Steps, record: Record
+) -> None:
+    """The picture, which never costs the run."""
+    with record.step("preview"), record.extra(folder.preview):
+        caption = [f"{found.method.title}: {_sentence(found.found.parameters)}", found.examined.feasibility.sentence]
+        caption += [] if record.sides_known else [SIDES_UNKNOWN]
+        ct, bone, places_mm = found.scan.image, surfaces.get(BONE), found.place.openings_mm
+        draw_preview(ct, found.own, bone, folder.preview, caption, openings_mm=places_mm)
+        steps.step("preview")(1.0)
+
+
+def _sentence(parameters: dict[str, Any]) -> str:
+    return ", ".join(
+        f"{name.removesuffix('_hu')} {value:g} HU" if name.endswith("_hu") else f"{name.replace('_', ' ')} {value:g}"
+        for name, value in parameters.items()
+    )
+
+
+def wish_of(entries: dict[str, Any]) -> Wish:
+    """What decided the bone of a result, by its record. Raises `JobError`."""
+    settings = {name: entries["settings"][name] for name in ("method", "parameters", "postprocess")}
+    return read_keys(SegmentJob, {"input": "-", "output": "-", **settings}).wish
+
+
+TASK = Work(SegmentJob, shares, run)
