@@ -272,7 +272,7 @@ def test_the_methods_are_listed():
     code, lines = run({"task": "methods"})
     assert code == 0
     assert {method["name"] for method in lines[-1]["summary"]["methods"]} == {
-        *("multigrey", "singlegrey", "threshold", "hysteresis")
+        *("multigrey", "singlegrey", "packaged", "threshold", "hysteresis")
     }
 
 

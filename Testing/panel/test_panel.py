@@ -1108,7 +1108,7 @@ def test_the_result_can_be_reviewed_after_a_saved_scene_was_opened(segment, read
     ready.logic.forget()
     ready.ui.recordFolderEdit.currentPath = str(tmp_path)
     ready.ui.recordButton.click()
-    source = job_from(python.jobs[-1]).input
+    source = job_from(python.jobs[-1]).result
     made = {path.name: path.read_bytes() for path in source.iterdir()}
     write_result(tmp_path / "again")
     assert made.keys() == {path.name for path in (tmp_path / "again").iterdir()}
