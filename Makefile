@@ -8,7 +8,8 @@ BASE := .venvs/base/bin/python
 SLICER := .venvs/slicer/bin/python
 # PySide6 6.12.0 loses references to None before Python 3.12, until the interpreter dies (measured).
 PYSIDE := PySide6-Essentials~=6.9.0
-PIP_FLAGS := --quiet --disable-pip-version-check
+# What is imported is compiled then: most of what is installed never is.
+PIP_FLAGS := --quiet --disable-pip-version-check --no-compile
 # Both processors are busy to the end: who has no more tests takes some of the other's.
 TWO := --numprocesses 2 --dist worksteal
 # A skip for a missing tool or package is a failure here; a skip for missing real scans is not.

@@ -22,7 +22,7 @@ def result(request, tmp_path_factory) -> Path:
     variant = VARIANTS[request.param]
     write_series(scan(variant.anatomy, variant.scanner), folder / "series")
     job = {"contract": CONTRACT, "task": "segment", "input": str(folder / "series"), "output": str(folder / "result")}
-    job |= {"method": "threshold", "region": "whole"}
+    job |= {"method": "threshold", "region": "auto"}
     lines: list[dict] = []
     assert worker.run(job, lines.append) == 0, lines[-1]
     return folder / "result"
