@@ -280,7 +280,7 @@ def workplace(folder: Path) -> Iterator[Path]:
     What dead runs of this user on this computer left in `folder` is tidied first. Raises `OutputError`.
     """
     with writing(folder):
-        _tidy(folder)
+        tidy(folder)
         private = Path(tempfile.mkdtemp(prefix=PREFIX, dir=folder))
     try:
         with writing(folder):
@@ -315,7 +315,7 @@ def alone(folder: Path, is_ours: Callable[[Path], bool]) -> Iterator[None]:
         yield
 
 
-def _tidy(folder: Path) -> None:
+def tidy(folder: Path) -> None:
     """Remove what dead runs left behind; a result that one of them was about to replace gets its name again."""
     for private in folder.glob(f"{PREFIX}*"):
         with suppress(OSError):  # of another user, or gone meanwhile

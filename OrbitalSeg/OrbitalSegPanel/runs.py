@@ -5,7 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from OrbitalSegPanel.private import PrivateFolder, sweep
+from OrbitalSegLib.files import tidy
+from OrbitalSegPanel.private import PrivateFolder
 from OrbitalSegPanel.process import Line, Outcome, Work
 
 Prepare = Callable[[PrivateFolder], Work]
@@ -33,7 +34,7 @@ class Runs:
         self._changed = changed
         self._run: _Run | None = None
         self.last_log = ""
-        sweep(parent)
+        tidy(parent)
 
     @property
     def running(self) -> str | None:

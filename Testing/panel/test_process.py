@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 from host import LAUNCHER
-from OrbitalSegPanel import private, process
+from OrbitalSegLib.files import tidy
+from OrbitalSegPanel import process
+from OrbitalSegPanel.library import library_parent
+from OrbitalSegPanel.private import PrivateFolder
 from OrbitalSegPanel.process import Python
 
 RESULT = {"event": "result", "files": [], "summary": {"volumes_ml": {"bone": 1.5}}}
@@ -230,26 +233,36 @@ def test_packages_are_cancelled_until_they_are_unpacked_and_never_half(tmp_path,
 
 
 def test_a_private_folder_is_for_its_owner_and_goes_away(tmp_path):
-    folder = private.PrivateFolder(tmp_path)
+    folder = PrivateFolder(tmp_path)
     if os.name == "posix":
         assert folder.path.stat().st_mode & 0o077 == 0
     (folder.path / "scan.nrrd").write_text("x")
-    assert private.sweep(tmp_path) == 0
+    tidy(tmp_path)
+    assert (folder.path / "scan.nrrd").is_file()
     folder.remove()
     folder.remove()
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_a_crash_left_behind_is_swept_up(tmp_path):
+def test_what_a_crash_left_behind_goes_with_the_next_run_and_nothing_else_does(tmp_path):
+    """In the panel's own folder, and in that of a record that was being written."""
+    own, records = tmp_path / "own", tmp_path / "records"
+    records.mkdir()
+    (records / ".orbitalseg-notes").mkdir()  # a folder of the user's, whatever its name
     program = (
-        "import os, sys; from pathlib import Path; sys.path.insert(0, sys.argv[2]); "
+        "import os, sys; from pathlib import Path; sys.path[:0] = sys.argv[3:]; "
         "from OrbitalSegPanel.private import PrivateFolder; "
-        "folder = PrivateFolder(Path(sys.argv[1])); (folder.path / 'scan.nrrd').write_text('x'); os._exit(9)"
+        "folder = PrivateFolder(Path(sys.argv[1])); (folder.path / 'scan.nrrd').write_text('x'); "
+        "(folder.beside(Path(sys.argv[2])) / 'record').mkdir(); os._exit(9)"
     )
-    module = Path(process.__file__).parents[1]
-    assert subprocess.run([sys.executable, "-c", program, str(tmp_path), str(module)], check=False).returncode == 9
-    assert len(list(tmp_path.iterdir())) == 1
-    alive = private.PrivateFolder(tmp_path)
-    assert private.sweep(tmp_path) == 1
-    assert list(tmp_path.iterdir()) == [alive.path]
+    folders = [str(own), str(records), str(Path(process.__file__).parents[1]), str(library_parent())]
+    assert subprocess.run([sys.executable, "-c", program, *folders], check=False).returncode == 9
+    assert len(list(own.iterdir())) == 1
+    assert len(list(records.iterdir())) == 2
+    alive = PrivateFolder(own)
+    beside = alive.beside(records)
+    tidy(own)
+    assert list(own.iterdir()) == [alive.path]
+    assert sorted(records.iterdir()) == sorted([records / ".orbitalseg-notes", beside])
     alive.remove()
+    assert [path.name for path in records.iterdir()] == [".orbitalseg-notes"]
