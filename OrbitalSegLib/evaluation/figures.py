@@ -6,7 +6,7 @@ import SimpleITK as sitk
 
 from OrbitalSegLib.evaluation.grids import on_grid_of
 from OrbitalSegLib.evaluation.overlap import Overlap, overlap, overlap_by_class
-from OrbitalSegLib.evaluation.surfaces import TOLERANCE_MM, surface_distances
+from OrbitalSegLib.evaluation.surface_distances import TOLERANCE_MM, surface_distances
 from OrbitalSegLib.evaluation.topology import topology
 from OrbitalSegLib.evaluation.wall_points import WallPoints
 from OrbitalSegLib.evaluation.walls import wall_figures

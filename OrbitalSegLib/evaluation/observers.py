@@ -10,7 +10,7 @@ import SimpleITK as sitk
 from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.evaluation.grids import bounds, mask_array, on_grid_of
 from OrbitalSegLib.evaluation.overlap import overlap
-from OrbitalSegLib.evaluation.surfaces import surface_distances
+from OrbitalSegLib.evaluation.surface_distances import surface_distances
 
 CONSENSUS = 0.5
 """A voxel is bone in the consensus if STAPLE gives it at least this probability."""

@@ -10,7 +10,7 @@ import SimpleITK as sitk
 
 from OrbitalSegLib import reading
 from OrbitalSegLib.evaluation.grids import mask_array, on_grid_of, spacing_zyx
-from OrbitalSegLib.evaluation.surfaces import largest_error
+from OrbitalSegLib.evaluation.surface_distances import largest_error
 from OrbitalSegLib.evaluation.table import DECISIVE, CaseFiles, Table
 from OrbitalSegLib.export.segmentation import read_segmentation
 from OrbitalSegLib.files import safe_name, writing

@@ -18,10 +18,10 @@ import numpy as np
 import SimpleITK as sitk
 
 from OrbitalSegLib.locate.candidates import search
-from OrbitalSegLib.locate.field import Field
-from OrbitalSegLib.locate.fitting import Findings, fit, judge
-from OrbitalSegLib.locate.model import SIDES, Floats, Side, orbit_model, points
+from OrbitalSegLib.locate.orbit_model import SIDES, Floats, Side, orbit_model, points
+from OrbitalSegLib.locate.pose_fitting import Findings, fit, judge
 from OrbitalSegLib.locate.poses import Poses
+from OrbitalSegLib.locate.upright_scan import Field
 from OrbitalSegLib.progress import Progress, silent
 from OrbitalSegLib.region import Point, Region
 

@@ -9,11 +9,11 @@ from vtkmodules.util.numpy_support import numpy_to_vtk
 from vtkmodules.vtkCommonDataModel import vtkPolyData
 
 from OrbitalSegLib.modelling import mesh
+from OrbitalSegLib.modelling.collisions import damaged
 from OrbitalSegLib.modelling.field import BoneField
 from OrbitalSegLib.modelling.gaps import LISTED, gaps
 from OrbitalSegLib.modelling.intersections import Floats, Integers
 from OrbitalSegLib.modelling.quality import quality
-from OrbitalSegLib.modelling.repair import damaged
 from OrbitalSegLib.modelling.simplification import simplified
 from OrbitalSegLib.modelling.slits import joined
 from OrbitalSegLib.modelling.surface import UNLIMITED, Smoothing, SurfaceParameters, surface_of

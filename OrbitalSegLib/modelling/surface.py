@@ -12,13 +12,13 @@ from vtkmodules.vtkCommonDataModel import vtkPolyData
 
 from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.modelling import mesh
+from OrbitalSegLib.modelling.collisions import damaged, settled
 from OrbitalSegLib.modelling.field import BoneField
 from OrbitalSegLib.modelling.fitting import fit
 from OrbitalSegLib.modelling.intersections import Flags, Floats, Integers
 from OrbitalSegLib.modelling.isosurface import scaffold
 from OrbitalSegLib.modelling.mesh import Neighbours, Topology
 from OrbitalSegLib.modelling.refinement import refinement_for
-from OrbitalSegLib.modelling.repair import damaged, settled
 from OrbitalSegLib.modelling.smoothing import Sinc, smoothed
 from OrbitalSegLib.progress import Progress, silent, span
 

@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 
 from OrbitalSegLib.modelling import mesh
+from OrbitalSegLib.modelling.collisions import settled
 from OrbitalSegLib.modelling.fitting import smooth_normals
 from OrbitalSegLib.modelling.intersections import Floats, Integers
 from OrbitalSegLib.modelling.mesh import Topology
-from OrbitalSegLib.modelling.repair import settled
 from OrbitalSegLib.modelling.thickness import walls
 from OrbitalSegLib.progress import Progress, silent
 

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from OrbitalSegLib.errors import JobError
-from OrbitalSegLib.phantom.orbit import OrbitSolid
+from OrbitalSegLib.phantom.orbit_solid import OrbitSolid
 from OrbitalSegLib.phantom.shapes import (
     Field,
     Point,

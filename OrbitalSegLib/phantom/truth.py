@@ -16,7 +16,7 @@ from vtkmodules.vtkIOXML import vtkXMLPolyDataWriter
 from OrbitalSegLib.files import write_image
 from OrbitalSegLib.modelling.mesh import arrays_of, surface_of
 from OrbitalSegLib.phantom.anatomy import SIDES, Anatomy, Side, parts
-from OrbitalSegLib.phantom.orbit import OrbitSolid
+from OrbitalSegLib.phantom.orbit_solid import OrbitSolid
 from OrbitalSegLib.phantom.sampling import SliceGrid, bone_part, rotation_about_z, slice_by_slice
 from OrbitalSegLib.phantom.shapes import FAR_MM, Box, Shape
 from OrbitalSegLib.progress import Progress, silent

@@ -15,7 +15,12 @@ from scipy import ndimage
 from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.evaluation.grids import LATTICE_TOLERANCE, on_grid_of
 from OrbitalSegLib.evaluation.overlap import overlap, overlap_by_class
-from OrbitalSegLib.evaluation.surfaces import SurfaceDistances, largest_error, surface_distances, weighted_percentile
+from OrbitalSegLib.evaluation.surface_distances import (
+    SurfaceDistances,
+    largest_error,
+    surface_distances,
+    weighted_percentile,
+)
 from OrbitalSegLib.evaluation.topology import MaskTopology, topology
 
 PAIRS = 300

@@ -10,7 +10,7 @@ from vtkmodules.vtkCommonCore import vtkSMPTools
 
 from OrbitalSegLib.errors import Cancelled, InputError
 from OrbitalSegLib.export.stl import write_stl
-from OrbitalSegLib.modelling import mesh, repair, smoothing, surface
+from OrbitalSegLib.modelling import collisions, mesh, smoothing, surface
 from OrbitalSegLib.modelling.field import BoneField, agreeing
 from OrbitalSegLib.modelling.surface import SurfaceParameters, surface_of, surface_of_mask
 
@@ -278,7 +278,7 @@ def test_vertices_that_collide_are_put_back(monkeypatch):
     monkeypatch.setattr(surface, "_smoothed", shaken)
     put_back = []
     for rounds_before_growing in (8, 0):
-        monkeypatch.setattr(repair, "ROUNDS_BEFORE_GROWING", rounds_before_growing)
+        monkeypatch.setattr(collisions, "ROUNDS_BEFORE_GROWING", rounds_before_growing)
         model, measured = surface_of_mask(mask_of(MASKS["shell"]))
         assert mesh.check(model).sound
         put_back.append(measured["vertices_put_back"])
@@ -297,9 +297,9 @@ def test_a_collision_without_a_remedy_is_not_forgotten_while_others_are_mended()
         for one, other in zip(third, fifth, strict=True)
     ]
     mended = [points[8:] for points in places]
-    assert repair.settled(mended, triangles[8:] - 8, mesh.Topology(triangles[8:] - 8)).put_back > 0
+    assert collisions.settled(mended, triangles[8:] - 8, mesh.Topology(triangles[8:] - 8)).put_back > 0
     with pytest.raises(InputError) as caught:
-        repair.settled(places, triangles, mesh.Topology(triangles))
+        collisions.settled(places, triangles, mesh.Topology(triangles))
     assert caught.value.code == "damaged-surface"
 
 

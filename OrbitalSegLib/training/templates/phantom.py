@@ -6,7 +6,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from OrbitalSegLib.phantom.anatomy import CSF_HU, MUCOSA_HU, SIDES, Anatomy, Parts, parts
-from OrbitalSegLib.phantom.orbit import OrbitSolid
+from OrbitalSegLib.phantom.orbit_solid import OrbitSolid
 from OrbitalSegLib.phantom.shapes import Shape
 from OrbitalSegLib.progress import Progress, silent
 from OrbitalSegLib.training.templates.build import assemble
