@@ -17,7 +17,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Column, Table
 
 from OrbitalSegLib import CONTRACT, NOTICE, __version__, structures, worker
-from OrbitalSegLib.errors import InputError, OrbitalSegError
+from OrbitalSegLib.errors import InputError, JobError, OrbitalSegError
 
 VERDICT_STYLES = {
     "met": "green",
@@ -196,6 +196,9 @@ def segment(
     progress: Style = ProgressStyle.bar,
 ) -> None:
     """Segment the bone of a CT and write segmentation, surface, picture and record into a folder."""
+    from OrbitalSegLib.methods import default_for
+
+    chosen = method or default_for(model)
     job: dict[str, Any] = {
         "task": "segment",
         "input": str(source),
@@ -205,7 +208,8 @@ def segment(
         "header": header,
         "grey_values": grey_values,
         "region": _region(region),
-        "parameters": _parameters(parameter or []),
+        "method": chosen,
+        "parameters": _parameters(chosen, parameter or []),
         "model": model,
         "engine": engine,
         "precision": precision,
@@ -221,7 +225,6 @@ def segment(
         "dicom": dicom or [],
         "deidentify": deidentify,
     }
-    job |= {} if method is None else {"method": method}
     repair = {"minimum_object_ml": minimum_object_ml, "keep_largest": keep_largest}
     job["postprocess"] = (
         "none"
@@ -419,14 +422,24 @@ def methods(progress: Style = ProgressStyle.bar) -> None:
         return
     table = Table("Method", "What it is", "Parameters (default)", "Source")
     for method in summary["methods"]:
-        parameters = ", ".join(f"{p['name']} ({_default(p['default'])})" for p in method["parameters"])
+        parameters = ", ".join(f"{p['name']} ({_default(p)})" for p in method["parameters"])
         table.add_row(method["name"], method["title"], parameters, method["source"])
     console.print(table)
     console.print(f"Default: {summary['default']}.")
 
 
-def _default(value: float | None) -> str:
-    return "the model's" if value is None else f"{value:g}"
+def _default(parameter: dict[str, Any]) -> str:
+    """The default of a parameter, with what it may be where that is a choice."""
+    default = parameter["default"]
+    match parameter["kind"]:
+        case "choice":
+            return f"{default}; one of {', '.join(parameter['choices'])}"
+        case "flag":
+            return "true" if default else "false"
+        case "points":
+            return "none; x:y:z/x:y:z in mm"
+        case _:
+            return "the model's" if default is None else f"{default:g}"
 
 
 @app.command()
@@ -558,7 +571,7 @@ def _contestant(text: str) -> dict[str, Any]:
     """A method of an experiment from `NAME` or `TITLE=NAME,parameter=number`."""
     first, *rest = text.split(",")
     title, _, name = first.rpartition("=")
-    return {"name": title or name, "method": name, "parameters": _parameters(rest)}
+    return {"name": title or name, "method": name, "parameters": _parameters(name, rest)}
 
 
 Training = Annotated[str, typer.Argument(help="A preset (orbitalseg, iso-3532-2, ekman-2025), or a TOML file.")]
@@ -666,11 +679,18 @@ def _region(text: str) -> str | list[float]:
         raise typer.BadParameter("give auto, left, right, whole, or six numbers x0,x1,y0,y1,z0,z1 in mm") from error
 
 
-def _parameters(pairs: list[str]) -> dict[str, float]:
+def _parameters(method: str, pairs: list[str]) -> dict[str, Any]:
+    """The parameters of a job, as the method understands the words; of a method that there is not, the words."""
+    from OrbitalSegLib.methods import METHODS
+
     try:
-        return {name: float(value) for name, value in (pair.split("=") for pair in pairs)}
+        words = dict(pair.split("=", 1) for pair in pairs)
     except ValueError as error:
-        raise typer.BadParameter("give a parameter as name=number, for example thin_above=0.4") from error
+        raise typer.BadParameter("give a parameter as name=value, for example thin_above=0.4") from error
+    try:
+        return METHODS[method].parse(words) if method in METHODS else dict(words)
+    except JobError as error:
+        raise typer.BadParameter(error.text) from error
 
 
 def _modelling(

@@ -1,6 +1,6 @@
 """Every structure once: what it is called, how it is shown, what DICOM calls it, and what kind of thing it is."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
@@ -176,6 +176,28 @@ def described(
         )
     given: dict[str, Any] = {"title": title, "colour": colour and tuple(colour), "code": code and tuple(code)}
     return replace(row, **{key: value for key, value in given.items() if value is not None})
+
+
+def brought(structures: Mapping[str, Structure]) -> dict[str, dict[str, Any]]:
+    """Structures that the table does not have, or has otherwise, as a record holds them."""
+    return {
+        name: {"title": one.title, "colour": list(one.colour), "code": list(one.code), "kind": one.kind}
+        for name, one in structures.items()
+        if one != STRUCTURES.get(name)
+    }
+
+
+def structures_of(record: Mapping[str, Any]) -> dict[str, Structure]:
+    """All structures that a record's names may mean: those of the table, and those that its model package brought."""
+    return STRUCTURES | {name: described(name, **one) for name, one in record.get("structures", {}).items()}
+
+
+def of_surface(name: str, structures: Mapping[str, Structure] = STRUCTURES) -> tuple[Structure | None, str]:
+    """What a surface is of, and which half of it: `bone-left` is the left one of bone."""
+    if name in structures:
+        return structures[name], ""
+    whole, _, side = name.rpartition("-")
+    return structures.get(whole), side
 
 
 def limit_title(network: str) -> str:

@@ -2,7 +2,7 @@
 
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.util import find_spec
@@ -20,7 +20,9 @@ from OrbitalSegLib.dicom_files import save_dicom
 from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.export.headers import PATIENT_AND_STUDY, named, unchecked
 from OrbitalSegLib.files import writing
-from OrbitalSegLib.structures import STRUCTURES, Code
+from OrbitalSegLib.methods import METHODS
+from OrbitalSegLib.methods.method import FAMILIES, HISTOGRAM, NETWORKS
+from OrbitalSegLib.structures import STRUCTURES, Code, Structure
 
 SEGMENTATION_SERIES, SURFACE_SERIES = 7301, 7302
 """Series numbers that scanners do not give."""
@@ -35,12 +37,6 @@ MILLIMETRE: Code = ("mm", "UCUM", "mm")
 CAM_MODEL: Code = ("85040-4", "LN", "CT 3D CAM model")
 SOURCE_IMAGE: Code = ("121324", "DCM", "Source image")
 
-FAMILIES: dict[str, Code] = {
-    "values": ("123105", "DCM", "Histogram Analysis"),
-    "networks": ("123110", "DCM", "Artificial Intelligence"),
-}
-"""CID 7162: what kind of algorithm a method is."""
-
 
 @dataclass(frozen=True)
 class Algorithm:
@@ -49,7 +45,7 @@ class Algorithm:
     name: str
     """Of the method."""
     family: str
-    """A key of `FAMILIES`."""
+    """Of algorithms, a key of `FAMILIES`."""
     version: str
     parameters: dict[str, str]
     edited: bool = False
@@ -63,10 +59,11 @@ def algorithm_of(record: dict[str, Any]) -> Algorithm:
     model = step["measured"].get("model")
     if model:
         parameters["model"] = f"{model['name']} {model['version']}"
-    family = "networks" if model else "values"
+    method = parameters.pop("method")
+    family = METHODS[method].family if method in METHODS else NETWORKS if model else HISTOGRAM
     changes = record.get("edits", {}).get("segments", {}).values()
     edited = any(one["added_voxels"] or one["removed_voxels"] for one in changes)
-    return Algorithm(parameters.pop("method"), family, record["product"]["version"], parameters, edited)
+    return Algorithm(method, family, record["product"]["version"], parameters, edited)
 
 
 def check_can_write() -> None:
@@ -76,7 +73,11 @@ def check_can_write() -> None:
 
 
 def write_dicom_segmentation(
-    masks: dict[str, sitk.Image], headers: Sequence[Dataset], path: Path, algorithm: Algorithm
+    masks: dict[str, sitk.Image],
+    headers: Sequence[Dataset],
+    path: Path,
+    algorithm: Algorithm,
+    structures: Mapping[str, Structure] = STRUCTURES,
 ) -> None:
     """Write masks on the scan grid as a DICOM segmentation (binary) in the study of the source series.
 
@@ -91,7 +92,7 @@ def write_dicom_segmentation(
 
     kept = {name: mask for name, mask in masks.items() if np.any(sitk.GetArrayViewFromImage(mask))}
     first = next(iter(kept.values()))
-    segments = [_segment(hd, number, name, algorithm) for number, name in enumerate(kept, 1)]
+    segments = [_segment(hd, number, structures[name], algorithm) for number, name in enumerate(kept, 1)]
     sources = [_with_thickness(header, first) for header in headers]
     try:
         with warnings.catch_warnings(action="ignore"), unchecked():
@@ -130,8 +131,7 @@ def _cause(error: Exception) -> str:
     return named(keyword) if keyword else type(error).__name__
 
 
-def _segment(hd: Any, number: int, name: str, algorithm: Algorithm) -> Any:
-    structure = STRUCTURES[name]
+def _segment(hd: Any, number: int, structure: Structure, algorithm: Algorithm) -> Any:
     types = hd.seg.SegmentAlgorithmTypeValues
     return hd.seg.SegmentDescription(
         segment_number=number,
@@ -147,7 +147,7 @@ def _segment(hd: Any, number: int, name: str, algorithm: Algorithm) -> Any:
             parameters=algorithm.parameters or None,
         ),
         tracking_uid=generate_uid(),
-        tracking_id=f"{PRODUCT} {name}",
+        tracking_id=f"{PRODUCT} {structure.name}",
         display_color=hd.color.CIELabColor.from_rgb(*(round(255 * part) for part in structure.colour)),
     )
 

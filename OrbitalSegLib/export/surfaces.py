@@ -1,6 +1,6 @@
 """Surfaces as files: every format is one row of a table, and every file is read back before it counts as written."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from OrbitalSegLib.export import obj, ply, stl, threemf
 from OrbitalSegLib.files import output_error, safe_name
 from OrbitalSegLib.modelling import mesh
 from OrbitalSegLib.modelling.intersections import Floats, Integers
-from OrbitalSegLib.structures import STRUCTURES, Colour
+from OrbitalSegLib.structures import STRUCTURES, Colour, Structure, of_surface
 
 PLAIN: Colour = (0.8, 0.8, 0.8)
 """Of a surface whose name has no colour."""
@@ -54,7 +54,13 @@ def surface_path(folder: Path, name: str, format_name: str = MAIN_FORMAT) -> Pat
     return folder / f"{safe_name(name)}.{FORMATS[format_name].ending}"
 
 
-def write_surface(surface: vtkPolyData, folder: Path, name: str, format_name: str = MAIN_FORMAT) -> Path:
+def write_surface(
+    surface: vtkPolyData,
+    folder: Path,
+    name: str,
+    format_name: str = MAIN_FORMAT,
+    structures: Mapping[str, Structure] = STRUCTURES,
+) -> Path:
     """Write a surface of triangles (LPS, mm) as `NAME.ENDING`, with a name that every file system takes.
 
     The file holds the name as it was given. It is read back and compared: number of triangles, bounds and volume, bit
@@ -64,8 +70,8 @@ def write_surface(surface: vtkPolyData, folder: Path, name: str, format_name: st
     path = surface_path(folder, name, format_name)
     points, triangles = mesh.arrays_of(surface)
     points = points.astype(np.float32)
-    structure = STRUCTURES.get(name.split("-")[0])
-    shown = (structure.title if structure and name in STRUCTURES else name)[:NAME_AT_MOST]
+    structure, _side = of_surface(name, structures)
+    shown = (structure.title if structure and name == structure.name else name)[:NAME_AT_MOST]
     try:
         chosen.write(points, triangles, path, shown, structure.colour if structure else PLAIN)
         read_points, read_triangles = chosen.read(path)

@@ -301,8 +301,10 @@ def _networks(model: Package, wanted: Runs) -> dict[str, Network]:
     for name in wanted:
         if name not in model.networks:
             known = ", ".join(model.networks)
-            raise package.bad_model(
-                f"The model package has no network `{name}`, which this method needs; it has: {known}"
+            raise InputError(
+                "bad-model",
+                f"The model package has no network `{name}`, which this method needs; it has: {known}. Choose another "
+                "package, or the method `packaged`, which runs whatever a package has.",
             )
         if any(one.kind != "seen" for one in model.networks[name].structures):
             raise package.bad_model(f"The network `{name}` of the model package finds what is no bone")

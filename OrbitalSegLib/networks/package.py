@@ -160,13 +160,23 @@ def load(model: str | Path | None = None) -> Package:
 
     Raises `InputError`: `no-model` (none is shipped), `no-such-model`, `bad-model`.
     """
+    return read(folder_of(model))
+
+
+def network_names(model: str | Path | None = None) -> tuple[str, ...]:
+    """What the networks of a package are called, by its description alone. Raises as `load`."""
+    return tuple(_described(folder_of(model)).networks)
+
+
+def folder_of(model: str | Path | None = None) -> Path:
+    """Where the package of that name or folder lies; None: the shipped one. Raises `no-model` or `no-such-model`."""
     shipped = models()
     if model is None:
         if DEFAULT not in shipped:
             raise InputError("no-model", "No model package comes with this installation: name the folder of one.")
-        return read(shipped[DEFAULT])
+        return shipped[DEFAULT]
     if str(model) in shipped:
-        return read(shipped[str(model)])
+        return shipped[str(model)]
     try:
         mode = Path(model).stat().st_mode
     except (OSError, ValueError) as error:
@@ -176,18 +186,23 @@ def load(model: str | Path | None = None) -> Package:
         ) from error
     if not stat.S_ISDIR(mode):
         raise InputError("no-such-model", "A model package is a folder: unpack an archive first, and name the folder.")
-    return read(Path(model))
+    return Path(model)
 
 
 def read(folder: Path) -> Package:
     """The package in a folder, with every file of it checked. Raises `InputError` `bad-model`."""
-    content = _read_file(folder / DESCRIPTION, DESCRIPTION, DESCRIPTION_BYTES)
-    package = _package(folder, hashlib.sha256(content).hexdigest(), _parse(content))
+    package = _described(folder)
     for name in package.files:
         package._read(name)
     for name in package.networks:
         package.onnx(name)
     return package
+
+
+def _described(folder: Path) -> Package:
+    """The package of a folder, of which only the description was checked."""
+    content = _read_file(folder / DESCRIPTION, DESCRIPTION, DESCRIPTION_BYTES)
+    return _package(folder, hashlib.sha256(content).hexdigest(), _parse(content))
 
 
 def check(description: Any) -> None:

@@ -156,7 +156,7 @@ def test_version_says_that_it_is_not_a_medical_device():
         (["info", "nowhere"], 3, "does not exist"),
         (["segment", "nowhere", "-o", "x"], 3, "does not exist"),
         (["segment", "nowhere", "-o", "x", "--region", "both"], 2, "six numbers"),
-        (["segment", "nowhere", "-o", "x", "-p", "lower_hu"], 2, "name=number"),
+        (["segment", "nowhere", "-o", "x", "-p", "lower_hu"], 2, "name=value"),
         (["segment", "nowhere", "-o", "x", "--method", "magic"], 2, "no method magic"),
         (["phantom", "x", "--variant", "unicorn"], 2, "no phantom unicorn"),
     ],

@@ -27,7 +27,7 @@ from OrbitalSegLib.phantom import Anatomy, Scanner, scan, write_series
 from OrbitalSegLib.record import page
 from OrbitalSegLib.results import read_record
 
-ALGORITHM = dicom.Algorithm("threshold", "values", "1.2.3", {"lower_hu": "300"})
+ALGORITHM = dicom.Algorithm("threshold", "Histogram Analysis", "1.2.3", {"lower_hu": "300"})
 IDENTITY = ("Phantom^OrbitalSeg", "ORBITALSEG-PHANTOM", "20260101")
 
 SCANNERS = {
@@ -126,7 +126,7 @@ def test_each_frame_of_an_untilted_scan_names_its_source_slice(straight, tmp_pat
 
 
 def test_a_result_that_was_edited_is_called_semiautomatic(straight, tmp_path):
-    edited = dicom.Algorithm("multigrey", "networks", "1.2.3", {}, edited=True)
+    edited = dicom.Algorithm("multigrey", "Artificial Intelligence", "1.2.3", {}, edited=True)
     dicom.write_dicom_segmentation(masks_of(straight), headers_of(straight), tmp_path / "seg.dcm", edited)
     segment = pydicom.dcmread(tmp_path / "seg.dcm").SegmentSequence[0]
     assert segment.SegmentAlgorithmType == "SEMIAUTOMATIC"
