@@ -49,11 +49,13 @@ apidoc_modules = [
         ],
         "separate_modules": True,
         "module_first": True,
-        "automodule_options": {"members", "undoc-members", "show-inheritance"},
+        "max_depth": 1,
+        "automodule_options": {"members", "undoc-members"},
     }
 ]
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
+add_module_names = False
 autodoc_preserve_defaults = True
 autodoc_mock_imports = [
     "highdicom", "lib3mf", "manifold3d", "matplotlib", "onnx", "openvino", "safetensors", "scipy", "torch",

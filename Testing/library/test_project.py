@@ -10,10 +10,16 @@ import tarfile
 import tomllib
 import zipfile
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import SimpleITK as sitk
 
 from OrbitalSegLib import __version__, acquisition
+from OrbitalSegLib.methods.method import Task
+from OrbitalSegLib.progress import silent
+from OrbitalSegLib.region import Region
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("docs/*/*.md")])
@@ -89,6 +95,35 @@ def test_names_of_the_contracts_stand_in_the_glossary():
     wanted = names_of_the_contracts() | verdicts
     said = set(re.findall(r"`([^`]+)`", GLOSSARY)) | {term for row in glossary_rows() for term in row[0].split(", ")}
     assert wanted <= said, wanted - said
+
+
+def test_the_method_that_contributors_are_shown_is_one():
+    """Raises where the example no longer fits the code."""
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    example: dict[str, Any] = {"__name__": "band"}
+    exec(re.search(r"```python\n(.*?)```", page, re.DOTALL)[1], example)
+    method = example["BAND"]
+    ct = sitk.GetImageFromArray(np.array([[[300, 301, 2000, 2001]]], np.int16))
+    found = method.run(Task(ct, Region()), method.make_parameters({}), silent)
+    assert sitk.GetArrayFromImage(found.bone).ravel().tolist() == [0, 1, 1, 0]
+    assert sitk.GetArrayFromImage(found.fraction("thin", found.classes(found.bone))).shape == (1, 1, 4)
+
+
+def test_the_places_that_contributors_are_shown_are_there():
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    text = re.sub(r"```.*?```", "", page, flags=re.DOTALL)
+    roots = (ROOT, ROOT / "OrbitalSegLib", ROOT / "Testing/library")
+    for place in set(re.findall(r"`([\w./]+(?:\.py|\.md|/))`", text)) - {
+        "out/",
+        "card.md",
+        "__init__.py",
+        "hysteresis.py",
+    }:
+        assert any((root / place).exists() for root in roots), place
+    source = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "OrbitalSegLib").rglob("*.py"))
+    for table in ("METHODS", "FORMATS", "CHECKS", "STRUCTURES", "TASKS", "HEADERS", "VOLUME_KINDS"):
+        assert f"`{table}`" in text
+        assert re.search(rf"^{table}\b[^=\n]*= ", source, re.MULTILINE), table
 
 
 def test_the_citation_names_this_version():
