@@ -1,9 +1,7 @@
 """`orbitalseg`: the worker's jobs, for people. Needs the extra `cli`."""
 
 import io
-import signal
 import sys
-from collections.abc import Callable
 from contextvars import ContextVar
 from datetime import date
 from enum import StrEnum
@@ -17,7 +15,8 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Column, Table
 
 from OrbitalSegLib import CONTRACT, NOTICE, __version__, structures, worker
-from OrbitalSegLib.errors import InputError, JobError, OrbitalSegError
+from OrbitalSegLib.errors import JobError
+from OrbitalSegLib.training import front
 
 VERDICT_STYLES = {
     "met": "green",
@@ -574,84 +573,7 @@ def _contestant(text: str) -> dict[str, Any]:
     return {"name": title or name, "method": name, "parameters": _parameters(name, rest)}
 
 
-Training = Annotated[str, typer.Argument(help="A preset (orbitalseg, iso-3532-2, ekman-2025), or a TOML file.")]
-Threads = Annotated[int, typer.Option(help="Of the processor.")]
-
-
-@app.command()
-def train(
-    config: Training,
-    cases: Annotated[list[Path], typer.Option(help="A folder of cases, made by synthesis or image with label.")],
-    output: Output,
-    network: Annotated[list[str] | None, typer.Option(help="Only this one; default: all of them, in turn.")] = None,
-    steps: Annotated[int | None, typer.Option(help="Another number of steps than the configuration's.")] = None,
-    threads: Threads = 1,
-) -> None:
-    """Train networks on cases. What was stopped goes on with the same command, bit by bit as if it had not been."""
-
-    def work(tell: Callable[[str], None], stop: Callable[[], bool]) -> None:
-        from OrbitalSegLib.training import commands
-
-        commands.train(config, cases, output, network or [], steps, tell, stop)
-
-    _learn(work, threads)
-
-
-@app.command()
-def finetune(
-    package: Annotated[str, typer.Argument(help="A model package's folder, or the name of a shipped one.")],
-    data: Annotated[Path, typer.Argument(help="A folder of cases: image and label each.")],
-    output: Output,
-    held_out: Annotated[Path | None, typer.Option(help="Cases by which limits and calibration are chosen.")] = None,
-    config: Annotated[str, typer.Option(help="A preset or a TOML file.")] = "finetune",
-    steps: Annotated[int | None, typer.Option(help="Another number of steps than the configuration's.")] = None,
-    threads: Threads = 1,
-) -> None:
-    """Train a package's networks further on own data, to a new package."""
-
-    def work(tell: Callable[[str], None], stop: Callable[[], bool]) -> None:
-        from OrbitalSegLib.training import commands
-
-        commands.finetune(package, config, data, output, held_out, steps, tell, stop)
-
-    _learn(work, threads)
-
-
-@app.command()
-def select(
-    config: Annotated[Path, typer.Argument(help="A TOML file: candidates, networks, and the folders of the sets.")],
-    output: Output,
-    again: Annotated[bool, typer.Option("--again", help="Look at a test set that was opened before.")] = False,
-    threads: Threads = 1,
-) -> None:
-    """Choose a model in the eight steps of ISO/IEC 3532-2, 10.1; the test set is opened once."""
-
-    def work(tell: Callable[[str], None], stop: Callable[[], bool]) -> None:
-        from OrbitalSegLib.training import commands
-
-        commands.select(config, output, again, tell, stop)
-
-    _learn(work, threads)
-
-
-def _learn(work: Callable[[Callable[[str], None], Callable[[], bool]], None], threads: int) -> None:
-    """Do long work in this process: its lines as they come. Ctrl+C asks it to write a checkpoint and end."""
-    asked: list[int] = []
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda caught, _frame: asked.append(caught))
-    try:
-        import torch
-
-        torch.set_num_threads(threads)
-        work(lambda line: console.print(line, markup=False, highlight=False, soft_wrap=True), lambda: bool(asked))
-    except ModuleNotFoundError as missing:
-        if missing.name not in ("torch", "scipy", "matplotlib", "safetensors", "onnx"):
-            raise
-        errors.print("[red]Error:[/] Training needs more packages: pip install 'orbitalseg\\[learn]'.", soft_wrap=True)
-        raise typer.Exit(InputError.exit_code) from missing
-    except OrbitalSegError as error:
-        errors.print(f"[red]Error:[/] {escape(error.text)}", soft_wrap=True)
-        raise typer.Exit(error.exit_code) from error
+front.mount(app)
 
 
 def version(value: bool) -> None:

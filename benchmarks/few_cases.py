@@ -3,7 +3,7 @@
 
     few_cases.py --work FOLDER [--cases N ...] [--steps 1500] [--device cuda] [--workers N]
 
-FOLDER is the work folder of a release (`python -m OrbitalSegLib.training.release`): its cases are what these are few
+FOLDER is the work folder of a recipe (`orbitalseg train RECIPE`): its cases are what these are few
 of, the first ones of each template in the same proportion, and on the first of its validation cases the limits are
 chosen. Trainings go to FOLDER/little/N/run, packages to FOLDER/little/packages/few-cases-N. What is there is
 not made again.
@@ -18,7 +18,8 @@ from OrbitalSegLib.training import release, validation
 from OrbitalSegLib.training.config import Training
 from OrbitalSegLib.training.dataset import collect
 from OrbitalSegLib.training.loop import train
-from OrbitalSegLib.training.release import Chosen, Recipe, Stated
+from OrbitalSegLib.training.packaging import Chosen, Stated
+from OrbitalSegLib.training.release import Recipe
 
 GROUP = ("cortical", "thin")
 BATCH = 64
@@ -62,7 +63,7 @@ def make(recipe: Recipe, number: int, work: Path, training: Training, device: st
     if not (folder / "templates").exists():
         (folder / "templates").symlink_to((work / "templates").resolve())
     chosen = [Chosen(GROUP, training.steps, limits, figures)]
-    release.release(few, chosen, folder, work / "little" / "packages", Stated("0000000", "not stated", ""), print)
+    release.release(few, chosen, folder, work / "little" / "packages" / few.name, Stated(), print)
 
 
 def main(words: Sequence[str] | None = None) -> None:

@@ -1,10 +1,8 @@
 """Are synthetic walls as hard to see as real ones? Coverage of the wall by thresholds, on cases and on real scans.
 
-`python -m OrbitalSegLib.training.calibration CASE... --scan FILE X0 X1 Y0 Y1 Z0 Z1` prints both, and whether the cases
-bracket each scan. Scans that are used here are development scans ever after.
+Scans that are used here are development scans ever after.
 """
 
-import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -94,21 +92,3 @@ def _orbits_box(label: sitk.Image) -> Box:
     low = origin + spacing * inside.min(axis=0)[::-1] - MAX_WALL_MM
     high = origin + spacing * inside.max(axis=0)[::-1] + MAX_WALL_MM
     return tuple(float(v) for pair in zip(low, high, strict=True) for v in pair)
-
-
-def main() -> None:
-    """Compare from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("cases", type=Path, nargs="+", help="case folders")
-    parser.add_argument(
-        "--scan", nargs=7, action="append", default=[], metavar=("FILE", "X0", "X1", "Y0", "Y1", "Z0", "Z1")
-    )
-    arguments = parser.parse_args()
-    scans = {
-        Path(name).name: curve_of_scan(sitk.ReadImage(name), [float(v) for v in box]) for name, *box in arguments.scan
-    }
-    print(calibrate(arguments.cases, scans).table())
-
-
-if __name__ == "__main__":
-    main()

@@ -3,7 +3,8 @@
 A data set is a folder of case folders. A case was made by synthesis (`cases.py`), or is a scan with its label:
 
     CASE/image.nii.gz   or .nii, .nrrd, .mha; or a folder `image` of DICOM files
-    CASE/label.nii.gz   or the same endings; or `label.dcm`, a DICOM segmentation (needs highdicom)
+    CASE/label.nii.gz   or the same endings; or `label.seg.nrrd` of 3D Slicer, whose segments are called as the classes;
+                        or `label.dcm`, a DICOM segmentation of such segments (needs highdicom)
     CASE/about.json     optional: `patient`, `template`, `seed`; without it the folder's name is the patient
 
 Bone that is labelled as one class is divided into cortical and thin by the image's own values [3532-2 D.3].
@@ -19,8 +20,10 @@ import numpy as np
 import SimpleITK as sitk
 
 from OrbitalSegLib.errors import InputError
+from OrbitalSegLib.export.segmentation import Warn, read_segmentation, segment_ids, unheard
 from OrbitalSegLib.preprocessing import WorkingGrid, to_working, window_8bit, working_grid
 from OrbitalSegLib.reading import read
+from OrbitalSegLib.reading.volumes import open_volume
 from OrbitalSegLib.structures import BONE, STRUCTURES, parts_of
 from OrbitalSegLib.training import store
 from OrbitalSegLib.training.cases import WORKING_SPACING_MM, is_case
@@ -80,25 +83,49 @@ def _about(folder: Path) -> dict[str, str]:
 
 def _file(folder: Path, kind: str) -> Path | None:
     """The image or the label of a case folder: a file, a folder of DICOM files, or a DICOM segmentation."""
-    candidates = [folder / f"{kind}{ending}" for ending in (*ENDINGS, ".dcm", "")]
+    candidates = [folder / f"{kind}{ending}" for ending in (*ENDINGS, ".seg.nrrd", ".dcm", "")]
     return next((path for path in candidates if path.exists()), None)
 
 
-def read_pair(entry: Entry, labels: Mapping[str, int] = BONE_LABELS) -> tuple[sitk.Image, sitk.Image]:
+def read_pair(
+    entry: Entry, labels: Mapping[str, int] = BONE_LABELS, warn: Warn = unheard
+) -> tuple[sitk.Image, sitk.Image]:
     """Image in HU and label of a case that was not made by synthesis, each as it is in its file.
 
-    Raises `InputError` `unreadable` where one is missing or cannot be read.
+    `warn` hears of what is to be said of their headers. Raises `InputError` `unreadable` where one is missing or cannot
+    be read, `inconsistent` where the parts of its header contradict each other.
     """
     image, label = (_file(entry.folder, kind) for kind in ("image", "label"))
     if image is None or label is None:
         raise InputError("unreadable", f"The case {entry.name} needs an image and a label: add what is missing.")
-    ct = read(image).image
+    scan = read(image)
+    for code, text in scan.warnings:
+        warn(code, text)
     if label.suffix == ".dcm":
-        return ct, _from_dicom(label, ct, labels)
+        return scan.image, _from_dicom(label, scan.image, labels)
     try:
-        return ct, sitk.ReadImage(str(label))
-    except RuntimeError as error:
-        raise InputError("unreadable", f"The label of the case {entry.name} cannot be read: save it again.") from error
+        return scan.image, _from_segments(label, scan.image, labels, warn)
+    except InputError as error:
+        raise InputError(error.code, f"The label of the case {entry.name}: {error.text}") from error
+
+
+def _from_segments(path: Path, ct: sitk.Image, labels: Mapping[str, int], warn: Warn) -> sitk.Image:
+    """A label map as it is, or a segmentation of 3D Slicer on the grid of its CT: segments by the names of the
+    classes."""
+    there = segment_ids(path)
+    if not there:
+        label, warnings = open_volume(path)
+        for code, text in warnings:
+            warn(code, text)
+        return label
+    found = sitk.Image(ct.GetSize(), sitk.sitkUInt8)
+    found.CopyInformation(ct)
+    for name, value in labels.items():
+        if name.casefold() in there:
+            segment = read_segmentation(path, name, warn=warn)
+            placed = sitk.Resample(segment, ct, sitk.Transform(), sitk.sitkNearestNeighbor, 0)
+            found = sitk.Maximum(sitk.Mask(found, placed, 0, 1), placed * value)
+    return found
 
 
 def _from_dicom(path: Path, ct: sitk.Image, labels: Mapping[str, int]) -> sitk.Image:

@@ -29,6 +29,8 @@ def finetune(
     held_out: Path | None = None,
     tell: Tell = lambda _line: None,
     stop: Callable[[], bool] = lambda: False,
+    device: str = "cpu",
+    workers: int = 0,
 ) -> Package | None:
     """Train a package's networks on the cases in a folder; the new package lies in `out/package`.
 
@@ -48,12 +50,17 @@ def finetune(
     for name, network in package.networks.items():
         own = replace(training, channels=network.channels)
         start = {key: torch.from_numpy(value.copy()) for key, value in package.weights(name).items()}
-        weights[name] = train(own, name, [cases], out / name, out / "packed", tell, stop, start)
+        weights[name] = train(
+            own, name, [cases], out / name, out / "packed", tell, stop, start, device=device, workers=workers
+        )
         if stop():
             return None
     description = _description(package, training, [entry.name for entry in sides["training"]])
     if held_out:
-        engines = {name: validation.engine_of(path, package.networks[name].channels) for name, path in weights.items()}
+        engines = {
+            name: validation.engine_of(path, package.networks[name].channels, device=device)
+            for name, path in weights.items()
+        }
         row, limits = validation.validate(engines, training, sides["validation"])
         description["performance"] = {"validation": {key: value for key, value in row.items() if value == value}}
         last = list(engines)[-1]

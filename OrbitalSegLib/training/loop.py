@@ -1,19 +1,15 @@
 """The training of one network: steps, checkpoints, a table and a curve of the losses.
 
-    python -m OrbitalSegLib.training.loop CONFIG --network thin --cases FOLDER --out FOLDER
-
 A run that is stopped or killed goes on from its last checkpoint with the same result, bit for bit, on the same machine
 and number of threads; on a CUDA device the batches are the same and the sums are not, to the last digit. Cases that
 appear in the folder while training goes on are taken in.
 """
 
-import argparse
 import csv
 import dataclasses
 import hashlib
 import json
 import math
-import signal
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,7 +23,7 @@ from torch import nn
 
 from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.networks.unet import UNet
-from OrbitalSegLib.training import config, dataset, sampling, store
+from OrbitalSegLib.training import dataset, sampling, store
 from OrbitalSegLib.training.augmentation import Augmentation
 from OrbitalSegLib.training.config import Loss, Schedule, Training
 
@@ -375,42 +371,3 @@ def draw_losses(rows: list[dict[str, float]], path: Path) -> None:
     axes.grid(True, which="both", alpha=0.3)
     axes.legend()
     figure.savefig(path, dpi=100)
-
-
-def main() -> None:
-    """Train one network from the command line."""
-    parser = argparse.ArgumentParser(description="Train one network.")
-    parser.add_argument("config", type=Path)
-    parser.add_argument("--network", required=True)
-    parser.add_argument("--cases", type=Path, required=True, help="folder of case folders; may still grow")
-    parser.add_argument("--packed", type=Path, help="where the packed cases are; default: CASES-packed")
-    parser.add_argument("--out", type=Path, required=True, help="folder of this training's checkpoints")
-    parser.add_argument("--steps", type=int, help="another number of steps than the configuration's")
-    parser.add_argument("--like", type=Path, help="folder of an earlier training whose losses are to come again")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--device", default="cpu", help="torch's name of one, such as cuda")
-    parser.add_argument("--workers", type=int, default=0, help="processes that draw batches ahead")
-    given = parser.parse_args()
-    training = config.load(given.config)
-    if given.steps:
-        training = dataclasses.replace(training, steps=given.steps)
-    torch.set_num_threads(given.threads)
-    asked: list[int] = []
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda caught, _frame: asked.append(caught))
-    train(
-        training,
-        given.network,
-        [given.cases],
-        given.out,
-        given.packed or given.cases.parent / f"{given.cases.name}-packed",
-        tell=lambda line: print(time.strftime("%H:%M:%S"), line, flush=True),
-        stop=lambda: bool(asked),
-        like=arrivals(given.like) if given.like else None,
-        device=given.device,
-        workers=given.workers,
-    )
-
-
-if __name__ == "__main__":
-    main()

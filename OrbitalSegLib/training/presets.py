@@ -20,7 +20,12 @@ def load(name_or_file: str | Path) -> Training:
     if str(name_or_file) in known:
         return config.load(known[str(name_or_file)])
     if not Path(name_or_file).is_file():
-        raise InputError(
-            "invalid-config", f"There is no such configuration: give a file, or one of {', '.join(known)}."
-        )
+        raise unknown()
     return config.load(Path(name_or_file))
+
+
+def unknown() -> InputError:
+    """The refusal of what is neither a preset nor a file."""
+    return InputError(
+        "invalid-config", f"There is no such configuration: give a file, or one of {', '.join(presets())}."
+    )

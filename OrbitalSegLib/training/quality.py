@@ -40,11 +40,13 @@ def inspect(
     findings: list[Finding] = []
     first: dict[str, str] = {}
     for number, entry in enumerate(entries):
+        said: list[str] = []
         try:
-            ct, label, allowed = _images(entry, labels)
+            ct, label, allowed = _images(entry, labels, said)
         except InputError as error:
             findings.append(Finding(entry.name, "readable", "error", error.text))
             continue
+        findings += [Finding(entry.name, "header", "note", text) for text in said]
         findings += [Finding(entry.name, *found) for found in (*_geometry(ct, label), *_values(ct, label, allowed))]
         digest = hashlib.sha256(sitk.GetArrayViewFromImage(ct).tobytes()).hexdigest()
         other = first.setdefault(digest, entry.name)
@@ -54,12 +56,14 @@ def inspect(
     return findings
 
 
-def _images(entry: Entry, labels: Mapping[str, int]) -> tuple[sitk.Image, sitk.Image, set[int] | None]:
-    """Image, label, and the values that the label may have (None: the flags of a synthetic case)."""
+def _images(entry: Entry, labels: Mapping[str, int], said: list[str]) -> tuple[sitk.Image, sitk.Image, set[int] | None]:
+    """Image, label, and the values that the label may have (None: the flags of a synthetic case).
+
+    `said` gets what is to be said of their headers."""
     if entry.synthetic:
         case = read_case(entry.folder)
         return case.working_ct, case.label, None
-    return *read_pair(entry, labels), {0, *labels.values()}
+    return *read_pair(entry, labels, lambda _code, text: said.append(text)), {0, *labels.values()}
 
 
 def _geometry(ct: sitk.Image, label: sitk.Image) -> list[tuple[str, str, str]]:

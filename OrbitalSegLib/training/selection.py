@@ -66,6 +66,8 @@ def select(
     tell: Tell = lambda _line: None,
     stop: Callable[[], bool] = lambda: False,
     again: bool = False,
+    device: str = "cpu",
+    workers: int = 0,
 ) -> dict[str, Any] | None:
     """Go through the eight steps; what each found, which also stands in `out/selection.json`.
 
@@ -85,15 +87,15 @@ def select(
     table = {}
     for candidate in selection.candidates:
         training = _training(candidate, selection)
-        runs = _train(training, selection, [selection.training], out / training.name, tell, stop)
+        runs = _train(training, selection, [selection.training], out / training.name, tell, stop, device, workers)
         if stop():
             return None
-        table[candidate] = _figures(training, runs, sides["validation"])
+        table[candidate] = _figures(training, runs, sides["validation"], device)
         tell(f"{candidate}: score {table[candidate][0]['score']:.4f} on the validation set")
     best = max(table, key=lambda name: table[name][0]["score"])
     chosen = _training(best, selection)
     both = [selection.training, selection.validation]
-    runs = _train(chosen, selection, both, out / f"{chosen.name}-final", tell, stop)
+    runs = _train(chosen, selection, both, out / f"{chosen.name}-final", tell, stop, device, workers)
     if stop():
         return None
     limits = table[best][1]  # chosen on the validation set, never on the test set
@@ -105,10 +107,10 @@ def select(
         "chosen": best,
         "limits": asdict(limits),
         "test_opened_before": len(opened),
-        "test": _figures(chosen, runs, sides["test"], limits)[0],
+        "test": _figures(chosen, runs, sides["test"], device, limits)[0],
     }
     if selection.external:
-        found["external"] = _figures(chosen, runs, collect(selection.external), limits)[0]
+        found["external"] = _figures(chosen, runs, collect(selection.external), device, limits)[0]
     with writing(out):
         (out / "selection.json").write_text(json.dumps(found, indent=1), "utf-8")
     return found
@@ -126,15 +128,24 @@ def _train(
     out: Path,
     tell: Tell,
     stop: Callable[[], bool],
+    device: str,
+    workers: int,
 ) -> dict[str, Path]:
     """Network -> its last weights."""
-    return {name: train(training, name, cases, out / name, out / "packed", tell, stop) for name in selection.networks}
+    return {
+        name: train(training, name, cases, out / name, out / "packed", tell, stop, device=device, workers=workers)
+        for name in selection.networks
+    }
 
 
 def _figures(
-    training: Training, runs: Mapping[str, Path], entries: Sequence[Entry], limits: validation.Limits | None = None
+    training: Training,
+    runs: Mapping[str, Path],
+    entries: Sequence[Entry],
+    device: str,
+    limits: validation.Limits | None = None,
 ) -> tuple[dict[str, float], validation.Limits]:
-    engines = {name: validation.engine_of(weights, training.channels) for name, weights in runs.items()}
+    engines = {name: validation.engine_of(weights, training.channels, device=device) for name, weights in runs.items()}
     return validation.validate(engines, training, entries, limits=limits)
 
 

@@ -1,17 +1,11 @@
 """How good a checkpoint is: synthetic walls and holes together, overlap, calibration, and real scans without a label.
 
-    python -m OrbitalSegLib.training.validation CONFIG --run FOLDER --cases FOLDER --out FOLDER [--scans scans.toml]
-
-`--run` holds one folder for each network, as `loop` makes them. Every kept step that all of them have is judged and is
-one row of the table; the row with the highest score is the choice. Probabilities are calibrated near the cases' walls,
-and limits are chosen by one rule (`choose_limits`). Real scans that are looked at here are development scans: wherever
-their figures stand, they must be called so.
+Probabilities are calibrated near the cases' walls, and limits are chosen by one rule (`choose_limits`). Real scans that
+are looked at here are development scans: wherever their figures stand, they must be called so.
 """
 
-import argparse
 import bisect
 import csv
-import json
 import math
 import re
 import tomllib
@@ -39,11 +33,10 @@ from OrbitalSegLib.networks.unet import UNet, folded, rounded
 from OrbitalSegLib.preprocessing import Box, working_grid
 from OrbitalSegLib.progress import Progress, silent
 from OrbitalSegLib.region import MARGIN_MM
-from OrbitalSegLib.structures import BONE, parts_of
-from OrbitalSegLib.training import config, store
+from OrbitalSegLib.training import store
 from OrbitalSegLib.training.cases import WORKING_SPACING_MM, read_case
 from OrbitalSegLib.training.config import Training
-from OrbitalSegLib.training.dataset import Entry, collect, labelled
+from OrbitalSegLib.training.dataset import Entry, labelled
 from OrbitalSegLib.training.sampling import classes
 
 Array = np.ndarray
@@ -145,8 +138,8 @@ class Covered:
         return coverage.measure(self.real.sites, mask_above(self.probabilities, limits))
 
 
-def engine_of(weights: Path, channels: Sequence[int], threads: int = 1) -> Engine:
-    """A checkpoint's weights (`weights-STEP.pt`) of two classes, ready to run: in OpenVINO, or else in torch."""
+def engine_of(weights: Path, channels: Sequence[int], threads: int = 1, device: str = "cpu") -> Engine:
+    """A checkpoint's weights (`weights-STEP.pt`), ready to run: in OpenVINO on a processor, or else in torch."""
     import torch
 
     state = torch.load(weights, weights_only=True)
@@ -154,10 +147,10 @@ def engine_of(weights: Path, channels: Sequence[int], threads: int = 1) -> Engin
     model = UNet(channels, len(state["head.bias"]), normalised)
     model.load_state_dict(state)
     shipped = rounded(folded(model.eval()))
-    if find_spec("openvino") is None:
+    if device != "cpu" or find_spec("openvino") is None:
         from OrbitalSegLib.networks.engines.torch import TorchEngine, has_bf16
 
-        return TorchEngine(shipped, "bf16" if has_bf16("cpu") else "fp32", threads=threads)
+        return TorchEngine(shipped, "bf16" if has_bf16(device) else "fp32", device, threads)
     from OrbitalSegLib.networks.engines import openvino
 
     graph = onnx.model(channels, {name: value.numpy() for name, value in shipped.state_dict().items()})
@@ -426,37 +419,3 @@ def write_rows(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()} for row in rows)
-
-
-def main() -> None:
-    """Judge the checkpoints of a run from the command line."""
-    parser = argparse.ArgumentParser(description="Judge the checkpoints of a run, and choose one.")
-    parser.add_argument("config", type=Path)
-    parser.add_argument("--run", type=Path, required=True, help="folder with a folder for each network")
-    parser.add_argument("--networks", nargs="+", default=list(parts_of(BONE)))
-    parser.add_argument("--cases", type=Path, required=True, help="folder of validation cases")
-    parser.add_argument("--scans", type=Path, help="TOML file that lists development scans")
-    parser.add_argument("--steps", type=int, nargs="+", help="only these; default: all that every network has kept")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--threads", type=int, default=1)
-    given = parser.parse_args()
-    training = config.load(given.config)
-    cases = collect(given.cases)
-    scans = read_scans(given.scans) if given.scans else []
-    given.out.mkdir(parents=True, exist_ok=True)
-    rows = []
-    for step in given.steps or steps_of(given.run, given.networks):
-        engines = {
-            name: engine_of(given.run / name / f"weights-{step:06d}.pt", training.channels, given.threads)
-            for name in given.networks
-        }
-        row, limits = validate(engines, training, cases, scans)
-        said = {"limits": asdict(limits), "figures": row}
-        (given.out / f"step-{step:06d}.json").write_text(json.dumps(said, indent=1), "utf-8")
-        rows.append({"step": step, **row})
-        write_rows(rows, given.out / "checkpoints.csv")
-        print(f"step {step}: score {row['score']:.4f}", flush=True)
-
-
-if __name__ == "__main__":
-    main()

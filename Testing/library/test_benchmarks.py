@@ -15,6 +15,7 @@ pytest.importorskip("torch")
 import numpy as np
 import SimpleITK as sitk
 import torch
+from test_calibration import case
 from test_release import CONFIGURATION, RECIPE
 from test_training_validation import case_with_a_wall
 from tiny_template import two_boxes
@@ -122,6 +123,15 @@ def test_surface_scans(start, ball):
     cells = rows_of(start("surface_scans", ball.parent, "--scan", ball.name))[ball.name]
     assert cells[1:3] == ["1", "0"]  # parts, tunnels
     assert cells[4:6] == ["sound", "closed"]
+
+
+def test_wall_coverage(start, tmp_path):
+    for density in (400, -90):
+        write_case(case(density), tmp_path / f"case{density}")
+    sitk.WriteImage(case(200).ct, str(tmp_path / "real.nrrd"))
+    box = (-30, 30, 10, 74, 100, 126)
+    said = start("wall_coverage", tmp_path / "case400", tmp_path / "case-90", "--scan", tmp_path / "real.nrrd", *box)
+    assert said.splitlines()[-1].split()[:2] == ["real.nrrd", "0.500"]
 
 
 def test_delivered(start, benchmark, tiny_package, templates, tmp_path, monkeypatch):

@@ -1,7 +1,9 @@
 """Data sets: what is collected, how it is put on the working grid, divided, and kept an eye on [3532-2 9]."""
 
 import csv
+import gzip
 import json
+import struct
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 
 from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.evaluation.wall_points import WallPoints
+from OrbitalSegLib.export.segmentation import write_segmentation
 from OrbitalSegLib.training import dataset, quality, store
 from OrbitalSegLib.training.cases import Case, write_case
 from OrbitalSegLib.training.dataset import Entry
@@ -299,3 +302,39 @@ def test_a_dicom_segmentation_is_a_label(tmp_path: Path) -> None:
     made.save_as(tmp_path / "data" / "a" / "label.dcm")
     _, label = dataset.read_pair(dataset.collect(tmp_path / "data")[0])
     assert np.array_equal(sitk.GetArrayFromImage(label), mask)
+
+
+def lying(folder: Path, offset: int, value: float) -> Path:
+    """A case whose label's matrix says something else than its quaternion."""
+    path = write_pair(folder) / "label.nii.gz"
+    content = bytearray(gzip.decompress(path.read_bytes()))
+    struct.pack_into("<hh", content, 252, 1, 1)  # both count
+    struct.pack_into("<f", content, offset, value)
+    path.write_bytes(gzip.compress(bytes(content)))
+    return folder
+
+
+def test_a_label_whose_header_contradicts_itself_is_not_taken(tmp_path: Path) -> None:
+    lying(tmp_path / "data" / "a", 280, 1.0)  # left is right
+    entries = dataset.collect(tmp_path / "data")
+    with pytest.raises(InputError) as caught:
+        dataset.read_pair(entries[0])
+    assert caught.value.code == "inconsistent"
+    assert caught.value.text.startswith("The label of the case a:")
+
+
+def test_what_is_decided_of_a_header_is_noted_and_a_label_elsewhere_is_an_error(tmp_path: Path) -> None:
+    lying(tmp_path / "data" / "a", 292, 40.0)  # moved
+    found = quality.inspect(dataset.collect(tmp_path / "data"))
+    assert [(one.check, one.severity) for one in found] == [("header", "note"), ("geometry", "error")]
+
+
+def test_a_segmentation_of_3d_slicer_is_a_label_by_the_names_of_its_segments(tmp_path: Path) -> None:
+    hu, label = head()
+    write_pair(tmp_path / "data" / "a", ending=".nrrd")
+    (tmp_path / "data" / "a" / "label.nrrd").unlink()
+    masks = {"bone": image((label == 1).astype(np.uint8)), "thin": image((hu == 40).astype(np.uint8))}
+    write_segmentation(masks, tmp_path / "data" / "a" / "label.seg.nrrd")
+    _, found = dataset.read_pair(dataset.collect(tmp_path / "data")[0], {"thin": 2, "bone": 1, "eye": 3})
+    expected = np.where(label == 1, 1, np.where(hu == 40, 2, 0))
+    assert np.array_equal(sitk.GetArrayFromImage(found), expected)

@@ -5,10 +5,14 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("torch")
+pytest.importorskip("typer")
 
 from test_training_validation import case_with_a_wall
+from typer.testing import CliRunner
 
+from OrbitalSegLib.cli import app
 from OrbitalSegLib.errors import InputError
+from OrbitalSegLib.files import alone
 from OrbitalSegLib.networks import package
 from OrbitalSegLib.training import loop, release
 from OrbitalSegLib.training.cases import write_case
@@ -52,6 +56,8 @@ fracture_share = 1.0
 def made(tmp_path: Path) -> Path:
     """A work folder in which templates and cases are there already, and a recipe beside it."""
     work = tmp_path / "work"
+    with alone(work, lambda _folder: True):
+        pass
     (work / "templates" / "sheet").mkdir(parents=True)
     (work / "templates" / "sheet" / "template.json").write_text("{}")
     for side, seeds in (("cases", (1, 2)), ("validation", (7,))):
@@ -63,15 +69,23 @@ def made(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(folder: Path, *words: object) -> None:
-    release.main([str(word) for word in (folder / "recipe.toml", "--work", folder / "work", *words)])
+def run(*words: object) -> None:
+    result = CliRunner().invoke(app, [str(word) for word in words])
+    assert result.exit_code == 0, result.output
+
+
+def train(folder: Path, *words: object) -> None:
+    run("train", folder / "recipe.toml", "-o", folder / "work", *words)
 
 
 def test_a_recipe_becomes_a_package_that_says_where_it_comes_from(made: Path) -> None:
     card = made / "card.md"
     card.write_text("Not for use.")
-    run(made, "--out", made / "out", "--card", card, "--commit", "abcdef0", "--machine", "a test")
-    found = package.read(made / "out" / "tiny-bone")
+    train(made)
+    words = ("--run", made / "work", "--card", card, "--commit", "abcdef0", "--machine", "a test")
+    run("package", made / "recipe.toml", *words, "-o", made / "out")
+    found = package.read(made / "out")
+    assert found.name == "tiny-bone"
     assert set(found.networks) == {"cortical", "thin", "single"}
     assert found.provenance["data"] == [
         "2 synthetic heads of the template sheet, seeds 1 to 2, for training",
@@ -79,23 +93,23 @@ def test_a_recipe_becomes_a_package_that_says_where_it_comes_from(made: Path) ->
     ]
     assert found.provenance["commit"] == "abcdef0"
     assert found.networks["cortical"].inferred_above is None
-    assert (made / "out" / "tiny-bone" / "card.md").read_text() == "Not for use."
+    assert (made / "out" / "card.md").read_text() == "Not for use."
     judged = sorted(path.name for path in (made / "work" / "choice").iterdir())
     assert judged == [f"{name}-{step:06d}.json" for name in ("cortical-thin", "single") for step in (4, 8)]
 
 
 def test_what_is_trained_already_is_not_trained_again(made: Path) -> None:
-    run(made, "--networks", "thin")
+    train(made, "--network", "thin")
     weights = made / "work" / "run" / "thin" / "weights-000008.pt"
     before = weights.stat().st_mtime_ns
-    run(made, "--networks", "thin")
+    train(made, "--network", "thin")
     assert weights.stat().st_mtime_ns == before
     assert not (made / "work" / "run" / "single").exists()
 
 
 def test_cases_are_taken_in_when_the_arrivals_say(made: Path) -> None:
     (made / "recipe.arrivals.csv").write_text("network,step,case\nthin,0,sheet-00002\nthin,3,sheet-00001\n")
-    run(made, "--networks", "thin")
+    train(made, "--network", "thin")
     assert loop.arrivals(made / "work" / "run" / "thin") == [(0, "sheet-00002"), (3, "sheet-00001")]
 
 

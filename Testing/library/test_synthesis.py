@@ -355,6 +355,24 @@ def test_generating_goes_on_where_it_stopped(tmp_path: Path, template_folder: Ca
     assert read_case(cases[1]).facts["seed"] == 1
 
 
+SMALL = replace(PLAIN, size_mm=(12.0, 12.0, 12.0))
+
+
+@pytest.mark.slow
+def test_several_processes_make_the_same_cases(tmp_path: Path, template_folder: Callable[[], Path]) -> None:
+    source = template_folder()
+    one = generate([source], tmp_path / "one", range(3), SMALL)
+    two = generate([source], tmp_path / "two", range(3), SMALL, workers=2)
+    assert [case.name for case in one] == [case.name for case in two]
+    for first, second in zip(one, two, strict=True):
+        assert (first / "ct.nrrd").read_bytes() == (second / "ct.nrrd").read_bytes()
+
+
+def test_generating_stops_after_the_case_that_is_made(tmp_path: Path, template_folder: Callable[[], Path]) -> None:
+    made = generate([template_folder()], tmp_path / "cases", range(5), SMALL, stop=lambda: True)
+    assert [case.name for case in made] == ["two-boxes-00000"]
+
+
 def test_a_template_without_a_wall_in_view_gives_a_case_without_wall_points() -> None:
     case = synthesize(_all_soft(), 1, replace(PLAIN, size_mm=(12.0, 12.0, 12.0), fracture_share=1.0))
     assert len(case.walls.points_mm) == 0

@@ -23,7 +23,6 @@ from OrbitalSegLib.training.templates import (
     templates,
     write_template,
 )
-from OrbitalSegLib.training.templates import __main__ as command
 from OrbitalSegLib.training.templates.distance import capsules_mm, empty_grid, like, signed_mm, smooth, unsigned_mm
 from OrbitalSegLib.training.templates.folder import BONE_LABEL
 from OrbitalSegLib.training.templates.phantom import phantom_template
@@ -375,10 +374,3 @@ def test_a_template_names_its_licence_and_its_landmarks_lie_in_their_orbits(phan
 
 def test_without_data_only_the_phantom_is_known(tmp_path):
     assert [found.name for found in templates(tmp_path, spacing_mm=2.5)] == ["phantom"]
-
-
-def test_the_command_writes_each_template_into_a_folder_of_its_name(template, tmp_path, monkeypatch):
-    monkeypatch.setattr(command, "templates", lambda _, folders: iter([replace(template, name=folders[0].name)]))
-    monkeypatch.setattr("sys.argv", ["templates", str(tmp_path / "out"), "--templates", "mine"])
-    command.main()
-    assert read_template(tmp_path / "out" / "mine").name == "mine"

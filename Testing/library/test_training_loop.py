@@ -3,10 +3,6 @@
 import csv
 import dataclasses
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -201,21 +197,6 @@ def test_no_case_at_all_is_said(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         trained((tmp_path / "cases", tmp_path / "packed"), tmp_path / "out")
     assert caught.value.code == "no-cases"
-
-
-def test_sigterm_ends_it_with_a_checkpoint(data: tuple[Path, Path], tmp_path: Path) -> None:
-    file = tmp_path / "tiny.toml"
-    file.write_text('name = "tiny"\nchannels = [4]\npatch = 16\nbatch = 2\nsteps = 1000000\nprecision = "fp32"\n'
-                    'checkpoint_steps = 1000000\n[networks]\nthin = ["thin"]\n')  # fmt: skip
-    out = tmp_path / "out"
-    command = [sys.executable, "-m", "OrbitalSegLib.training.loop", str(file), "--network", "thin"]
-    running = subprocess.Popen([*command, "--cases", str(data[0]), "--packed", str(data[1]), "--out", str(out)])
-    while not (out / "training.json").exists():  # written before the first step
-        assert running.poll() is None
-        time.sleep(0.05)
-    running.send_signal(signal.SIGTERM)
-    assert running.wait(timeout=60) == 0
-    assert torch.load(out / loop.LAST, weights_only=True)["step"] >= 1
 
 
 def test_the_overlap_loss_is_dice_with_a_half_each_and_weighs_misses_otherwise() -> None:

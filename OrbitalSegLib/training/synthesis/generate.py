@@ -1,7 +1,10 @@
-"""Many cases into one folder: `python -m OrbitalSegLib.training.synthesis.generate --help`."""
+"""Many cases into one folder."""
 
-import argparse
-from collections.abc import Iterable, Sequence
+import signal
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import lru_cache, partial
+from multiprocessing import get_context
 from pathlib import Path
 
 from OrbitalSegLib.errors import OutputError
@@ -19,30 +22,67 @@ def generate(
     settings: Settings | None = None,
     *,
     truth: bool = False,
+    workers: int = 0,
     progress: Progress = silent,
+    stop: Callable[[], bool] = lambda: False,
 ) -> list[Path]:
     """Make `FOLDER/TEMPLATE-SEED` for every seed, with the templates in turn, and return the cases' folders.
 
     Cases that are there already are kept, so that an interrupted run goes on where it stopped, and several processes
-    with different seeds may share the folder.
+    with different seeds may share the folder. `workers` processes make them, 0: this one does. `stop` is asked after
+    every case; when it says yes, no other is begun.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    seeds = list(seeds)
-    cases = []
-    done = 0
-    for number, source in enumerate(templates):
-        template = None
-        for seed in seeds:
-            if seed % len(templates) != number:
-                continue
-            case = folder / f"{source.name}-{seed:05d}"
-            if not is_case(case):
-                template = template or read_template(source)
-                _write_unless_there(synthesize(template, seed, settings, truth=truth), case)
-            cases.append(case)
-            done += 1
-            progress(done / len(seeds))
-    return cases
+    turns = sorted((seed % len(templates), seed) for seed in seeds)  # by template: one is held at a time
+    wanted = [(templates[number], seed) for number, seed in turns]
+    make = partial(_make, folder, settings, truth)
+    made = set()
+    for case in _in_turn(make, wanted) if not workers else _side_by_side(make, wanted, workers):
+        made.add(case)
+        progress(len(made) / len(wanted))
+        if stop():
+            break
+    return [case for case in (_case(folder, *one) for one in wanted) if case in made]
+
+
+Make = Callable[[tuple[Path, int]], Path]
+
+
+def _in_turn(make: Make, wanted: Sequence[tuple[Path, int]]) -> Iterable[Path]:
+    return map(make, wanted)
+
+
+def _side_by_side(make: Make, wanted: Sequence[tuple[Path, int]], workers: int) -> Iterable[Path]:
+    """Each case as it is done, by some processes, which end with the block whatever happens."""
+    with ProcessPoolExecutor(workers, get_context("spawn"), _alone_with_its_thread) as pool:
+        try:
+            for done in as_completed([pool.submit(make, one) for one in wanted]):
+                yield done.result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _alone_with_its_thread() -> None:
+    """What a process begins with: Ctrl+C is for the one that asked, which ends this one."""
+    import torch
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)
+
+
+_read = lru_cache(maxsize=1)(read_template)
+
+
+def _case(folder: Path, template: Path, seed: int) -> Path:
+    return folder / f"{template.name}-{seed:05d}"
+
+
+def _make(folder: Path, settings: Settings | None, truth: bool, one: tuple[Path, int]) -> Path:
+    template, seed = one
+    case = _case(folder, template, seed)
+    if not is_case(case):
+        _write_unless_there(synthesize(_read(template), seed, settings, truth=truth), case)
+    return case
 
 
 def _write_unless_there(case: Case, folder: Path) -> None:
@@ -51,23 +91,3 @@ def _write_unless_there(case: Case, folder: Path) -> None:
     except OutputError as error:
         if error.code != "exists" or not is_case(folder):
             raise
-
-
-def main() -> None:
-    """Make cases from the command line."""
-    import torch
-
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--templates", type=Path, nargs="+", required=True, help="template folders, taken in turn")
-    parser.add_argument(
-        "--seeds", type=int, nargs="+", required=True, metavar="N", help="FIRST END [STEP], END not included"
-    )
-    parser.add_argument("--truth", action="store_true", help="add the bone on a grid of 0.2 mm")
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    generate(arguments.templates, arguments.folder, range(*arguments.seeds), truth=arguments.truth)
-
-
-if __name__ == "__main__":
-    main()

@@ -10,6 +10,9 @@ from OrbitalSegLib.training.templates.skull import MASK, skull_template
 from OrbitalSegLib.training.templates.template import SPACING_MM, Template
 from OrbitalSegLib.training.templates.visible_human import SCAN, visible_human_template
 
+KNOWN = {MASK: skull_template, SCAN: visible_human_template}
+"""What lies in a folder of data, and what is built of it."""
+
 
 def templates(
     data: Path | None,
@@ -23,7 +26,7 @@ def templates(
     """
     yield phantom_template(spacing_mm, progress)
     if data is not None:
-        for file, build_known in ((MASK, skull_template), (SCAN, visible_human_template)):
+        for file, build_known in KNOWN.items():
             if (data / file).exists():
                 yield build_known(data, spacing_mm, progress)
     for folder in folders:

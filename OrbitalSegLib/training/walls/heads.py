@@ -1,8 +1,8 @@
 """Endless heads: made while training goes on, each used a few times, then gone.
 
 Head `n` is made from seed `n` and comes into use at step `n * steps_each`, whenever it was made; `in_use` heads later
-it goes. So what a training sees depends on its step alone. One process makes heads, as many as are needed from the
-last checkpoint on and `ahead` more, and waits; the training waits for a head that is not there yet.
+it goes. So what a training sees depends on its step alone. Other processes make heads, as many as are needed from the
+last checkpoint on and `ahead` more, and wait; the training waits for a head that is not there yet.
 """
 
 import json
@@ -174,18 +174,28 @@ def window(heads: Heads, step: int) -> range:
 
 
 def make(
-    walls: Walls, templates: Path, work: Path, stop: Callable[[], bool] = lambda: False, *, wait: bool = True
+    walls: Walls,
+    templates: Path,
+    work: Path,
+    stop: Callable[[], bool] = lambda: False,
+    *,
+    wait: bool = True,
+    share: tuple[int, int] = (0, 1),
 ) -> None:
-    """Make the heads that a training needs from its last checkpoint on; with `wait`, endlessly."""
+    """Make the heads that a training needs from its last checkpoint on; with `wait`, endlessly.
+
+    Of several processes each makes its `share`: the one of this number, of so many.
+    """
+    mine, everyone = share
     (work / "heads").mkdir(parents=True, exist_ok=True)
     known: dict[str, Template] = {}
     while not stop():
         needed = window(walls.heads, checkpointed(work))
         for path in (work / "heads").glob("*.npz"):
             if int(path.stem) < needed.start:
-                path.unlink()
+                path.unlink(missing_ok=True)
         ahead = range(needed.start, needed.stop + walls.heads.ahead)
-        missing = next((n for n in ahead if not path_of(work, n).exists()), None)
+        missing = next((n for n in ahead if n % everyone == mine and not path_of(work, n).exists()), None)
         if missing is not None:
             name = walls.heads.templates[missing % len(walls.heads.templates)]
             if name not in known:
