@@ -1,6 +1,6 @@
 """One picture of a result: three planes through the orbits with the bone's contour, and the surface from the front."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from OrbitalSegLib import NOTICE, __version__
 from OrbitalSegLib.files import write_image
 from OrbitalSegLib.raster import Floats, FrontView, colour, draw_front, draw_text, wrapped
 from OrbitalSegLib.region import Point
-from OrbitalSegLib.structures import BONE, INFERRED, STRUCTURES
+from OrbitalSegLib.structures import BONE, INFERRED, STRUCTURES, Structure
 
 WIDTH, HEIGHT = 1600, 1000
 MARGIN, GAP, HEADER = 20, 14, 64
@@ -49,6 +49,7 @@ TEXT = colour(0.90, 0.92, 0.95)
 FAINT = colour(0.68, 0.72, 0.78)
 WARNING = colour(1.0, 0.74, 0.35)
 CONTOURS = {INFERRED: colour(*STRUCTURES[INFERRED].colour), BONE: colour(1.0, 0.25, 0.16)}
+MEANINGS = {BONE: "edge of the bone that was found", INFERRED: "wall that is inferred, not seen"}
 CROSS = colour(0.35, 0.62, 0.95)
 
 WINDOW_HU = (-500.0, 1300.0)
@@ -84,20 +85,28 @@ def draw_preview(
     path: Path,
     caption: Sequence[str],
     openings_mm: Sequence[Point] = (),
+    structures: Mapping[str, Structure] = STRUCTURES,
 ) -> None:
-    """Draw the picture as PNG. `ct` is HU, `masks` hold `bone` and perhaps `inferred`, `surface` is the bone's, LPS mm.
+    """Draw the picture as PNG. `ct` is HU, `surface` is the bone's, LPS mm.
 
+    Of `masks` those of `bone`, `inferred` and what is no part of bone are drawn; `structures` says what they are.
     The planes meet in one of the orbits, whose openings are `openings_mm`, or else are looked for in the CT. No skin
     is drawn but its edge in the planes. Raises `OutputError`.
     """
-    at, middle = _places(ct, masks[BONE], openings_mm)
+    whole = masks[BONE] if BONE in masks else sitk.Cast(sitk.NaryAdd(list(masks.values())) > 0, sitk.sitkUInt8)
+    at, middle = _places(ct, whole, openings_mm)
+    inks = {name: ink for name, ink in CONTOURS.items() if name in masks}
+    others = [structures[name] for name in masks if name not in CONTOURS and structures[name].part_of is None]
+    inks |= {one.name: colour(*one.colour) for one in others}
+    meanings = MEANINGS | {one.name: f"edge of: {one.title}" for one in others}
     at = _nearest_voxel(ct, at)
     picture = np.full((HEIGHT, WIDTH, 3), BACKGROUND)
     _draw_header(picture)
     _paste(picture, _front_panel(surface, middle), FRONT_AT)
     for plane, cell in zip(_PLANES, CELLS, strict=False):
-        _paste(picture, _plane_panel(ct, masks, plane, at, middle), cell)
-    _draw_caption(picture, caption, CELLS[-1], INFERRED in masks)
+        _paste(picture, _plane_panel(ct, masks, inks, plane, at, middle), cell)
+    legend = [(inks[name], meaning) for name, meaning in meanings.items() if name in inks]
+    _draw_caption(picture, caption, CELLS[-1], [*legend, (CROSS, "the other two planes")])
     pixels = (np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8)
     write_image(sitk.GetImageFromArray(pixels, isVector=True), path)
 
@@ -137,7 +146,9 @@ def _nearest_voxel(image: sitk.Image, point: Point) -> Point:
     return image.TransformIndexToPhysicalPoint([int(i) for i in index])
 
 
-def _plane_panel(ct: sitk.Image, masks: dict[str, sitk.Image], plane: _Plane, at: Point, middle: Point) -> Floats:
+def _plane_panel(
+    ct: sitk.Image, masks: dict[str, sitk.Image], inks: dict[str, Floats], plane: _Plane, at: Point, middle: Point
+) -> Floats:
     columns, rows = PLANE_SIZE
     through = _centre_of(plane, at, middle)
     hu = _sliced(ct, plane, through, 1, sitk.sitkLinear, float(WINDOW_HU[0]))
@@ -145,10 +156,9 @@ def _plane_panel(ct: sitk.Image, masks: dict[str, sitk.Image], plane: _Plane, at
     grey = np.clip((hu - low) / (high - low), 0, 1).astype(np.float32)
     picture = np.repeat(grey[..., None], 3, axis=-1)
     _cross_lines(picture, plane, at, through)
-    for name, ink in CONTOURS.items():
-        if name in masks:
-            line = _contour(masks[name], plane, through)[..., None]
-            picture += line * (ink - picture)
+    for name, ink in inks.items():
+        line = _contour(masks[name], plane, through)[..., None]
+        picture += line * (ink - picture)
     across = int(np.flatnonzero(np.abs(np.cross(plane.along, plane.down)) > 0.5)[0])
     draw_text(picture, f"{plane.name}  {'xyz'[across]} = {at[across]:.1f} mm", (10, 8), 15, FAINT)
     for letter, place, anchor in zip(
@@ -252,16 +262,15 @@ def _draw_header(picture: Floats) -> None:
     draw_text(picture, NOTICE, (WIDTH - MARGIN, HEADER / 2), 17, WARNING, (1, 0.5))
 
 
-def _draw_caption(picture: Floats, caption: Sequence[str], at: tuple[int, int], infers: bool) -> None:
+def _draw_caption(
+    picture: Floats, caption: Sequence[str], at: tuple[int, int], legend: Sequence[tuple[Floats, str]]
+) -> None:
     column, row = at
     for paragraph in caption:
         for line in wrapped(paragraph, 18, PLANE_SIZE[0] - 16):
             draw_text(picture, line, (column + 8, row), 18, TEXT)
             row += 26
         row += 12
-    legend = [(CONTOURS[BONE], "edge of the bone that was found"), (CROSS, "the other two planes")]
-    if infers:
-        legend.insert(1, (CONTOURS[INFERRED], "wall that is inferred, not seen"))
     row = at[1] + PLANE_SIZE[1] - 8 - 26 * len(legend)
     for ink, meaning in legend:
         picture[row + 8 : row + 10, column + 8 : column + 38] = ink

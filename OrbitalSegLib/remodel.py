@@ -9,6 +9,7 @@ import SimpleITK as sitk
 from OrbitalSegLib.errors import InputError, JobError
 from OrbitalSegLib.methods.consensus import ConsensusBone, Limits
 from OrbitalSegLib.methods.method import Segmented, Task
+from OrbitalSegLib.methods.parameters import limits_in
 from OrbitalSegLib.modelling.field import BoneField, agreeing
 from OrbitalSegLib.networks import package
 from OrbitalSegLib.networks.consensus import consensus_grid
@@ -18,6 +19,7 @@ from OrbitalSegLib.repairing import repair
 from OrbitalSegLib.results import NO_RESULT, ResultFolder, last_step, sha256_of_file
 from OrbitalSegLib.scan import sha256_of
 from OrbitalSegLib.segmenting import Wish, cut_to
+from OrbitalSegLib.structures import Structure, described, structures_of
 
 
 def field_of(result: ResultFolder, wish: Wish, ct: sitk.Image, name: str) -> BoneField | None:
@@ -34,7 +36,9 @@ def field_of(result: ResultFolder, wish: Wish, ct: sitk.Image, name: str) -> Bon
     found = _found_again(result, wish, Task(ct, region))
     if found is None:
         return None
-    repaired = found.bone if wish.postprocess is None else repair(found, wish.postprocess)[0]
+    repaired = found.bone
+    if wish.postprocess is not None and found.has_bone:
+        repaired = repair(found, wish.postprocess)[0]
     own, masks = cut_to(found, repaired, region, ct)
     if {key: sha256_of(mask) for key, mask in masks.items()} != written["measured"]["voxels_sha256"]:
         return None
@@ -48,7 +52,7 @@ def found_with_limits(result: ResultFolder, wish: Wish, task: Task) -> Consensus
     not, or where the result kept nothing, and `JobError` `invalid-job` for limits that are missing or that contradict
     each other.
     """
-    entries, names = result.entries, _networks(result)
+    entries, names = result.entries, list(_kept(result))
     step = last_step(entries, "segmenting")
     if step is None or not names:
         raise InputError("no-result", NO_RESULT)
@@ -60,7 +64,8 @@ def found_with_limits(result: ResultFolder, wish: Wish, task: Task) -> Consensus
     if not all(f"{name}_above" in wish.parameters for name in names):
         raise JobError("invalid-job", f"Give the limits of all networks of the result: {', '.join(names)}.")
     seen = {name: wish.parameters[f"{name}_above"] for name in names}
-    limits = Limits(seen, _inferred_above(wish, entries, step["parameters"], names[-1]))
+    bones = [name for name, one in _kept(result).items() if one.kind == "seen"]
+    limits = Limits(seen, _inferred_above(wish, entries, step["parameters"], bones[-1]) if bones else None)
     found = _with_limits(result, task, limits) if sha256_of(task.scan) == entries["input"]["sha256"] else None
     if found is None:
         raise InputError("no-result", "The result is of another scan or of another region of it: run again.")
@@ -92,7 +97,7 @@ def _inferred_above_of_package(wish: Wish, entries: dict[str, Any], network: str
     assert step is not None
     said = step["measured"]["model"]
     model = package.load(wish.resources.model or said["name"])
-    limit = model.networks[network].inferred_above
+    limit = next((one.inferred_above for one in model.networks.values() if network in one.fields), None)
     if model.describe() != said or limit is None:
         raise InputError("no-result", "The model package of the result is not here: run again.")
     return limit
@@ -103,7 +108,7 @@ def _found_again(result: ResultFolder, wish: Wish, task: Task) -> Segmented | No
     method = wish.chosen
     if not method.needs_model:
         return method.run(task, wish.understood, silent)
-    step, names = last_step(result.entries, "segmenting"), _networks(result)
+    step, names = last_step(result.entries, "segmenting"), list(_kept(result))
     if step is None or not names:
         return None
     used = step["parameters"]
@@ -120,9 +125,15 @@ def _with_limits(result: ResultFolder, task: Task, limits: Limits) -> ConsensusB
     if any(image.GetSize() != tuple(int(n) for n in grid.size) for image in images.values()):
         return None
     probabilities = {name: grid.image(sitk.GetArrayFromImage(image)) for name, image in images.items()}
-    return ConsensusBone(task.scan, task.part, grid, probabilities, limits)
+    return ConsensusBone(task.scan, task.part, grid, probabilities, limits, _kept(result))
 
 
-def _networks(result: ResultFolder) -> list[str]:
-    """The networks of a result in the order of the methods: the last of them infers."""
-    return [name for name in ("cortical", "thin", "single") if name in result.networks]
+def _kept(result: ResultFolder) -> dict[str, Structure]:
+    """What the probabilities are of that a result kept, by field in the order of its run: the last bone's infers. None
+    where one of them is lost."""
+    step = last_step(result.entries, "segmenting")
+    fields = limits_in(step["parameters"]) if step is not None and step["measured"].get("model") else {}
+    known = structures_of(result.entries)
+    return (
+        {name: known.get(name) or described(name) for name in fields} if fields.keys() <= result.networks.keys() else {}
+    )

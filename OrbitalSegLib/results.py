@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -18,7 +18,7 @@ from OrbitalSegLib.errors import InputError, OutputError
 from OrbitalSegLib.export.segmentation import read_segmentation, write_label_map, write_segmentation
 from OrbitalSegLib.files import safe_name, whole, write_image, writing
 from OrbitalSegLib.networks import schema
-from OrbitalSegLib.structures import BONE
+from OrbitalSegLib.structures import BONE, STRUCTURES, Structure
 
 SEGMENTATION_FILE = "segmentation.seg.nrrd"
 AUTOMATIC_FILE = "automatic.seg.nrrd"
@@ -138,10 +138,11 @@ class ResultFolder:
 
     # -- Writing
 
-    def write_masks(self, masks: dict[str, sitk.Image]) -> None:
-        """The segmentation, and its bone as a label map. Raises `OutputError`."""
-        write_segmentation(masks, self.segmentation)
-        write_label_map(masks[BONE], self.path / LABEL_MAP_FILE)
+    def write_masks(self, masks: dict[str, sitk.Image], structures: Mapping[str, Structure] = STRUCTURES) -> None:
+        """The segmentation, and its bone, if it has any, as a label map. Raises `OutputError`."""
+        write_segmentation(masks, self.segmentation, structures)
+        if BONE in masks:
+            write_label_map(masks[BONE], self.path / LABEL_MAP_FILE)
 
     def write_probabilities(self, probabilities: dict[str, sitk.Image]) -> None:
         """By network, 8 bits. Raises `OutputError`."""

@@ -135,25 +135,26 @@ def segment(
     region = examined.place.region
     taken: list[StepTaken] = []
     region.check_gaps(scan)
-    asked = {"method": method.name, **asdict(parameters)}
+    asked = {"method": method.name, **method.recorded(parameters)}
     with step_of(taken, "segmenting", asked) as measured:
         progress, task = steps.step("segmenting"), Task(scan.image, region, wish.resources)
         found = kept(task) if kept else method.run(task, parameters, progress)
         asked |= found.parameters
         measured |= {**found.measured, "bone_with_margin_ml": volume_ml(found.bone)}
     repaired = found.bone
-    if wish.postprocess is not None:
+    if wish.postprocess is not None and found.has_bone:
         with step_of(taken, "postprocessing", asdict(wish.postprocess)) as measured:
             repaired, measured["steps"] = repair(found, wish.postprocess, steps.step("postprocessing"), warn)
             measured["counted_in"] = "scan" if region.box_mm is None else "region and margin"
     own, masks = cut_to(found, repaired, region, scan.image)
-    if volume_ml(masks[BONE]) == 0:
+    if not any(volume_ml(mask) for mask in ([masks[BONE]] if found.has_bone else masks.values())):
+        what = "No bone" if found.has_bone else "Nothing"
         raise InputError(
             "empty-result",
-            "No bone was found: widen the region or lower the limit, and check that the scan shows a head.",
+            f"{what} was found: widen the region or lower the limit, and check that the scan shows a head.",
         )
     with step_of(taken, "monitoring") as measured:
-        judged, figures = _judged(method, examined, found, own[BONE], masks[BONE])
+        judged, figures = _judged(method, examined, found, own.get(BONE), masks.get(BONE))
         measured |= figures
         steps.step("monitoring")(1.0)
     return Segmentation(examined, found, own, masks, judged, taken, method)
@@ -167,15 +168,21 @@ def cut_to(found: Segmented, repaired: sitk.Image, region: Region, scan: sitk.Im
 
 
 def _judged(
-    method: Method, examined: Examined, found: Segmented, own: sitk.Image, bone: sitk.Image
+    method: Method, examined: Examined, found: Segmented, own: sitk.Image | None, bone: sitk.Image | None
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Input and output held against what this method was measured on [3532-2 12]: the verdict, and the figures."""
+    """Input and output held against what this method was measured on [3532-2 12]: the verdict, and the figures.
+
+    Figures of the output are those of bone, and so is one of the input; a result without bone has none of them.
+    """
     scan, place = examined.scan, examined.place
     within = place.monitored
-    if within != place.region:
-        bone, own = within.cut(bone, scan.image), within.cut(own, own)
-    figures = measures.of_input(scan.image, within, bone)
-    figures |= measures.of_output(bone, own, found.probabilities, measures.whole(place.orbits))
+    if own is None or bone is None:
+        figures = measures.of_input(scan.image, within, None)
+    else:
+        if within != place.region:
+            bone, own = within.cut(bone, scan.image), within.cut(own, own)
+        figures = measures.of_input(scan.image, within, bone)
+        figures |= measures.of_output(bone, own, found.probabilities, measures.whole(place.orbits))
     run = monitoring.Run(
         method=method.name,
         needs_model=method.needs_model,
@@ -185,5 +192,6 @@ def _judged(
         orbits={orbit.side: orbit.status for orbit in place.orbits},
         measures=figures,
         warnings=scan.warnings,
+        has_bone=found.has_bone,
     )
     return monitoring.judge(run), figures

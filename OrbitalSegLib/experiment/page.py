@@ -82,10 +82,17 @@ def _said(step: dict[str, Any]) -> str:
 def _contestant(given: dict[str, Any]) -> str:
     """A method with all its parameters, those too that were left out."""
     method = METHODS[given["method"]]
-    values = {row["name"]: row["default"] for row in method.describe()} | given
+    values = {row["name"]: row["default"] for row in method.describe() if row["kind"] != "limits"} | given
     del values["method"]
-    said = ", ".join(f"{name} {'the model’s' if value is None else f'{value:g}'}" for name, value in values.items())
+    said = ", ".join(f"{name} {_value(value)}" for name, value in values.items())
     return f"{method.title} ({method.source}): {said}" if said else f"{method.title} ({method.source})"
+
+
+def _value(value: Any) -> str:
+    """A parameter's value in words."""
+    if value is None:
+        return "the model’s"
+    return f"{value:g}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
 
 
 def _overlap(found: Table, name: str, title: str) -> str:

@@ -6,6 +6,7 @@ from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.methods import hysteresis, multigrey, packaged, singlegrey, threshold
 from OrbitalSegLib.methods.method import Method
 from OrbitalSegLib.networks import package
+from OrbitalSegLib.structures import BONE, INFERRED, parts_of
 
 METHODS: dict[str, Method] = {
     method.name: method
@@ -30,10 +31,17 @@ def default_for(model: str | Path | None) -> str:
         there = package.network_names(model)
     except InputError:  # whoever runs the package says what is wrong with it
         return DEFAULT_METHOD
-    fit = (
-        one.name for one in METHODS.values() if one.networks == "all" or (one.networks and {*one.networks} <= {*there})
-    )
-    return next(fit, DEFAULT_METHOD)
+    running = (one for one in METHODS.values() if one.needs_model)
+    return next(one.name for one in running if one.networks == "all" or {*one.networks} <= {*there})
 
 
-__all__ = ["DEFAULT_METHOD", "METHODS", "Method", "default_for"]
+def given_by(method: Method, model: str | Path | None = None) -> tuple[str, ...]:
+    """The names of the structures that a method gives, with a model package. Raises `InputError` as `package.load`."""
+    if method.networks != "all":
+        return method.structures
+    brought = package.structures_of(model)
+    bone = (BONE, *parts_of(BONE), INFERRED) if any(one.kind == "seen" for one in brought.values()) else ()
+    return tuple(dict.fromkeys((*bone, *brought)))
+
+
+__all__ = ["DEFAULT_METHOD", "METHODS", "Method", "default_for", "given_by"]

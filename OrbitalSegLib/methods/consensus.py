@@ -94,6 +94,7 @@ class ConsensusBone(Segmented):
         known = {name: described(name) for name in limits.seen} | dict(structures or {})
         self._of = {name: known[name] for name in limits.seen}
         self._bones = [name for name, one in self._of.items() if one.kind == "seen"]
+        self.has_bone = bool(self._bones)
         self._others = {one.name: name for name, one in self._of.items() if one.kind != "seen"}
         self._last = self._bones[-1] if self._bones else ""
         self.probabilities = probabilities

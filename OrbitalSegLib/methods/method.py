@@ -54,13 +54,15 @@ class Segmented(Protocol):
     """What a method gives: bone on a grid of its own, and how to bring it to the scan once it has been repaired."""
 
     bone: sitk.Image
-    """Seen bone, a mask on the method's own grid."""
+    """Seen bone, a mask on the method's own grid; empty where the method looks for none."""
     probabilities: dict[str, sitk.Image]
-    """By class, on the method's own grid: unsigned 8 bits, value / 255."""
+    """By field, on the method's own grid: unsigned 8 bits, value / 255."""
     parameters: dict[str, Any]
     """Those in use: the defaults too, and what a model package says."""
     measured: dict[str, Any]
     """For the record."""
+    has_bone: bool
+    """Whether it looks for bone: of what is none, nothing is repaired, and nothing is held against limits of bone."""
     structures: dict[str, Structure]
     """What it gives that the library's table does not have, or has otherwise, by name."""
     tile_size: int | None
@@ -105,6 +107,7 @@ class ByValue:
     """What is above it is no bone."""
     probabilities: dict[str, sitk.Image] = field(default_factory=dict)
     measured: dict[str, Any] = field(default_factory=dict)
+    has_bone: bool = True
     structures: dict[str, Structure] = field(default_factory=dict)
     tile_size: int | None = None
     joint: sitk.Image | None = None
@@ -223,15 +226,9 @@ class Method:
         return {name: kind_of(self._field(name)).parse(name, text) for name, text in words.items()}
 
     def recorded(self, parameters: Any) -> dict[str, Any]:
-        """The parameters as a job has them."""
-        found: dict[str, Any] = {}
-        for one in fields(self.parameters):
-            value = getattr(parameters, one.name)
-            if isinstance(kind_of(one), Limits):
-                found |= {f"{name}{ABOVE}": limit for name, limit in value.items()}
-            else:
-                found[one.name] = value
-        return found
+        """The parameters as a record has them, but `Limits`: what was found has all of those."""
+        known = (one for one in fields(self.parameters) if not isinstance(kind_of(one), Limits))
+        return {one.name: getattr(parameters, one.name) for one in known}
 
     def _field(self, name: str) -> "Field[Any]":
         """The field of the parameters that holds a parameter of this name."""

@@ -10,6 +10,7 @@ from dataclasses import Field, dataclass, field
 from typing import Any, ClassVar, Protocol
 
 from OrbitalSegLib.errors import JobError
+from OrbitalSegLib.structures import INFERRED
 
 KIND = "kind"
 """Where a field of a dataclass keeps what it is."""
@@ -19,6 +20,8 @@ FARTHEST_MM = 10_000.0
 
 ABOVE = "_above"
 """What the name of a limit of probability ends with; what it is the limit of stands before."""
+
+INFERRED_ABOVE = f"{INFERRED}{ABOVE}"
 
 Points = tuple[tuple[float, float, float], ...]
 """Places of the patient: LPS, mm."""
@@ -176,6 +179,16 @@ def points(title: str, least: int = 0, most: int = 1000) -> Any:
 def limits(title: str) -> Any:
     """A dataclass field of limits of probability by name, of a method that learns from its package what there is."""
     return field(default_factory=dict, metadata={KIND: Limits(title, "probability", 0, 1)})
+
+
+def limits_in(recorded: Mapping[str, Any]) -> dict[str, float]:
+    """The limits of probability among the parameters of a run of networks, by field, in their order; but not that of
+    inferred wall, which has no probability of its own."""
+    return {
+        name.removesuffix(ABOVE): value
+        for name, value in recorded.items()
+        if name.endswith(ABOVE) and name != INFERRED_ABOVE and value is not None
+    }
 
 
 def kind_of(one: "Field[Any]") -> Kind:

@@ -107,6 +107,7 @@ be taken at its word. They are causes: they come before all other reasons. Where
 reason, since what they found follows from it; their checks stay in the table."""
 
 NO_MODEL = "Without networks, walls that the scanner has blurred away cannot be shown: look at floor and medial wall."
+NO_BONE = "This result holds no bone: nothing of it was checked but the scan."
 UNKNOWN_METHOD = "No limits were measured for this method."
 UNKNOWN_MODEL = "No limits were measured for the model package {name}: it may not be the one that you expect."
 NO_ORBIT = "No orbit lies in this region, so neither walls nor symmetry were checked."
@@ -142,6 +143,8 @@ class Run:
     orbits: Mapping[str, str]
     """Of those asked for: side and status; empty where a box holds none."""
     measures: Measures
+    has_bone: bool = True
+    """Whether the method looks for bone."""
     warnings: Sequence[tuple[str, str]] = ()
     """Code and sentence of each that reading gave."""
 
@@ -241,6 +244,8 @@ def _method(run: Run, limits: dict[str, Any]) -> _Row:
     if not run.needs_model:
         return _fact("method", "Method", run.method, CHECK, NO_MODEL)
     name = run.model["name"] if run.model else "none"
+    if not run.has_bone:
+        return _fact("method", "Method and model package", f"{run.method}, {name}", CHECK, NO_BONE)
     if known is None:
         return _fact("method", "Method and model package", f"{run.method}, {name}", CHECK, UNKNOWN_METHOD)
     same = run.model is not None and run.model["sha256"] == known["model"]["sha256"]

@@ -40,14 +40,14 @@ NEAR_MM = 28.0
 FULL = 255
 
 
-def of_input(ct: sitk.Image, region: Region, bone: sitk.Image) -> Measures:
-    """Figures of the scan in region and margin. `bone` is the mask on the scan grid."""
+def of_input(ct: sitk.Image, region: Region, bone: sitk.Image | None) -> Measures:
+    """Figures of the scan in region and margin. `bone` is the mask on the scan grid, if there is one."""
     part = region.working_part(ct)
     hu = sitk.GetArrayFromImage(part).astype(np.float32)
     smoothed = sitk.SmoothingRecursiveGaussian(sitk.Cast(part, sitk.sitkFloat32), SMOOTHED_MM)
     calm = sitk.GetArrayFromImage(smoothed)
     x_mm, y_mm, z_mm = ct.GetSpacing()
-    dense = sitk.GetArrayFromImage(ct)[sitk.GetArrayFromImage(bone) > 0]
+    dense = np.zeros(0) if bone is None else sitk.GetArrayFromImage(ct)[sitk.GetArrayFromImage(bone) > 0]
     return {
         "pixel_mm": max(x_mm, y_mm),
         "slice_mm": z_mm,

@@ -168,6 +168,11 @@ def network_names(model: str | Path | None = None) -> tuple[str, ...]:
     return tuple(_described(folder_of(model)).networks)
 
 
+def structures_of(model: str | Path | None = None) -> dict[str, Structure]:
+    """What the networks of a package find, by name, by its description alone. Raises as `load`."""
+    return _described(folder_of(model)).structures
+
+
 def folder_of(model: str | Path | None = None) -> Path:
     """Where the package of that name or folder lies; None: the shipped one. Raises `no-model` or `no-such-model`."""
     shipped = models()

@@ -24,6 +24,7 @@ from OrbitalSegLib.record import required
 from OrbitalSegLib.results import LOG_FILE, PAGE_FILE, RECORD_FILE, SEAL, ResultFolder, last_step, listed, write_record
 from OrbitalSegLib.scan import Scan, grid_of, sha256_of
 from OrbitalSegLib.segmenting import Examined, Segmentation
+from OrbitalSegLib.structures import Structure, brought, structures_of
 
 RECORD_VERSION = 2
 ENGINE_PACKAGES = ("torch", "openvino")
@@ -72,6 +73,11 @@ class Record:
         if entry not in self._told:
             self._told.append(entry)
             self.warned(code, text)
+
+    @property
+    def structures(self) -> dict[str, Structure]:
+        """All that the names in the result may mean."""
+        return structures_of(self.entries)
 
     @property
     def sides_known(self) -> bool:
@@ -128,6 +134,8 @@ class Record:
         self.add_examined(found.examined)
         self.add_steps(found.steps)
         self.entries["region"] |= {"tile_size": found.found.tile_size}
+        if found.found.structures:
+            self.entries["structures"] = brought(found.found.structures)
         self.entries["monitoring"] = found.monitoring
 
     def finish(self, folder: ResultFolder) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from OrbitalSegLib.record import SIDES_UNKNOWN, sides_known
 from OrbitalSegLib.record.html import html_page, pictures_in, section, table
-from OrbitalSegLib.structures import INFERRED, STRUCTURES
+from OrbitalSegLib.structures import BONE, INFERRED, structures_of
 
 TONES = {
     **{"met": "good", "not met": "bad", "not stated": "fair"},
@@ -123,9 +123,9 @@ def _pictures(record: dict[str, Any], folder: Path) -> str:
 def _result(record: dict[str, Any]) -> str:
     writing = _step(record, "writing")
     volumes = writing["measured"].get("volumes_ml", {}) if writing else {}
-    rows = [(_heading(name), f"{_number(ml)} ml") for name, ml in volumes.items()]
-    if volumes and INFERRED not in volumes:
-        rows.append((_heading(INFERRED), "none: this method shows what it sees"))
+    rows = [(_heading(name, record), f"{_number(ml)} ml") for name, ml in volumes.items()]
+    if BONE in volumes and INFERRED not in volumes:
+        rows.append((_heading(INFERRED, record), "none: this method shows what it sees"))
     region = record.get("region", {})
     if region:
         box = region["box_mm"]
@@ -137,10 +137,10 @@ def _result(record: dict[str, Any]) -> str:
     return section("Result", _facts(rows))
 
 
-def _heading(name: str) -> str:
+def _heading(name: str, record: dict[str, Any]) -> str:
     """Of a structure's row."""
-    structure = STRUCTURES.get(name)
-    return structure.heading or structure.title if structure else name
+    structure = structures_of(record).get(name)
+    return escape(structure.heading or structure.title if structure else name)
 
 
 def _repaired(step: dict[str, Any]) -> str:
@@ -153,7 +153,7 @@ def _edits(record: dict[str, Any]) -> str:
     if edits is None:
         return section("Edits by hand", "<p>None were recorded: this is the automatic result.</p>")
     rows = [
-        [_heading(name), *(_number(row[key]) for key in ("automatic_ml", "edited_ml")), *_changes(row)]
+        [_heading(name, record), *(_number(row[key]) for key in ("automatic_ml", "edited_ml")), *_changes(row)]
         for name, row in edits["segments"].items()
     ]
     titles = ["", "Automatic, ml", "Edited, ml", "Added", "Removed"]

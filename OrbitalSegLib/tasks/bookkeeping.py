@@ -22,7 +22,7 @@ from OrbitalSegLib.reading.dicom import Series
 from OrbitalSegLib.record import Record
 from OrbitalSegLib.results import ResultFolder
 from OrbitalSegLib.scan import Scan
-from OrbitalSegLib.structures import STRUCTURES
+from OrbitalSegLib.structures import of_surface
 from OrbitalSegLib.tasks.parts import Files, ResultFiles, ScanInput, Surfaces
 
 READ_SHARE = {"reading": 2.0}
@@ -96,7 +96,7 @@ def write_surfaces(surfaces: dict[str, vtkPolyData], folder: ResultFolder, job: 
         for format_name in job.formats:
             path = surface_path(folder.path, name, format_name)
             with nullcontext() if format_name == MAIN_FORMAT else record.extra(path):
-                write_surface(mesh, folder.path, name, format_name)
+                write_surface(mesh, folder.path, name, format_name, record.structures)
         if job.quality_map:
             with record.extra(folder.quality_map(name)):
                 write_map(mesh, folder.quality_map(name))
@@ -129,14 +129,16 @@ def write_dicom(
             write_dicom_segmentation(masks, sources, record, folder)
     if "surface" in job.dicom:
         for name in surfaces:
-            stl, (segment, _, side) = folder.surface(name), name.partition("-")
+            stl, (structure, side) = folder.surface(name), of_surface(name, record.structures)
             path = stl.with_name(f"{stl.name}.dcm")
             with record.extra(path):
-                dicom.write_dicom_surface(stl, sources, path, f"{STRUCTURES[segment].title} {side}".strip())
+                dicom.write_dicom_surface(
+                    stl, sources, path, f"{structure.title if structure else name} {side}".strip()
+                )
 
 
 def write_dicom_segmentation(
     masks: dict[str, sitk.Image], sources: list[Dataset], record: Record, folder: ResultFolder
 ) -> None:
     """The masks as DICOM, with what the record says of how they were made. Raises as the writer does."""
-    dicom.write_dicom_segmentation(masks, sources, folder.dicom, dicom.algorithm_of(record.entries))
+    dicom.write_dicom_segmentation(masks, sources, folder.dicom, dicom.algorithm_of(record.entries), record.structures)

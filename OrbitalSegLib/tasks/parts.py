@@ -1,5 +1,6 @@
 """What the jobs of several tasks share: parts of which a task's own job is put together."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -49,6 +50,8 @@ NO_WARNINGS = "`{name}` must be a list of objects with `code` and `text`, as a r
 
 THICKEST_MM = 10.0
 """No wall of a face is made thicker, and no surface is moved further."""
+
+STRUCTURE_NAME = "[a-z][a-z0-9-]{0,39}"
 
 SURFACES = tuple(name for name in structures.printed() if name != structures.BONE)
 """Besides bone."""
@@ -150,6 +153,20 @@ REVIEWS = listed(
 
 THICKNESS_MM = above(0, THICKEST_MM, f"must be above 0 and at most {THICKEST_MM:g} mm.")
 
+
+def _surface_names(name: str, value: object) -> tuple[str, ...]:
+    """Names of structures, each once; a model package brings some of its own."""
+    if not isinstance(value, list):
+        raise invalid(f"`{name}` must be a list of: {', '.join(SURFACES)}.")
+    if not all(isinstance(item, str) and re.fullmatch(STRUCTURE_NAME, item) for item in value):
+        raise invalid(f"`{name}` must be one of: {', '.join(SURFACES)}.")
+    return tuple(dict.fromkeys(value))
+
+
+SURFACE_NAMES = Kind(
+    _surface_names, {"type": "array", "items": {"type": "string", "pattern": f"^{STRUCTURE_NAME}$"}, "minItems": 0}
+)
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Parts of jobs
 
@@ -246,7 +263,7 @@ class Surfaces(Memory):
 class ResultFiles(Files, Surfaces, NewFolder):
     """What a result folder holds besides the bone, and what people say of it."""
 
-    surfaces: tuple[str, ...] = key(several(SURFACES), (), setting=True)
+    surfaces: tuple[str, ...] = key(SURFACE_NAMES, (), setting=True)
     """Besides `bone`."""
     sides: bool = key(FLAG, False, setting=True)
     """Whether the left and the right half become surfaces of their own too."""
@@ -259,6 +276,13 @@ class ResultFiles(Files, Surfaces, NewFolder):
     reviews: tuple[dict[str, Any], ...] = key(REVIEWS, ())
     """To be added to the record."""
 
+    @property
+    def brings(self) -> bool:
+        """Whether there may be structures that the library's own table does not have."""
+        return False
+
     def __post_init__(self) -> None:
+        if not self.brings and any(name not in SURFACES for name in self.surfaces):
+            raise invalid(f"`surfaces` must be one of: {', '.join(SURFACES)}.")
         if "surface" in self.dicom and MAIN_FORMAT not in self.formats:
             raise invalid("Surfaces in DICOM are made of STL: add `stl` to `formats`.")

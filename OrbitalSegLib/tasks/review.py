@@ -23,7 +23,7 @@ from OrbitalSegLib.tasks.bookkeeping import (
     write_dicom,
     write_surfaces,
 )
-from OrbitalSegLib.tasks.keys import PATH, key, optional
+from OrbitalSegLib.tasks.keys import PATH, invalid, key, optional
 from OrbitalSegLib.tasks.parts import ResultFiles
 
 SHARES = {"review": 2.0, "modelling": 6.0, "writing": 2.0, "preview": 2.0}
@@ -43,6 +43,11 @@ class ReviewJob(ResultFiles):
     """The segmentation as a person left it; None: nobody changed it."""
     ct: Path | None = key(optional(PATH), None)
     """The scan, for a new picture and for DICOM."""
+
+    @property
+    def brings(self) -> bool:
+        """See `ResultFiles`."""
+        return True
 
 
 def run(job: ReviewJob, steps: Steps, record: Record) -> Outcome:
@@ -86,20 +91,23 @@ def _write_edited(
     folder: ResultFolder,
 ) -> None:
     """Write what the edited masks make, and keep what the method gave before anyone touched it."""
-    fields = fields_of(masks, (BONE, *job.surfaces), warn=record.warn)
+    lacking = next((name for name in job.surfaces if name not in masks), None)
+    if lacking:
+        raise invalid(f"The result has no {lacking}: leave that surface out.")
+    fields = fields_of(masks, [name for name in (BONE, *job.surfaces) if name in masks], warn=record.warn)
     surfaces = make_surfaces(lambda: with_halves(fields) if job.sides else fields, job, steps, record)
     with record.step("writing") as measured:
         measured["volumes_ml"] = {name: volume_ml(mask) for name, mask in masks.items()}
         measured["voxels_sha256"] = {name: sha256_of(mask) for name, mask in masks.items()}
         folder.keep_automatic(result)
         result.copy_to(folder, "probability-*.nrrd")
-        folder.write_masks(masks)
+        folder.write_masks(masks, record.structures)
         write_surfaces(surfaces, folder, job, record)
         steps.step("writing")(1.0)
     if job.ct is not None:
         with record.step("preview"), record.extra(folder.preview):
             ct = read_ct(job.ct, job, record).image
-            draw_preview(ct, masks, surfaces.get(BONE), folder.preview, [EDITED])
+            draw_preview(ct, masks, surfaces.get(BONE), folder.preview, [EDITED], structures=record.structures)
             steps.step("preview")(1.0)
 
 

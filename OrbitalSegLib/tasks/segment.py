@@ -11,7 +11,7 @@ from vtkmodules.vtkCommonDataModel import vtkPolyData
 from OrbitalSegLib import remodel, segmenting
 from OrbitalSegLib.images import volume_ml
 from OrbitalSegLib.locate.place import AskedOrbit
-from OrbitalSegLib.methods import DEFAULT_METHOD
+from OrbitalSegLib.methods import DEFAULT_METHOD, given_by
 from OrbitalSegLib.methods.method import Segmented, Task
 from OrbitalSegLib.modelling.field import BoneField, fields_of, with_halves
 from OrbitalSegLib.postprocessing import PostprocessingParameters
@@ -22,7 +22,7 @@ from OrbitalSegLib.region import Region
 from OrbitalSegLib.results import ResultFolder, new_result
 from OrbitalSegLib.scan import sha256_of
 from OrbitalSegLib.segmenting import Segmentation, Wish
-from OrbitalSegLib.structures import BONE, INFERRED, STRUCTURES
+from OrbitalSegLib.structures import BONE, INFERRED
 from OrbitalSegLib.tasks import Outcome, Work
 from OrbitalSegLib.tasks.bookkeeping import (
     READ_SHARE,
@@ -55,6 +55,11 @@ class SegmentJob(ScanInput, Networks, ResultFiles):
     """A result folder of the same scan: its probabilities stand for the networks, which do not run again."""
 
     @property
+    def brings(self) -> bool:
+        """See `ResultFiles`."""
+        return self.model is not None
+
+    @property
     def wish(self) -> Wish:
         """What decides the bone."""
         return Wish(self.method, self.parameters, self.region, self.postprocess, self.resources)
@@ -67,9 +72,7 @@ def shares(job: SegmentJob) -> dict[str, float]:
 
 def run(job: SegmentJob, steps: Steps, record: Record) -> Outcome:
     """See `segmenting.segment`; and write what it found."""
-    method = job.wish.chosen
-    if INFERRED in job.surfaces and not method.infers:
-        raise invalid(f"{method.title} gives no inferred wall: leave that surface out.")
+    _check_surfaces(job)
     check_can_simplify(job)
     sources = headers_for(job, job.input, record)
     with new_result(job.output, job.overwrite, job.input) as folder:
@@ -81,10 +84,12 @@ def run(job: SegmentJob, steps: Steps, record: Record) -> Outcome:
             volumes_ml = {name: volume_ml(mask) for name, mask in found.masks.items()}
             measured["volumes_ml"] = volumes_ml
             measured["voxels_sha256"] = {name: sha256_of(mask) for name, mask in found.masks.items()}
-            folder.write_masks(found.masks)
+            folder.write_masks(found.masks, record.structures)
             folder.write_probabilities(found.found.probabilities)
             write_surfaces(surfaces, folder, job, record)
-            write_dicom(found.masks, [name for name in surfaces if name in STRUCTURES], sources, job, record, folder)
+            write_dicom(
+                found.masks, [name for name in surfaces if name in record.structures], sources, job, record, folder
+            )
             steps.step("writing")(1.0)
         _preview(found, surfaces, folder, steps, record)
         files = record.finish(folder)
@@ -96,6 +101,16 @@ def run(job: SegmentJob, steps: Steps, record: Record) -> Outcome:
         "monitoring": {name: found.monitoring[name] for name in ("verdict", "reasons")},
         "seconds": {entry["step"]: entry["seconds"] for entry in record.entries["steps"]},
     }
+
+
+def _check_surfaces(job: SegmentJob) -> None:
+    """Whether the method gives what surfaces are asked of. Raises `JobError`."""
+    method = job.wish.chosen
+    given = given_by(method, job.model) if job.surfaces else ()
+    for name in job.surfaces:
+        if name not in given:
+            what = "inferred wall" if name == INFERRED else name
+            raise invalid(f"{method.title} gives no {what}: leave that surface out.")
 
 
 def find(job: SegmentJob, steps: Steps, record: Record) -> Segmentation:
@@ -113,7 +128,8 @@ def _kept(result: Path | None, wish: Wish) -> Callable[[Task], Segmented] | None
 
 
 def _fields(found: Segmentation, job: SegmentJob, record: Record) -> dict[str, BoneField]:
-    fields = fields_of(found.own, (BONE, *job.surfaces), found.field, record.warn)
+    wanted = [name for name in (BONE, *job.surfaces) if name != BONE or found.found.has_bone]
+    fields = fields_of(found.own, wanted, found.field, record.warn)
     return with_halves(fields, found.place.middle_mm) if job.sides else fields
 
 
@@ -125,15 +141,25 @@ def _preview(
         caption = [f"{found.method.title}: {_sentence(found.found.parameters)}", found.examined.feasibility.sentence]
         caption += [] if record.sides_known else [SIDES_UNKNOWN]
         ct, bone, places_mm = found.scan.image, surfaces.get(BONE), found.place.openings_mm
-        draw_preview(ct, found.own, bone, folder.preview, caption, openings_mm=places_mm)
+        draw_preview(ct, found.own, bone, folder.preview, caption, openings_mm=places_mm, structures=record.structures)
         steps.step("preview")(1.0)
 
 
 def _sentence(parameters: dict[str, Any]) -> str:
-    return ", ".join(
-        f"{name.removesuffix('_hu')} {value:g} HU" if name.endswith("_hu") else f"{name.replace('_', ' ')} {value:g}"
-        for name, value in parameters.items()
-    )
+    return ", ".join(_said(name, value) for name, value in parameters.items())
+
+
+def _said(name: str, value: Any) -> str:
+    words = name.removesuffix("_hu").replace("_", " ")
+    match value:
+        case bool():
+            return f"{words} {'yes' if value else 'no'}"
+        case int() | float():
+            return f"{words} {value:g}{' HU' if name.endswith('_hu') else ''}"
+        case list() | tuple():
+            return f"{words} {len(value)}"
+        case _:
+            return f"{words} {value}"
 
 
 def wish_of(entries: dict[str, Any]) -> Wish:
