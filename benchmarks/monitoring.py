@@ -28,7 +28,7 @@ from OrbitalSegLib import acquisition, monitoring
 from OrbitalSegLib.acquisition import Condition, Feasibility
 from OrbitalSegLib.errors import OrbitalSegError
 from OrbitalSegLib.files import whole
-from OrbitalSegLib.phantom import VARIANTS, Anatomy, Scanner, scan, write_phantom
+from OrbitalSegLib.phantom import VARIANTS, Anatomy, Scanner, scan, write_series
 from OrbitalSegLib.progress import Steps
 from OrbitalSegLib.record import Record
 from OrbitalSegLib.tasks import segment
@@ -290,14 +290,14 @@ def _judged(source: Path, method: str, region: str) -> dict[str, Any]:
 
 def variants() -> dict[str, Path]:
     """A series of each variant of the phantom."""
-    (FOLDER / "variants").mkdir(parents=True, exist_ok=True)
+    folder = FOLDER / "variants"
+    folder.mkdir(parents=True, exist_ok=True)
     for name, variant in VARIANTS.items():
-        folder = FOLDER / "variants" / name
-        if not folder.exists():
-            with whole(folder) as part:
+        if not (folder / name).exists():
+            with whole(folder / name) as part:
                 part.mkdir()
-                write_phantom(variant, part)
-    return {name: FOLDER / "variants" / name / "series" for name in VARIANTS}
+                write_series(scan(variant.anatomy, variant.scanner), part, export=variant.export)
+    return {name: folder / name for name in VARIANTS}
 
 
 def _samples_path(method: str) -> Path:
