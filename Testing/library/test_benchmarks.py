@@ -182,7 +182,7 @@ def coarse(benchmark, tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
-def test_monitoring(start, coarse):
+def test_monitoring(start, benchmark, coarse, monkeypatch):
     for stage in ("scans", "run", "limits", "count"):
         said = start("monitoring", stage, "--method", "threshold", "--set", 1, "--good", 1, "--damaged", 0)
     assert "misses 0 of 0" in said
@@ -190,6 +190,11 @@ def test_monitoring(start, coarse):
     assert list(limits["methods"]) == ["threshold"]
     assert limits["input"]
     assert sum(json.loads((coarse / "figures.json").read_text())["threshold"]["verdicts"]["held-out"].values()) == 1
+    monkeypatch.setattr(benchmark("monitoring"), "VARIANTS", {})
+    scan = coarse / "work" / "scans" / "held-out-000.nrrd"
+    assert "alike" in start("monitoring", "regions", "--method", "threshold", "--scan", scan)
+    compared = json.loads((coarse / "figures.json").read_text())["regions"]["threshold"]["scans"]
+    assert [row["auto"]["figures"].keys() for row in compared] == [row["whole"]["figures"].keys() for row in compared]
 
 
 def test_orbit_volume(start, benchmark, coarse, monkeypatch):
@@ -199,6 +204,10 @@ def test_orbit_volume(start, benchmark, coarse, monkeypatch):
     monkeypatch.setattr(volume, "FIGURES", coarse / "figures.json")
     assert start("orbit_volume", "--method", "exact", "--heads", 1)
     assert json.loads((coarse / "figures.json").read_text())["exact"]["measured"]
+    scan = coarse / "work" / "held-out-002.nrrd"
+    start("orbit_volume", "--method", "threshold", "--heads", 0, "--scan", scan)
+    measured = json.loads((coarse / "figures.json").read_text())["scans"]["threshold"]["work/held-out-002.nrrd"]
+    assert measured["right"]["volume_ml"] == pytest.approx(29, abs=2)
 
 
 def test_few_cases(start, benchmark, tmp_path, monkeypatch):
