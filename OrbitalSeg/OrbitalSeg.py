@@ -14,6 +14,7 @@ from slicer.ScriptedLoadableModule import (
 )
 from slicer.util import VTKObservationMixin
 
+from OrbitalSegPanel.language import translate_panel
 from OrbitalSegPanel.library import make_importable
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class OrbitalSeg(ScriptedLoadableModule):
 
     def __init__(self, parent):
         ScriptedLoadableModule.__init__(self, parent)
+        translate_panel()
         parent.title = _("OrbitalSeg")
         parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation")]
         parent.dependencies = ["Segmentations", "SegmentEditor", "Volumes", "Markups"]

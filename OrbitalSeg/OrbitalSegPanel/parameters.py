@@ -35,7 +35,9 @@ class NumberField:
         if item["default"] is None or _is_option(item):
             spin.setSpecialValueText(own)
         spin.setToolTip(
-            f"{item['title']}, {item['unit']}: {item['minimum']:g} to {item['maximum']:g}. {_('Default')}: {own}."
+            _("{title}, {unit}: {low:g} to {high:g}. Default: {own}.").format(
+                title=_(item["title"]), unit=item["unit"], low=item["minimum"], high=item["maximum"], own=own
+            )
         )
         spin.connect("valueChanged(double)", lambda value: changed(self._said(value)))
 
@@ -53,7 +55,7 @@ class ChoiceField:
     def __init__(self, _method: Method, item: Item, changed: Changed) -> None:
         self.widget = box = qt.QComboBox()
         fill(box, [(_(title), word) for word, title in item["choices"].items()])
-        box.setToolTip(f"{item['title']}. {_('Default')}: {item['choices'][item['default']]}.")
+        box.setToolTip(f"{_(item['title'])}. {_('Default')}: {_(item['choices'][item['default']])}.")
         box.connect("currentIndexChanged(int)", lambda index: changed(box.itemData(index)))
 
     def show(self, value: str) -> None:
@@ -65,7 +67,7 @@ class FlagField:
 
     def __init__(self, _method: Method, item: Item, changed: Changed) -> None:
         self.widget = box = qt.QCheckBox()
-        box.setToolTip(f"{item['title']}. {_('Default')}: {_('yes') if item['default'] else _('no')}.")
+        box.setToolTip(f"{_(item['title'])}. {_('Default')}: {_('yes') if item['default'] else _('no')}.")
         box.connect("toggled(bool)", changed)
 
     def show(self, value: bool) -> None:
@@ -80,7 +82,7 @@ class PointsField:
         self.widget = edit = qt.QLineEdit()
         edit.setPlaceholderText("x:y:z/x:y:z")
         edit.setToolTip(
-            _("{title}, mm: x, y and z towards the patient's left, back and head.").format(title=item["title"])
+            _("{title}, mm: x, y and z towards the patient's left, back and head.").format(title=_(item["title"]))
         )
         edit.connect("editingFinished()", self._edited)
 

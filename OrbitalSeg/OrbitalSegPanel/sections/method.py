@@ -20,7 +20,7 @@ class MethodSection(Section):
         super().__init__(panel)
         self._fields: dict[str, Any] = {}
         self._built = ""
-        fill(self.ui.methodBox, [(method.title, method.name) for method in METHODS.values()])
+        fill(self.ui.methodBox, [(_(method.title), method.name) for method in METHODS.values()])
         devices = [
             (_("The best there is"), "auto"),
             (_("Processor"), "cpu"),
@@ -74,7 +74,7 @@ class MethodSection(Section):
         self._fields = parameters.fields_of(method, partial(self._value_chosen, method))
         titles = {item["name"]: item["title"] for item in method.describe()}
         for name, field in self._fields.items():
-            label = qt.QLabel(titles[name] + ":")
+            label = qt.QLabel(_(titles[name]) + ":")
             label.setBuddy(field.widget)
             layout.addRow(label, field.widget)
         self._built = method.name

@@ -1,5 +1,7 @@
 """Stand-ins for the base classes of scripted modules, for translation, and for the application."""
 
+import inspect
+import re
 import unittest
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,6 +12,10 @@ import slicer
 
 STARTED = []
 """What waits until Slicer has started."""
+
+
+SETTINGS = {}
+"""Of the application."""
 
 
 class ScriptedLoadableModule:
@@ -79,12 +85,16 @@ class ScriptedLoadableModuleTest(unittest.TestCase):
 
 
 def tr(text):
-    """Translation into the language of the text."""
-    return text
+    """Translation into the application's language, in the context of the file that asks for it, as Slicer does it."""
+    path = Path(inspect.currentframe().f_back.f_code.co_filename)
+    in_package = (path.parent / "__init__.py").is_file()
+    found = translate(f"{path.parent.name}.{path.stem}" if in_package else path.stem, text)
+    fields = [set(re.findall(r"(?<!\{)\{([^{}]+)\}(?!\})", said)) for said in (text, found)]
+    return found if fields[0] == fields[1] else text
 
 
-def translate(_context, text):
-    return text
+def translate(context, text):
+    return qt.QCoreApplication.translate(context, text)
 
 
 class SampleDataLogic:
@@ -127,6 +137,7 @@ def application(logic, folder: Path) -> SimpleNamespace:
         applicationLogic=lambda: logic,
         testingEnabled=lambda: True,
         temporaryPath=str(folder),
+        settings=lambda: SimpleNamespace(value=SETTINGS.get),
         processEvents=lambda: qt.QApplication.processEvents(),
         setOverrideCursor=lambda _cursor: None,
         restoreOverrideCursor=lambda: None,

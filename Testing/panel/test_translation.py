@@ -1,0 +1,118 @@
+"""The panel in another language: every text goes through one catalogue, and the German one is whole."""
+
+import ast
+import string
+
+import pytest
+
+import translations
+from host import scripted
+from OrbitalSegPanel import language
+
+GERMAN = translations.FOLDER / "OrbitalSeg_de.ts"
+
+
+@pytest.fixture
+def speak(host, monkeypatch):
+    """Sets Slicer's language, as its settings do."""
+    qt = host.qt
+
+    def in_language(name):
+        monkeypatch.setitem(scripted.SETTINGS, "Internationalization/Enabled", True)
+        monkeypatch.setitem(scripted.SETTINGS, "language", name)
+        return language.translate_panel()
+
+    yield in_language
+    for translator in language._KEPT.values():
+        qt.QCoreApplication.removeTranslator(translator)
+    language._KEPT.clear()
+
+
+def fields(text: str) -> set[str]:
+    """What is filled into a text."""
+    return {f"{name}:{form}" for _, name, form, _ in string.Formatter().parse(text) if name is not None}
+
+
+def shown(panel) -> dict[str, str]:
+    """By widget and property every text of the form that somebody sees."""
+    texts = {}
+    for name, widget in vars(panel.ui).items():
+        for told in ("text", "toolTip", "placeholderText", "accessibleName", "noneDisplay"):
+            has_it = hasattr(widget, "metaObject") and widget.metaObject().indexOfProperty(told) >= 0
+            has_it = has_it and not (told == "text" and hasattr(widget, "setMaximum"))  # a bar's or a spin box's number
+            value = getattr(widget, told) if has_it else None
+            if isinstance(value, str) and any(letter.isalpha() for letter in value):
+                texts[f"{name}.{told}"] = value
+        if hasattr(widget, "itemText"):
+            texts |= {f"{name}.{index}": widget.itemText(index) for index in range(widget.count)}
+    return texts
+
+
+def test_the_german_catalogue_holds_every_text_and_no_other():
+    wanted = {(context, text) for context, texts in translations.collected().items() for text in texts}
+    held = translations.read(GERMAN)
+    assert {key for key in wanted if not held.get(key)} == set(), "run Testing/panel/translations.py, and translate"
+    assert set(held) - wanted == set(), "run Testing/panel/translations.py"
+
+
+def test_what_is_filled_in_is_filled_in_in_german_too():
+    for (_, text), told in translations.read(GERMAN).items():
+        assert fields(told) == fields(text), text
+        assert told.count("&") == text.count("&"), text
+
+
+def test_texts_by_name_come_from_tables_that_the_catalogue_knows():
+    by_name = {
+        translations.context_of(path)
+        for path in translations.sources()
+        if any(not isinstance(call, ast.Constant) for call in translations.calls_of(path))
+    }
+    assert by_name == set(translations.tables())
+
+
+def test_what_slicer_reads_is_made_of_what_translators_write(host, tmp_path):
+    fresh = translations.compiled(GERMAN, tmp_path / "fresh.qm")
+    shipped, made = host.qt.QTranslator(), host.qt.QTranslator()
+    assert shipped.load(str(GERMAN.with_suffix(".qm")))
+    assert made.load(str(fresh))
+    for (context, text), told in translations.read(GERMAN).items():
+        assert shipped.translate(context, text) == made.translate(context, text) == told
+
+
+def test_every_text_of_the_form_is_german_where_slicer_is(host, logic, speak):
+    english = host.panel(logic)
+    before = shown(english)
+    english.cleanup()
+    assert speak("de_DE")
+    german = host.panel(logic)
+    after = shown(german)
+    german.cleanup()
+    told = {text: found for (_, text), found in translations.read(GERMAN).items()}
+    same = {key: text for key, text in before.items() if after[key] == text}
+    assert len(before) > 150
+    assert after["segmentButton.text"] == "&Segmentieren"
+    # Numbers, names of formats and of parts of files' headers are the same in both languages.
+    assert {text for text in same.values() if told.get(text, "") != text} <= set(NAMES)
+
+
+NAMES = {
+    *("ISO/IEC 3532-2 D.3, method C; Ekman", "ISO/IEC 3532-2 D.4, method A"),
+    *("qform", "sform", "pixdim", "mm", "directions", "spacings", "TransformMatrix", "Orientation", "Rotation"),
+    *("CT", "Format", "Offset", "Origin", "Position", "ElementSpacing", "AnatomicalOrientation"),
+}
+
+
+def test_a_text_without_a_translation_stays_english(host, speak, tmp_path, monkeypatch):
+    known = translations.read(GERMAN)
+    known.pop(("OrbitalSeg", "&Segment"))
+    translations.write(tmp_path / "OrbitalSeg_de.ts", "de", known)
+    translations.compiled(tmp_path / "OrbitalSeg_de.ts", tmp_path / "OrbitalSeg_de.qm")
+    monkeypatch.setattr(language, "TRANSLATIONS", tmp_path)
+    assert speak("de")
+    assert host.qt.QCoreApplication.translate("OrbitalSeg", "&Segment") == "&Segment"
+    assert host.qt.QCoreApplication.translate("OrbitalSeg", "Cance&l") == "A&bbrechen"
+
+
+@pytest.mark.parametrize("name", ["", "en_US", "fr"])
+def test_other_languages_are_english(speak, name):
+    assert not speak(name)
