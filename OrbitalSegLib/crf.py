@@ -11,6 +11,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
+from OrbitalSegLib.images import on_grid
 from OrbitalSegLib.progress import Progress, silent
 
 STEPS = 5
@@ -61,9 +62,7 @@ def refine(
         sides[band] = np.tanh(now / 2)
     refined = field.ravel()
     refined[band] = np.rint(FULL / (1 + np.exp(-(now + decided))))
-    result = sitk.GetImageFromArray(refined.reshape(field.shape)[1:-1, 1:-1, 1:-1])
-    result.CopyInformation(probability)
-    return result
+    return on_grid(refined.reshape(field.shape)[1:-1, 1:-1, 1:-1], probability)
 
 
 def _band(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

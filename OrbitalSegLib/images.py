@@ -4,6 +4,9 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
+Voxels = tuple[slice, slice, slice]
+"""A box of an array's voxels: along z, y and x."""
+
 DIGITS_OF_ML = 4
 
 
@@ -18,3 +21,26 @@ def on_grid(array: NDArray, grid: sitk.Image) -> sitk.Image:
     image = sitk.GetImageFromArray(array)
     image.CopyInformation(grid)
     return image
+
+
+def mask_on_grid(flags: NDArray, grid: sitk.Image) -> sitk.Image:
+    """Flags (z, y, x) as a mask on the grid of an image: unsigned 8 bits, 0 or 1."""
+    return on_grid(flags.astype(np.uint8), grid)
+
+
+def mask_array(mask: sitk.Image) -> NDArray[np.bool_]:
+    """A mask's voxels that are not 0 as an array of flags (z, y, x)."""
+    flags: NDArray[np.bool_] = sitk.GetArrayViewFromImage(mask) != 0
+    return flags
+
+
+def spacing_zyx(image: sitk.Image) -> NDArray[np.float64]:
+    """The spacing in mm in the order of the array's axes."""
+    return np.array(image.GetSpacing()[::-1])
+
+
+def bounds(flags: NDArray[np.bool_]) -> Voxels:
+    """The box around the set voxels (z, y, x); one voxel where there is none."""
+    used = [np.flatnonzero(flags.any(axis=others)) for others in ((1, 2), (0, 2), (0, 1))]
+    z, y, x = (slice(int(u[0]), int(u[-1]) + 1) if u.size else slice(0, 1) for u in used)
+    return z, y, x

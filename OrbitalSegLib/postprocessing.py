@@ -11,6 +11,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from OrbitalSegLib.errors import JobError
+from OrbitalSegLib.images import on_grid
 from OrbitalSegLib.progress import Progress, silent
 
 AIR_BELOW_HU = -200.0
@@ -148,9 +149,7 @@ class _Box:
     def paste(self, array: NDArray[np.uint8]) -> sitk.Image:
         whole = np.zeros(self.image.GetSize()[::-1], np.uint8)
         whole[self.slices] = array[1:-1, 1:-1, 1:-1]
-        result = sitk.GetImageFromArray(whole)
-        result.CopyInformation(self.image)
-        return result
+        return on_grid(whole, self.image)
 
 
 def _fill_objects(mask: NDArray[np.uint8], ct: sitk.Image, box: _Box, maximum_ml: float) -> dict[str, Any]:

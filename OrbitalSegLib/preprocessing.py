@@ -13,6 +13,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
+from OrbitalSegLib.images import mask_on_grid, on_grid, spacing_zyx
 from OrbitalSegLib.progress import Progress, silent
 from OrbitalSegLib.scan import AIR_HU, HIGHEST_HU
 
@@ -111,7 +112,7 @@ def denoised(image: sitk.Image, edges_hu: float, grid: WorkingGrid, progress: Pr
         return image
     array = sitk.GetArrayFromImage(image)
     z, y, x = _box_of(grid, image)
-    spacing = np.array(image.GetSpacing()[::-1])
+    spacing = spacing_zyx(image)
     shares = (spacing.min() / spacing) ** 2
     before = sitk.GetArrayViewFromImage(image)
     for start in range(z.start, z.stop, _SLAB):
@@ -123,16 +124,12 @@ def denoised(image: sitk.Image, edges_hu: float, grid: WorkingGrid, progress: Pr
         core = tuple(slice(i.start - o.start, i.stop - o.start) for i, o in zip(inner, outer, strict=True))
         array[inner] = _rounded(part[core])
         progress((inner[0].stop - z.start) / (z.stop - z.start))
-    result = sitk.GetImageFromArray(array)
-    result.CopyInformation(image)
-    return result
+    return on_grid(array, image)
 
 
 def window_8bit(image: sitk.Image) -> sitk.Image:
     """HU to unsigned 8 bits by formula 1: `(I - Imin) * 255 / (Imax - Imin)`, clipped and rounded [3532-2 8.2]."""
-    result = sitk.GetImageFromArray(_windowed(sitk.GetArrayFromImage(image)))
-    result.CopyInformation(image)
-    return result
+    return on_grid(_windowed(sitk.GetArrayFromImage(image)), image)
 
 
 def to_isotropic(
@@ -180,8 +177,7 @@ def walls_through(mask: sitk.Image, grid: sitk.Image) -> sitk.Image:
     """
     if not too_coarse(grid, mask):
         return sitk.Cast(0 * grid, sitk.sitkUInt8)
-    walls = sitk.GetImageFromArray(_walls(sitk.GetArrayFromImage(mask) > 0).view(np.uint8))
-    walls.CopyInformation(mask)
+    walls = mask_on_grid(_walls(sitk.GetArrayFromImage(mask) > 0), mask)
     half_width = np.maximum(np.array(_oriented(grid).GetSpacing()) / mask.GetSpacing(), 1)
     return _on_scan(walls, grid, half_width.tolist(), silent) >= WALL_SHARE
 
@@ -220,8 +216,7 @@ def _on_scan(values: sitk.Image, grid: sitk.Image, half_width: Sequence[float], 
         _Taps.at(p, w, n, inside=i) for p, w, n, i in zip(places, half_width, values.GetSize(), inside, strict=True)
     ]
     array = sitk.GetArrayFromImage(values)
-    result = sitk.GetImageFromArray(_stacked(array, taps, lambda part: part, np.float32, progress))
-    result.CopyInformation(target)
+    result = on_grid(_stacked(array, taps, lambda part: part, np.float32, progress), target)
     orientation = _orientation(grid)
     return result if orientation == "LPS" else sitk.DICOMOrient(result, orientation)
 

@@ -7,6 +7,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from OrbitalSegLib.errors import InputError, JobError
+from OrbitalSegLib.images import mask_on_grid
 from OrbitalSegLib.scan import Scan
 
 Point = tuple[float, float, float]
@@ -95,9 +96,7 @@ class Region:
                 raise InputError(
                     "region-outside", "The region lies outside the scan: give the box in mm in patient space (LPS)."
                 )
-        label = sitk.GetImageFromArray(inside.astype(np.uint8))
-        label.CopyInformation(image)
-        return label
+        return mask_on_grid(inside, image)
 
     def corners_mm(self, margin_mm: float = 0.0) -> np.ndarray | None:
         """(8, 3): the corners of the box, LPS mm; None for the whole scan."""

@@ -15,7 +15,8 @@ from vtkmodules.util.numpy_support import numpy_to_vtk
 from vtkmodules.vtkCommonCore import vtkPoints
 from vtkmodules.vtkCommonDataModel import vtkPolyData, vtkStaticPointLocator
 
-from OrbitalSegLib.evaluation.grids import mask_array, voxel_indices
+from OrbitalSegLib.evaluation.grids import voxel_indices
+from OrbitalSegLib.images import mask_array, mask_on_grid
 
 MAX_WALL_MM = 4.0
 """Fat that is farther from the air lies behind more than a thin wall."""
@@ -81,7 +82,7 @@ def find_sites(ct: sitk.Image, box_mm: Box | None = None) -> Sites:
     hu = sitk.GetArrayFromImage(part)
     air = (hu < AIR_HU) & (depth > AIR_DEPTH_MM)
     inner_fat = _eroded((hu > FAT_HU[0]) & (hu < FAT_HU[1]), part, 1)
-    fat = _array(sitk.BinaryDilate(_mask(inner_fat, part), [1] * 3, sitk.sitkCross))
+    fat = mask_array(sitk.BinaryDilate(mask_on_grid(inner_fat, part), [1] * 3, sitk.sitkCross))
     start, end = _lines(_points_mm(part, air & ~_eroded(air, part, 1)), _points_mm(part, fat))
     return Sites(
         start_mm=start,
@@ -167,17 +168,7 @@ def _points_mm(image: sitk.Image, where: np.ndarray) -> np.ndarray:
 
 def _eroded(where: np.ndarray, part: sitk.Image, voxels: int) -> np.ndarray:
     """Without the voxels that have a face towards others, so many times over; beyond the part lie others too."""
-    image = _mask(where, part)
+    image = mask_on_grid(where, part)
     for _ in range(voxels):
         image = sitk.BinaryErode(image, [1] * 3, sitk.sitkCross, 0.0, 1.0, False)
-    return _array(image)
-
-
-def _mask(where: np.ndarray, part: sitk.Image) -> sitk.Image:
-    image = sitk.GetImageFromArray(where.astype(np.uint8))
-    image.CopyInformation(part)
-    return image
-
-
-def _array(image: sitk.Image) -> np.ndarray:
-    return sitk.GetArrayFromImage(image).astype(bool)
+    return mask_array(image)

@@ -46,23 +46,6 @@ def in_axes_of(reference: sitk.Image, image: sitk.Image) -> sitk.Image:
     return turned[tuple(slice(None, None, -1 if flip else 1) for flip in flipped)]
 
 
-def mask_array(mask: sitk.Image) -> np.ndarray:
-    """A mask's non-zero voxels as an array of flags, z y x."""
-    return sitk.GetArrayFromImage(mask) != 0
-
-
-def spacing_zyx(image: sitk.Image) -> np.ndarray:
-    """The spacing in mm in the order of the array's axes."""
-    return np.array(image.GetSpacing()[::-1])
-
-
-def bounds(mask: np.ndarray) -> tuple[slice, slice, slice]:
-    """The box around the set voxels; one voxel where there is none."""
-    used = [np.flatnonzero(mask.any(axis=others)) for others in ((1, 2), (0, 2), (0, 1))]
-    z, y, x = (slice(u[0], u[-1] + 1) if u.size else slice(0, 1) for u in used)
-    return z, y, x
-
-
 def voxel_indices(image: sitk.Image, points_mm: np.ndarray) -> np.ndarray:
     """Where points (n, 3) in LPS mm lie on an image's grid: x y z in voxels, with fractions, from the first centre."""
     to_index = np.linalg.inv(np.reshape(image.GetDirection(), (3, 3)) * np.array(image.GetSpacing()))

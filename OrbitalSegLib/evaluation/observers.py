@@ -8,9 +8,10 @@ import numpy as np
 import SimpleITK as sitk
 
 from OrbitalSegLib.errors import InputError
-from OrbitalSegLib.evaluation.grids import bounds, mask_array, on_grid_of
+from OrbitalSegLib.evaluation.grids import on_grid_of
 from OrbitalSegLib.evaluation.overlap import overlap
 from OrbitalSegLib.evaluation.surface_distances import surface_distances
+from OrbitalSegLib.images import bounds, mask_array, on_grid
 
 CONSENSUS = 0.5
 """A voxel is bone in the consensus if STAPLE gives it at least this probability."""
@@ -83,8 +84,7 @@ def consensus(masks: Mapping[str, sitk.Image], region: sitk.Image | None = None)
     rows = [sitk.GetImageFromArray(array[used].astype(np.uint8).reshape(1, 1, -1)) for array in arrays]
     values = np.zeros(used.shape, np.float32)
     values[used] = sitk.GetArrayFromImage(staple.Execute(rows)).ravel()
-    probability = sitk.GetImageFromArray(values)
-    probability.CopyInformation(reference)
+    probability = on_grid(values, reference)
     raters = {
         name: Rater(sensitivity, specificity)
         for name, sensitivity, specificity in zip(masks, staple.GetSensitivity(), staple.GetSpecificity(), strict=True)

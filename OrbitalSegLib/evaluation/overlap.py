@@ -6,7 +6,8 @@ from math import nan
 import numpy as np
 import SimpleITK as sitk
 
-from OrbitalSegLib.evaluation.grids import mask_array, on_grid_of
+from OrbitalSegLib.evaluation.grids import on_grid_of
+from OrbitalSegLib.images import mask_array
 from OrbitalSegLib.structures import BONE, STRUCTURES, parts_of
 
 WHOLE = "whole"

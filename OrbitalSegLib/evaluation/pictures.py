@@ -9,11 +9,12 @@ import numpy as np
 import SimpleITK as sitk
 
 from OrbitalSegLib import reading
-from OrbitalSegLib.evaluation.grids import mask_array, on_grid_of, spacing_zyx
+from OrbitalSegLib.evaluation.grids import on_grid_of
 from OrbitalSegLib.evaluation.surface_distances import largest_error
 from OrbitalSegLib.evaluation.table import DECISIVE, CaseFiles, Table
 from OrbitalSegLib.export.segmentation import read_segmentation
 from OrbitalSegLib.files import safe_name, writing
+from OrbitalSegLib.images import mask_array, spacing_zyx
 
 BOXES = ("whole_dice", "cortical_dice", "thin_dice", "hd95_mm", "p95_mm", "walls_closed_thin", "holes_closed_thin")
 WINDOW_HU = (-200.0, 300.0)

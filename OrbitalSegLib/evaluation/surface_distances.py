@@ -15,7 +15,8 @@ from vtkmodules.util.numpy_support import numpy_to_vtk
 from vtkmodules.vtkCommonDataModel import vtkImageData
 from vtkmodules.vtkFiltersCore import vtkFlyingEdges3D
 
-from OrbitalSegLib.evaluation.grids import bounds, mask_array, on_grid_of, spacing_zyx
+from OrbitalSegLib.evaluation.grids import on_grid_of
+from OrbitalSegLib.images import bounds, mask_array, spacing_zyx
 from OrbitalSegLib.modelling.mesh import arrays_of
 from OrbitalSegLib.progress import Progress, silent
 

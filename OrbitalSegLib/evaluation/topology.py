@@ -5,7 +5,8 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import SimpleITK as sitk
 
-from OrbitalSegLib.evaluation.grids import mask_array, on_grid_of
+from OrbitalSegLib.evaluation.grids import on_grid_of
+from OrbitalSegLib.images import mask_array
 
 
 @dataclass(frozen=True)

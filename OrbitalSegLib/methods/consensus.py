@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from OrbitalSegLib import crf
 from OrbitalSegLib.errors import InputError, JobError
+from OrbitalSegLib.images import mask_array, mask_on_grid
 from OrbitalSegLib.methods.fraction import fraction_of_ct, fraction_of_probability
 from OrbitalSegLib.methods.method import (
     Masks,
@@ -133,7 +134,7 @@ class ConsensusBone(Segmented):
         if limit is None:
             return found | {INFERRED: 0 * found[BONE]}
         field = from_working(self._field_of_inferred(masks, limit), self._part)
-        wall = _mask(_above(field, limit), self._part) | walls_through(masks[BONE] | masks[INFERRED], self._part)
+        wall = mask_on_grid(_above(field, limit), self._part) | walls_through(masks[BONE] | masks[INFERRED], self._part)
         return found | {INFERRED: wall & (1 - found[BONE])}
 
     @property
@@ -168,7 +169,7 @@ class ConsensusBone(Segmented):
         return {BONE: reduce(sitk.Or, found.values())} | {name: one for name, one in found.items() if name != BONE}
 
     def _above_limit(self, name: str, field: sitk.Image) -> sitk.Image:
-        return _mask(_above(field, self._limits.seen[name]), field)
+        return mask_on_grid(_above(field, self._limits.seen[name]), field)
 
     def _classes(self, seen: Masks, ct: sitk.Image) -> Masks:
         """The networks' own classes, or those by value where they have none."""
@@ -176,7 +177,7 @@ class ConsensusBone(Segmented):
 
     def _edited(self, name: str, bone: sitk.Image) -> sitk.Image:
         """A network's probability as it would be had all of them given this bone."""
-        before, after = _array(self.bone), _array(bone)
+        before, after = mask_array(self.bone), mask_array(bone)
         field = sitk.GetArrayFromImage(self.probabilities[name])
         field[before & ~after] = 0
         if name == self._last:
@@ -198,7 +199,7 @@ class ConsensusBone(Segmented):
 
         It reaches beyond the voxels next to bone, or it is a sheet: the rim of a thin wall, a gap in one.
         """
-        seen = _array(bone)
+        seen = mask_array(bone)
         candidates = _above(self.probabilities[self._last], limit) & ~seen
         wall = candidates & _dilated(candidates & ~_dilated(seen)) | _sheets(candidates, ~(candidates | seen))
         image = self._grid.image(wall.astype(np.uint8))
@@ -210,7 +211,7 @@ class ConsensusBone(Segmented):
 
         Seen bone keeps its own at the joint, so that interpolation makes no gap there.
         """
-        wall, bone = _array(masks[INFERRED]), _array(masks[BONE])
+        wall, bone = mask_array(masks[INFERRED]), mask_array(masks[BONE])
         field = sitk.GetArrayFromImage(self.probabilities[self._last])
         field[(field > limit * FULL) & ~wall & ~(bone & _dilated(wall))] = 0
         return self._grid.image(field)
@@ -367,16 +368,6 @@ def _in_8_bits(network: Network) -> NDArray[np.uint8]:
     return np.rint(network.calibration.apply(IDENTITY) * FULL).astype(np.uint8)
 
 
-def _array(mask: sitk.Image) -> NDArray[np.bool_]:
-    return sitk.GetArrayFromImage(mask).view(bool)
-
-
-def _mask(array: NDArray[np.bool_], grid: sitk.Image) -> sitk.Image:
-    image = sitk.GetImageFromArray(array.astype(np.uint8))
-    image.CopyInformation(grid)
-    return image
-
-
 def _above(field: sitk.Image, limit: float) -> NDArray[np.bool_]:
     return sitk.GetArrayFromImage(field) > limit * FULL
 
@@ -400,4 +391,4 @@ def _sheets(wall: NDArray[np.bool_], free: NDArray[np.bool_]) -> NDArray[np.bool
 def _dilated(array: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """With the 26-neighbourhood of each voxel."""
     image = sitk.GetImageFromArray(array.astype(np.uint8))
-    return _array(sitk.BinaryDilate(image, [1, 1, 1], sitk.sitkBox))
+    return mask_array(sitk.BinaryDilate(image, [1, 1, 1], sitk.sitkBox))

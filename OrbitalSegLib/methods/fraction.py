@@ -4,6 +4,8 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
+from OrbitalSegLib.images import on_grid
+
 SOFT_HU = 60.0
 """Muscle and other soft tissue end about here: what is not above holds no bone."""
 
@@ -20,21 +22,15 @@ def fraction_of_ct(ct: sitk.Image, lower_hu: float, upper_hu: float | None = Non
     fraction = _window(hu, lower_hu, half)
     if upper_hu is not None:
         fraction = np.minimum(fraction, 1 - _window(hu, upper_hu, half))
-    return _image(fraction, ct)
+    return on_grid(fraction, ct)
 
 
 def fraction_of_probability(probability: sitk.Image, limit: float) -> sitk.Image:
     """Of a probability (8 bits, value / 255): one half at the limit, linear as far as to 0 or 1, what is nearer."""
     half = max(min(limit, 1 - limit), LEAST_LIMIT)
     values = sitk.GetArrayFromImage(probability).astype(np.float32) / np.float32(255)
-    return _image(_window(values, limit, half), probability)
+    return on_grid(_window(values, limit, half), probability)
 
 
 def _window(values: NDArray, middle: float, half: float) -> NDArray[np.float32]:
     return np.clip((values.astype(np.float32) - np.float32(middle)) / np.float32(2 * half) + np.float32(0.5), 0, 1)
-
-
-def _image(array: NDArray, grid: sitk.Image) -> sitk.Image:
-    image = sitk.GetImageFromArray(array)
-    image.CopyInformation(grid)
-    return image

@@ -6,6 +6,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from OrbitalSegLib.errors import JobError
+from OrbitalSegLib.images import on_grid
 from OrbitalSegLib.methods.method import ByValue, Method, Task
 from OrbitalSegLib.methods.parameters import parameter
 from OrbitalSegLib.progress import Progress
@@ -34,8 +35,7 @@ def run(task: Task, parameters: HysteresisParameters, progress: Progress) -> ByV
     seeded = np.unique(labels[sitk.GetArrayFromImage(ct) > parameters.seed_hu])
     keep = np.zeros(int(labels.max()) + 1, np.uint8)
     keep[seeded[seeded > 0]] = 1
-    bone = sitk.GetImageFromArray(keep[labels])
-    bone.CopyInformation(ct)
+    bone = on_grid(keep[labels], ct)
     progress(1.0)
     return ByValue(ct, bone, asdict(parameters), parameters.lower_hu)
 

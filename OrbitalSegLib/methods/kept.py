@@ -5,8 +5,8 @@ from functools import reduce
 
 import numpy as np
 import SimpleITK as sitk
-from numpy.typing import NDArray
 
+from OrbitalSegLib.images import mask_on_grid
 from OrbitalSegLib.methods.consensus import with_walls
 from OrbitalSegLib.methods.method import Masks, split_by_value
 from OrbitalSegLib.preprocessing import from_working, too_coarse
@@ -42,13 +42,23 @@ class KeptProbabilities:
         self._inside = None if region.box_mm is None else region.within(self.grid)
         working = next(iter(probabilities.values()))
         self._working = working if too_coarse(self.grid, working) else None
-        self._own = [] if self._working is None else [(name, _array(probabilities[name])) for name in self._bones]
-        inside = 1 if self._inside is None else _array(self._inside)
-        self._fields = {name: _array(from_working(field, self.grid)) * inside for name, field in probabilities.items()}
+        self._own = (
+            []
+            if self._working is None
+            else [(name, sitk.GetArrayFromImage(probabilities[name])) for name in self._bones]
+        )
+        inside = 1 if self._inside is None else sitk.GetArrayFromImage(self._inside)
+        self._fields = {
+            name: sitk.GetArrayFromImage(from_working(field, self.grid)) * inside
+            for name, field in probabilities.items()
+        }
 
     def masks(self, limits: dict[str, float]) -> Masks:
         """`bone`, `cortical` and `thin`, and what else there is, with these limits of probability, by field."""
-        found = {self._of[name].name: self._mask(field > limits[name] * FULL) for name, field in self._fields.items()}
+        found = {
+            self._of[name].name: mask_on_grid(field > limits[name] * FULL, self.grid)
+            for name, field in self._fields.items()
+        }
         if not self._bones:
             return found
         found = {BONE: reduce(sitk.Or, [found[self._of[name].name] for name in self._bones])} | {
@@ -56,18 +66,8 @@ class KeptProbabilities:
         }
         if self._working is not None:
             above = [field > limits[name] * FULL for name, field in self._own]
-            own = sitk.GetImageFromArray(np.logical_or.reduce(above).view(np.uint8))
-            own.CopyInformation(self._working)
+            own = mask_on_grid(np.logical_or.reduce(above), self._working)
             found = with_walls(found, own)
             if self._inside is not None:
                 found = {name: mask & self._inside for name, mask in found.items()}
         return found if THIN in found else found | split_by_value(self.grid, found[BONE])
-
-    def _mask(self, above: NDArray[np.bool_]) -> sitk.Image:
-        image = sitk.GetImageFromArray(above.view(np.uint8))
-        image.CopyInformation(self.grid)
-        return image
-
-
-def _array(image: sitk.Image) -> NDArray:
-    return sitk.GetArrayFromImage(image)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
+from OrbitalSegLib.images import on_grid
 from OrbitalSegLib.modelling.field import BoneField
 from OrbitalSegLib.modelling.intersections import Flags, Floats, Integers, spread
 
@@ -58,9 +59,7 @@ def flags_at(places: Integers, shape: tuple[int, ...], pad: int, grid: sitk.Imag
     """An image on a grid of the voxels with these numbers in a padded array."""
     flags = np.zeros(shape, np.uint8)
     flags.ravel()[places] = 1
-    image = sitk.GetImageFromArray(flags[(slice(pad, -pad),) * 3])
-    image.CopyInformation(grid)
-    return image
+    return on_grid(flags[(slice(pad, -pad),) * 3], grid)
 
 
 def stands_out(flat: Floats, places: Integers, one: int) -> Flags:

@@ -14,6 +14,7 @@ from vtkmodules.vtkFiltersCore import vtkAppendPolyData, vtkClipPolyData, vtkFly
 from vtkmodules.vtkIOXML import vtkXMLPolyDataWriter
 
 from OrbitalSegLib.files import write_image
+from OrbitalSegLib.images import on_grid
 from OrbitalSegLib.modelling.mesh import arrays_of, surface_of
 from OrbitalSegLib.phantom.anatomy import SIDES, Anatomy, Side, parts
 from OrbitalSegLib.phantom.orbit_solid import OrbitSolid
@@ -50,9 +51,7 @@ def bone_fraction(anatomy: Anatomy, grid: sitk.Image, progress: Progress = silen
     for some, bone in slice_by_slice(bone_part, anatomy, slices):
         fraction[some] = bone
         progress(some.stop / count)
-    image = sitk.GetImageFromArray(fraction)
-    image.CopyInformation(grid)
-    return image
+    return on_grid(fraction, grid)
 
 
 def truth_image(anatomy: Anatomy, grid: sitk.Image, progress: Progress = silent) -> sitk.Image:

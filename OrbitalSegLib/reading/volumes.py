@@ -11,6 +11,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from OrbitalSegLib.errors import InputError
+from OrbitalSegLib.images import on_grid
 from OrbitalSegLib.reading import meta, nifti, nrrd
 from OrbitalSegLib.reading.frames import Stated
 from OrbitalSegLib.reading.stack import GRID_LIMIT
@@ -173,8 +174,7 @@ def _in_hu(image: sitk.Image) -> tuple[sitk.Image, Warnings]:
     whole = voxels.dtype.kind != "f" or (
         bool(np.all(voxels == np.rint(voxels))) and float(np.abs(voxels).max(initial=0)) <= HIGHEST_HU
     )
-    in_hu = sitk.GetImageFromArray(np.clip(voxels, AIR_HU, HIGHEST_HU).astype(np.int16 if whole else np.float32))
-    in_hu.CopyInformation(image)
+    in_hu = on_grid(np.clip(voxels, AIR_HU, HIGHEST_HU).astype(np.int16 if whole else np.float32), image)
     return in_hu, warnings
 
 

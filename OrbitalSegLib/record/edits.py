@@ -7,8 +7,9 @@ import numpy as np
 import SimpleITK as sitk
 
 from OrbitalSegLib.errors import InputError
-from OrbitalSegLib.evaluation.grids import mask_array, on_grid_of
+from OrbitalSegLib.evaluation.grids import on_grid_of
 from OrbitalSegLib.export.segmentation import read_segmentation, segment_ids
+from OrbitalSegLib.images import mask_array
 from OrbitalSegLib.progress import Warn, unheard
 from OrbitalSegLib.structures import BONE, parts_of
 

@@ -21,6 +21,7 @@ import SimpleITK as sitk
 
 from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.export.segmentation import Warn, read_segmentation, segment_ids, unheard
+from OrbitalSegLib.images import on_grid
 from OrbitalSegLib.preprocessing import WorkingGrid, to_working, window_8bit, working_grid
 from OrbitalSegLib.reading import read
 from OrbitalSegLib.reading.volumes import open_volume
@@ -147,9 +148,7 @@ def _from_dicom(path: Path, ct: sitk.Image, labels: Mapping[str, int]) -> sitk.I
         if numbers:
             volume = segmentation.get_volume(segment_numbers=numbers, combine_segments=False)
             found[_on_grid(volume, ct)] = value
-    label = sitk.GetImageFromArray(found)
-    label.CopyInformation(ct)
-    return label
+    return on_grid(found, ct)
 
 
 def _on_grid(volume: Any, ct: sitk.Image) -> Array:

@@ -25,6 +25,7 @@ from OrbitalSegLib.evaluation.grids import voxel_indices
 from OrbitalSegLib.evaluation.reliability import TRAINED_SHARE, Samples, near_walls, reliability
 from OrbitalSegLib.evaluation.wall_points import WallPoints
 from OrbitalSegLib.evaluation.walls import HOLE_EDGE_MM, THICKNESS_CLASSES_MM, THIN_WALLS, highest, of_walls
+from OrbitalSegLib.images import mask_on_grid
 from OrbitalSegLib.networks import onnx
 from OrbitalSegLib.networks.consensus import triplanar
 from OrbitalSegLib.networks.engines.engine import Engine
@@ -205,8 +206,7 @@ def _near_walls(image: sitk.Image, target: Array, points: WallPoints) -> Samples
     if not len(points.points_mm):
         none = np.zeros(0)
         return Samples(none, none > 0, none > 0)
-    label = sitk.GetImageFromArray(target.astype(np.uint8))
-    label.CopyInformation(image)
+    label = mask_on_grid(target, image)
     return near_walls(image, label, points)
 
 
@@ -321,9 +321,7 @@ def cover(real: RealScan, engines: Mapping[str, Engine], calibration: Mapping[st
 def mask_above(probabilities: Mapping[str, sitk.Image], limits: Mapping[str, float]) -> sitk.Image:
     """1 where the probability of any network is above its limit."""
     arrays = [sitk.GetArrayFromImage(probabilities[name]) > limit for name, limit in limits.items()]
-    mask = sitk.GetImageFromArray(np.logical_or.reduce(arrays).astype(np.uint8))
-    mask.CopyInformation(next(iter(probabilities.values())))
-    return mask
+    return mask_on_grid(np.logical_or.reduce(arrays), next(iter(probabilities.values())))
 
 
 def figures(judged: Sequence[Judged], limits: Limits) -> dict[str, float]:

@@ -8,6 +8,7 @@ import pytest
 import SimpleITK as sitk
 
 from OrbitalSegLib.errors import InputError, OutputError
+from OrbitalSegLib.images import on_grid
 from OrbitalSegLib.modelling.mesh import arrays_of
 from OrbitalSegLib.phantom import Anatomy, wall_midsurfaces
 from OrbitalSegLib.phantom.anatomy import ROOF_MM
@@ -23,7 +24,7 @@ from OrbitalSegLib.training.templates import (
     templates,
     write_template,
 )
-from OrbitalSegLib.training.templates.distance import capsules_mm, empty_grid, like, signed_mm, smooth, unsigned_mm
+from OrbitalSegLib.training.templates.distance import capsules_mm, empty_grid, signed_mm, smooth, unsigned_mm
 from OrbitalSegLib.training.templates.folder import BONE_LABEL
 from OrbitalSegLib.training.templates.phantom import phantom_template
 
@@ -77,7 +78,7 @@ def bone() -> sitk.Image:
             fill(block, box, 0)
     fill(block, ((-30, -22), (40, 43), (50, 56)), 0)
     fill(block, ((-22, -18), (23, 27), (38, 39)), 0)
-    return like(block, grid)
+    return on_grid(block, grid)
 
 
 def fill(block: np.ndarray, box: tuple, value: int) -> None:
@@ -96,7 +97,7 @@ def other(bone):
     thin, head = sitk.GetArrayFromImage(bone), np.zeros(bone.GetSize()[::-1], np.uint8)
     fill(thin, ((7, 8), (14, 39), (12, 37)), 0)
     fill(head, ((-48, 48), (4, 72), (0, 92)), 1)
-    return build(like(thin, bone), replace(BOXES, openings={}), head=like(head, bone), spacing_mm=1.0)
+    return build(on_grid(thin, bone), replace(BOXES, openings={}), head=on_grid(head, bone), spacing_mm=1.0)
 
 
 def at(image: sitk.Image, x_mm: float, y_mm: float, z_mm: float) -> float:
@@ -192,7 +193,7 @@ def test_an_orbit_that_leaks_is_refused(bone):
     seeds = dict(BOXES.seeds)
     seeds[Compartment.RIGHT_MAXILLARY] = (ball(-37, 38, 13, 1.5),)
     with pytest.raises(InputError, match="RIGHT_ORBIT has"):
-        build(like(leaky, bone), replace(BOXES, seeds=seeds), spacing_mm=1.0)
+        build(on_grid(leaky, bone), replace(BOXES, seeds=seeds), spacing_mm=1.0)
 
 
 def test_a_template_is_read_as_it_was_written(template, tmp_path):
@@ -269,7 +270,7 @@ def test_a_folder_with_a_skull_and_seeds_becomes_a_template(bone, tmp_path, monk
 def test_a_labelled_scan_needs_no_seeds_where_it_is_labelled(bone, template, tmp_path):
     known = sitk.GetArrayFromImage(template.compartment) + 1
     labels = np.where(sitk.GetArrayFromImage(bone) > 0, BONE_LABEL, known).astype(np.uint8)
-    sitk.WriteImage(like(labels, bone), tmp_path / "compartments.nrrd")
+    sitk.WriteImage(on_grid(labels, bone), tmp_path / "compartments.nrrd")
     (tmp_path / "seeds.json").write_text(json.dumps(seeds_json(replace(BOXES, seeds={}))))
     again = folder_template(tmp_path, spacing_mm=1.0)
     assert np.array_equal(sitk.GetArrayFromImage(again.compartment), sitk.GetArrayFromImage(template.compartment))

@@ -9,6 +9,7 @@ import SimpleITK as sitk
 import torch
 from scipy import ndimage
 
+from OrbitalSegLib.images import on_grid, spacing_zyx
 from OrbitalSegLib.training.synthesis.draw import Draw
 from OrbitalSegLib.training.synthesis.grids import Grid, SmoothField
 from OrbitalSegLib.training.synthesis.settings import Settings
@@ -208,13 +209,8 @@ def _nearer(compartment: sitk.Image) -> tuple[sitk.Image, sitk.Image]:
     labels = sitk.GetArrayFromImage(coarse)
 
     def distance_mm(*of: Compartment) -> np.ndarray:
-        return ndimage.distance_transform_edt(~np.isin(labels, of), sampling=coarse.GetSpacing()[::-1])
+        return ndimage.distance_transform_edt(~np.isin(labels, of), sampling=spacing_zyx(coarse))
 
     nasal = distance_mm(Compartment.NASAL) - distance_mm(Compartment.RIGHT_MAXILLARY, Compartment.LEFT_MAXILLARY)
     left = distance_mm(Compartment.LEFT_ORBIT) - distance_mm(Compartment.RIGHT_ORBIT)
-    images = []
-    for array in (nasal, left):
-        image = sitk.GetImageFromArray(array.astype(np.float32))
-        image.CopyInformation(coarse)
-        images.append(image)
-    return images[0], images[1]
+    return on_grid(nasal.astype(np.float32), coarse), on_grid(left.astype(np.float32), coarse)

@@ -6,8 +6,9 @@ import numpy as np
 import SimpleITK as sitk
 
 from OrbitalSegLib.errors import InputError
+from OrbitalSegLib.images import on_grid
 from OrbitalSegLib.progress import Progress, silent
-from OrbitalSegLib.training.templates.distance import capsules_mm, empty_grid, like, signed_mm, smooth, unsigned_mm
+from OrbitalSegLib.training.templates.distance import capsules_mm, empty_grid, signed_mm, smooth, unsigned_mm
 from OrbitalSegLib.training.templates.seeds import Seeds
 from OrbitalSegLib.training.templates.spaces import free_spaces
 from OrbitalSegLib.training.templates.template import (
@@ -131,7 +132,7 @@ def assemble(
         septum_mm = _septum_mm(bone_mm, solid_mm, wall_mm, grid)
     opening_mm = _opening_mm(compartment, bone_mm, natural, grid)
     distances |= {"solid_mm": solid_mm, "septum_mm": septum_mm, "opening_mm": opening_mm}
-    images = {name: like(np.clip(d, -REACH_MM, REACH_MM), grid) for name, d in distances.items()}
+    images = {name: on_grid(np.clip(d, -REACH_MM, REACH_MM), grid) for name, d in distances.items()}
     progress(1.0)
     return Template(
         name=seeds.name,
@@ -139,8 +140,8 @@ def assemble(
         licence=seeds.licence,
         landmarks_mm=dict(seeds.landmarks_mm),
         remarks=seeds.remarks,
-        compartment=like(compartment, grid),
-        skin_mm=like(np.clip(skin_mm, -SKIN_REACH_MM, SKIN_REACH_MM), grid),
+        compartment=on_grid(compartment, grid),
+        skin_mm=on_grid(np.clip(skin_mm, -SKIN_REACH_MM, SKIN_REACH_MM), grid),
         **images,
     )
 
@@ -213,7 +214,7 @@ def _septum_mm(bone_mm: np.ndarray, solid_mm: np.ndarray, wall_mm: np.ndarray, g
         farther = np.maximum(np.roll(depth, 2, axis), np.roll(depth, -2, axis))
         ridge |= (depth >= before) & (depth > after) & (depth > farther + 0.05)
     ridge &= (bone_mm < 0) & (solid_mm > 0) & (wall_mm > SEPTUM_CLEAR_MM)
-    pieces = sitk.ConnectedComponent(like(ridge.astype(np.uint8), grid), True)
+    pieces = sitk.ConnectedComponent(on_grid(ridge.astype(np.uint8), grid), True)
     pieces = sitk.RelabelComponent(pieces, minimumObjectSize=int(SEPTUM_MM2 / grid.GetSpacing()[0] ** 2))
     return unsigned_mm(sitk.GetArrayFromImage(pieces) > 0, grid)
 
@@ -247,7 +248,7 @@ def _group(compartment: Compartment) -> int:
 
 def _wide(gaps: np.ndarray, bone_mm: np.ndarray, grid: sitk.Image) -> np.ndarray:
     """The gaps whose middle is more than half of `FAULT_MM` away from bone, whole."""
-    pieces = sitk.GetArrayFromImage(sitk.ConnectedComponent(like(gaps.astype(np.uint8), grid), True))
+    pieces = sitk.GetArrayFromImage(sitk.ConnectedComponent(on_grid(gaps.astype(np.uint8), grid), True))
     wide = np.unique(pieces[gaps & (bone_mm > FAULT_MM / 2)])
     return gaps & np.isin(pieces, wide)
 
@@ -266,7 +267,7 @@ def _hull_mm(inner: np.ndarray, radius_mm: float, grid: sitk.Image) -> np.ndarra
     coarse = sitk.Image([int(n * grid.GetSpacing()[0] / HULL_SPACING_MM) for n in grid.GetSize()], sitk.sitkUInt8)
     coarse.SetOrigin(grid.GetOrigin())
     coarse.SetSpacing([HULL_SPACING_MM] * 3)
-    inside = _on_grid(like(inner.astype(np.float32), grid), coarse, sitk.sitkLinear) > 0
+    inside = _on_grid(on_grid(inner.astype(np.float32), grid), coarse, sitk.sitkLinear) > 0
     padded = np.pad(inside, ((margin, margin), (0, margin), (0, 0)), mode="edge")
     padded = np.pad(padded, ((0, 0), (margin, 0), (margin, margin)))
     wide = sitk.Image(list(padded.shape[::-1]), sitk.sitkUInt8)
@@ -277,4 +278,4 @@ def _hull_mm(inner: np.ndarray, radius_mm: float, grid: sitk.Image) -> np.ndarra
     from_right = np.maximum.accumulate(closed, axis=2)
     from_left = np.maximum.accumulate(closed[..., ::-1], axis=2)[..., ::-1]
     hull_mm = signed_mm(from_front & from_right & from_left, wide)
-    return _on_grid(like(smooth(hull_mm, wide, 2 * HULL_SPACING_MM), wide), grid, sitk.sitkLinear)
+    return _on_grid(on_grid(smooth(hull_mm, wide, 2 * HULL_SPACING_MM), wide), grid, sitk.sitkLinear)

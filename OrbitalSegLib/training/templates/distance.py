@@ -5,6 +5,7 @@ from math import erf
 import numpy as np
 import SimpleITK as sitk
 
+from OrbitalSegLib.images import on_grid
 from OrbitalSegLib.training.templates.seeds import Box, Capsule
 
 SMOOTHING_MM = 0.5
@@ -17,13 +18,6 @@ def empty_grid(box_mm: Box, spacing_mm: float) -> sitk.Image:
     grid.SetOrigin([low for low, _ in box_mm])
     grid.SetSpacing([spacing_mm] * 3)
     return grid
-
-
-def like(array: np.ndarray, grid: sitk.Image) -> sitk.Image:
-    """An array [z, y, x] as an image on a grid."""
-    image = sitk.GetImageFromArray(array)
-    image.CopyInformation(grid)
-    return image
 
 
 def signed_mm(inside: np.ndarray, grid: sitk.Image, reach_mm: float = np.inf) -> np.ndarray:
@@ -71,7 +65,7 @@ def _unblurred(blurred_mm: np.ndarray, sigma_mm: float) -> np.ndarray:
 
 def smooth(array: np.ndarray, grid: sitk.Image, sigma_mm: float = SMOOTHING_MM) -> np.ndarray:
     """A Gaussian blur, float32."""
-    return sitk.GetArrayFromImage(sitk.SmoothingRecursiveGaussian(like(array.astype(np.float32), grid), sigma_mm))
+    return sitk.GetArrayFromImage(sitk.SmoothingRecursiveGaussian(on_grid(array.astype(np.float32), grid), sigma_mm))
 
 
 def capsules_mm(capsules: tuple[Capsule, ...], grid: sitk.Image) -> np.ndarray:

@@ -4,7 +4,8 @@ import numpy as np
 import SimpleITK as sitk
 
 from OrbitalSegLib.errors import InputError
-from OrbitalSegLib.training.templates.distance import capsules_mm, like, signed_mm
+from OrbitalSegLib.images import on_grid
+from OrbitalSegLib.training.templates.distance import capsules_mm, signed_mm
 from OrbitalSegLib.training.templates.seeds import Seeds
 from OrbitalSegLib.training.templates.template import Compartment
 
@@ -32,7 +33,7 @@ def free_spaces(
         marked[inside] = compartment + 1
     _check_marked(marked)
     levels = ((DEEPEST_MM - np.clip(depth_mm, 0, DEEPEST_MM)) / LEVELS_MM).round().astype(np.uint8)
-    basins = sitk.MorphologicalWatershedFromMarkers(like(levels, grid), like(marked, grid), False, False)
+    basins = sitk.MorphologicalWatershedFromMarkers(on_grid(levels, grid), on_grid(marked, grid), False, False)
     return sitk.GetArrayFromImage(basins)
 
 

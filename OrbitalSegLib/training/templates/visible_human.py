@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from OrbitalSegLib.images import on_grid
 from OrbitalSegLib.progress import Progress, silent
 from OrbitalSegLib.training.templates.build import build, template_grid
-from OrbitalSegLib.training.templates.distance import capsules_mm, like, signed_mm
+from OrbitalSegLib.training.templates.distance import capsules_mm, signed_mm
 from OrbitalSegLib.training.templates.seeds import Capsule, Seeds, ball
 from OrbitalSegLib.training.templates.template import SPACING_MM, Compartment, Template
 
@@ -106,7 +107,7 @@ def visible_human_template(data: Path, spacing_mm: float = SPACING_MM, progress:
     head = _head(ct, grid)
     air = head & (sitk.GetArrayFromImage(ct) < AIR_HU)
     return build(
-        _bone(ct), VISIBLE_HUMAN, _air_markers(air, grid), like(head.astype(np.uint8), grid), spacing_mm, progress
+        _bone(ct), VISIBLE_HUMAN, _air_markers(air, grid), on_grid(head.astype(np.uint8), grid), spacing_mm, progress
     )
 
 
@@ -119,7 +120,7 @@ def _bone(ct: sitk.Image) -> sitk.Image:
 def _head(ct: sitk.Image, grid: sitk.Image) -> np.ndarray:
     """Everything inside the skin, airways included."""
     air = sitk.GetArrayFromImage(ct) < AIR_HU
-    wide = sitk.ConnectedComponent(like((signed_mm(air, grid) < -AIRWAY_MM).astype(np.uint8), grid))
+    wide = sitk.ConnectedComponent(on_grid((signed_mm(air, grid) < -AIRWAY_MM).astype(np.uint8), grid))
     outer = sitk.GetArrayFromImage(sitk.RelabelComponent(wide)) == 1
     return ~(air & (signed_mm(outer, grid) < AIRWAY_MM + grid.GetSpacing()[0]))
 
@@ -129,4 +130,4 @@ def _air_markers(air: np.ndarray, grid: sitk.Image) -> sitk.Image:
     marked = np.zeros(air.shape, np.uint8)
     for compartment, region in AIR_REGIONS.items():
         marked[air & (marked == 0) & (capsules_mm(region, grid) < 0)] = compartment + 1
-    return like(marked, grid)
+    return on_grid(marked, grid)

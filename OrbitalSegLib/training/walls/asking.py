@@ -9,6 +9,7 @@ import torch
 from scipy import ndimage
 
 from OrbitalSegLib.evaluation.grids import voxel_indices
+from OrbitalSegLib.images import on_grid
 from OrbitalSegLib.networks.unet3d import folded
 from OrbitalSegLib.training.walls.config import Walls
 from OrbitalSegLib.training.walls.evidence import ANSWERS as ANSWERS_OF_PROFILE
@@ -58,8 +59,7 @@ class VolumeAsked:
         found = {}
         for number, name in enumerate(ANSWERS):
             values = said[number, :z, :y, :x]
-            found[name] = sitk.GetImageFromArray((values if name == "distance" else values.sigmoid()).numpy())
-            found[name].CopyInformation(working_ct)
+            found[name] = on_grid((values if name == "distance" else values.sigmoid()).numpy(), working_ct)
         return found
 
 
