@@ -408,7 +408,13 @@ def _is_full(folder: Path) -> bool:
 
 
 def safe_name(name: str) -> str:
-    """A segment's name as a file name that every system takes (docs/contracts.md, section 6)."""
+    """A segment's name as a file name that every system takes (docs/contracts.md, section 6).
+
+    Examples
+    --------
+    >>> safe_name("thin wall, left"), safe_name("con")
+    ('thin_wall__left', 'con_')
+    """
     safe = re.sub(r"[^A-Za-z0-9_-]", "_", name)[:80] or "segment"
     return f"{safe}_" if safe.upper() in RESERVED else safe
 

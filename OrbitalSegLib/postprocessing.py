@@ -69,12 +69,39 @@ def postprocess(
     *,
     joint: sitk.Image | None = None,
 ) -> tuple[sitk.Image, list[dict[str, Any]]]:
-    """Return the repaired mask and what each step did, JSON-able, in order.
+    """Repair a mask: fill holes, drop small objects [3532-2 13].
 
-    `bone` is 8 bits, 1 and 0; `ct` is HU on the same grid, and so is `joint`: what joins pieces of bone to one object,
-    and counts towards its volume, but is no bone. Each step is `step`, `objects` (how many it removed or
-    filled), `removed_ml`, `added_ml`, `wall_flakes` and `wall_flakes_ml`, with a `warning` where there are such;
-    filling adds how many holes it left open, `air_holes` and `large_holes`.
+    Parameters
+    ----------
+    bone
+        A mask, unsigned 8 bits, 0 or 1.
+    ct
+        HU, on the same grid.
+    parameters
+        Which steps run.
+    progress
+        Hears how much is done, from 0 to 1.
+    joint
+        A mask on the same grid: what joins pieces of bone to one object, and counts towards its volume, but is no bone.
+
+    Returns
+    -------
+    mask
+        The repaired bone, on the same grid.
+    steps
+        What each step did, in order, JSON-able: `step`, `objects` (how many it removed or filled), `removed_ml`,
+        `added_ml`, `wall_flakes` and `wall_flakes_ml`, with a `warning` where there are such; filling adds how many
+        holes it left open, `air_holes` and `large_holes`.
+
+    Examples
+    --------
+    >>> bone = np.zeros((9, 9, 9), np.uint8)
+    >>> bone[1:8, 1:8, 1:8] = 1
+    >>> bone[4, 4, 4] = 0
+    >>> ct = sitk.GetImageFromArray(np.full(bone.shape, 60, np.int16))
+    >>> mask, steps = postprocess(sitk.GetImageFromArray(bone), ct, PostprocessingParameters())
+    >>> mask[4, 4, 4], steps[0]["step"], steps[0]["objects"]
+    (1, 'fill objects', 1)
     """
     _check_same_grid(bone, ct)
     box = _Box.around(bone if joint is None else sitk.Or(bone, joint))

@@ -81,7 +81,24 @@ class WorkingGrid:
 
 
 def working_grid(image: sitk.Image, spacing_mm: float, box_mm: Box | None = None) -> WorkingGrid:
-    """The working grid of a scan, or of the part of it that holds `box_mm`; it covers every voxel centre there."""
+    """The working grid of a scan, or of a part of it: it covers every voxel centre there (docs/contracts.md, 3).
+
+    Parameters
+    ----------
+    image
+        The scan: its first voxel is where the grid begins, whatever the part.
+    spacing_mm
+        The side of a voxel [3532-2 8.3].
+    box_mm
+        `(x0, x1, y0, y1, z0, z1)` in LPS mm: the part. None is the whole scan.
+
+    Examples
+    --------
+    >>> ct = sitk.Image(20, 20, 10, sitk.sitkInt16)
+    >>> ct.SetSpacing((0.5, 0.5, 1.0))
+    >>> working_grid(ct, 0.5).size
+    (20, 20, 19)
+    """
     scan = _oriented(image)
     extent_mm = (np.array(scan.GetSize()) - 1) * scan.GetSpacing()
     last = np.ceil(extent_mm / spacing_mm - _SAME_PLACE).astype(int)
@@ -128,7 +145,14 @@ def denoised(image: sitk.Image, edges_hu: float, grid: WorkingGrid, progress: Pr
 
 
 def window_8bit(image: sitk.Image) -> sitk.Image:
-    """HU to unsigned 8 bits by formula 1: `(I - Imin) * 255 / (Imax - Imin)`, clipped and rounded [3532-2 8.2]."""
+    """HU to unsigned 8 bits by formula 1: `(I - Imin) * 255 / (Imax - Imin)`, clipped and rounded [3532-2 8.2].
+
+    Examples
+    --------
+    >>> ct = sitk.GetImageFromArray(np.array([[[-1024, -200, 50, 300, 3000]]], np.int16))
+    >>> sitk.GetArrayFromImage(window_8bit(ct)).tolist()
+    [[[0, 0, 128, 255, 255]]]
+    """
     return on_grid(_windowed(sitk.GetArrayFromImage(image)), image)
 
 

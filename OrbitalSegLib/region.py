@@ -19,7 +19,27 @@ MARGIN_MM = 10.0
 
 @dataclass(frozen=True)
 class Region:
-    """A box `(x0, x1, y0, y1, z0, z1)` in LPS mm; None is the whole scan."""
+    """A box in patient space, or the whole scan.
+
+    Parameters
+    ----------
+    box_mm
+        `(x0, x1, y0, y1, z0, z1)` in mm: x to the patient's left, y to the back, z to the head (LPS). None is the whole
+        scan.
+
+    Raises
+    ------
+    JobError
+        `invalid-job`: not six numbers, or a pair that does not grow.
+
+    Examples
+    --------
+    >>> orbit = Region((10.0, 60.0, -90.0, -40.0, -20.0, 30.0))
+    >>> orbit.holds(np.array([30.0, -60.0, 0.0]))
+    True
+    >>> orbit.common(Region((0.0, 40.0, -90.0, -40.0, 0.0, 50.0))).box_mm
+    (10.0, 40.0, -90.0, -40.0, 0.0, 30.0)
+    """
 
     box_mm: tuple[float, ...] | None = None
 

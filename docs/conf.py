@@ -66,11 +66,14 @@ nitpicky = True
 nitpick_ignore_regex = [
     (
         "py:.*",
-        r"(argparse|collections|concurrent|contextlib|contextvars|enum|highdicom|http|importlib|io|json|logging|manifold3d"
+        r"(argparse|collections|concurrent|contextlib|contextvars|dataclasses|enum|highdicom|http|importlib|io|json|logging|manifold3d"
         r"|matplotlib|multiprocessing|np|numpy|onnx|openvino|pathlib|pydicom|queue|scipy|SimpleITK|sitk|threading|torch"
-        r"|types|typing|vtk|vtkmodules|zipfile)\..*",
+        r"|typer|types|typing|vtk|vtkmodules|zipfile)\..*",
     ),
-    ("py:class", r".*\.(T|Values)|.*\[.*"),  # type variables, and a subscript that the parser of signatures cuts in two
+    (
+        "py:class",
+        r".*\.([A-Z]|Values)|.*\[.*",
+    ),  # type variables, and a subscript that the parser of signatures cuts in two
 ]
 
 NUMPY = Config(napoleon_google_docstring=False, napoleon_use_rtype=False)

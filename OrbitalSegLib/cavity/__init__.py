@@ -74,9 +74,25 @@ class Cavity:
 def measure(
     ct: sitk.Image, bone: sitk.Image, inferred: sitk.Image | None, orbit: Orbit, progress: Progress = silent
 ) -> Cavity | None:
-    """Measure an orbit that was found whole. `ct` is HU, `bone` and `inferred` are masks, each on a grid of its own.
+    """Measure the room between the walls of an orbit (docs/orbit-volume.md).
 
-    None where too little of the rim is bone, so that nobody can say where the orbit ends in front.
+    Parameters
+    ----------
+    ct
+        HU.
+    bone, inferred
+        Masks of seen bone and of inferred wall, each on a grid of its own; inferred wall is a wall too. None: there is
+        none.
+    orbit
+        As `locate` gives it, found whole.
+    progress
+        Hears how much is done, from 0 to 1.
+
+    Returns
+    -------
+    Cavity or None
+        The closed surface, its volume in ml, and how much of its walls had to be bridged. None where too little of the
+        rim is bone, so that nobody can say where the orbit ends in front.
     """
     assert orbit.shape is not None
     assert orbit.box_mm is not None

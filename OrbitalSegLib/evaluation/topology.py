@@ -34,8 +34,19 @@ class MaskTopology:
 def topology(mask: sitk.Image, region: sitk.Image | None = None) -> MaskTopology:
     """Count in a mask (non-zero is bone), or in what of it lies in the non-zero voxels of a region.
 
-    What lies outside is no bone, so that a wall which the border cuts ends there. Raises `InputError`
-    `different-grids`.
+    What lies outside is no bone, so that a wall which the border cuts ends there.
+
+    Raises
+    ------
+    InputError
+        `different-grids`: the region lies on another grid.
+
+    Examples
+    --------
+    >>> ring = np.ones((1, 3, 3), np.uint8)
+    >>> ring[0, 1, 1] = 0
+    >>> topology(sitk.GetImageFromArray(ring))
+    MaskTopology(parts=1, tunnels=1, cavities=0)
     """
     bone = mask_array(mask)
     if region is not None:

@@ -61,10 +61,25 @@ def write_surface(
     format_name: str = MAIN_FORMAT,
     structures: Mapping[str, Structure] = STRUCTURES,
 ) -> Path:
-    """Write a surface of triangles (LPS, mm) as `NAME.ENDING`, with a name that every file system takes.
+    """Write a surface as `NAME.ENDING`, read it back and compare: number of triangles, bounds and volume.
 
-    The file holds the name as it was given. It is read back and compared: number of triangles, bounds and volume, bit
-    by bit where the format keeps the order of points. Raises `OutputError` `cannot-write` or `disk-full`.
+    Parameters
+    ----------
+    surface
+        Triangles, LPS, mm.
+    folder
+        Where to.
+    name
+        Of a structure, or any: the file's name has only letters that every file system takes, its content all.
+    format_name
+        A name in `FORMATS`.
+    structures
+        Where titles and colours are from.
+
+    Raises
+    ------
+    OutputError
+        `cannot-write`, `disk-full`.
     """
     chosen = FORMATS[format_name]
     path = surface_path(folder, name, format_name)

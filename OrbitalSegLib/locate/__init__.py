@@ -136,8 +136,25 @@ MISSING = Orbits(Orbit("right", "missing"), Orbit("left", "missing"))
 
 
 def locate(ct: sitk.Image, progress: Progress = silent) -> Orbits:
-    """Look for both orbits in a CT in HU, on any grid; left and right by patient coordinates, the head turned by up to
-    about 30 degrees from lying straight. What is no head gives `missing`."""
+    """Look for both orbits in a CT; left and right are the patient's.
+
+    Parameters
+    ----------
+    ct
+        HU, on any grid. The head may be turned by up to about 30 degrees from lying straight.
+    progress
+        Hears how much is done, from 0 to 1.
+
+    Returns
+    -------
+    Orbits
+        Both sides, each `found`, `cut off` or `missing`. What is no head has two that are missing.
+
+    Raises
+    ------
+    Cancelled
+        The user stopped.
+    """
     progress(0.0)
     field = Field.of(ct)
     if field is None:

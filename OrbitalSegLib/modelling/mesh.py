@@ -62,7 +62,16 @@ class MeshReport:
 
 
 def check(surface: vtkPolyData, progress: Progress = silent) -> MeshReport:
-    """Look for every defect of `MeshReport` in a surface of triangles, whose points are mm."""
+    """Look for every defect of `MeshReport` in a surface of triangles, whose points are mm [3532-1].
+
+    Examples
+    --------
+    >>> corners = np.array([[0.0, 0, 0], [30, 0, 0], [0, 20, 0], [0, 0, 10]])
+    >>> open_box = surface_of(corners, np.array([[0, 2, 1], [0, 1, 3], [0, 3, 2]]))
+    >>> report = check(open_box)
+    >>> report.sound, report.open_edges
+    (False, 3)
+    """
     points, triangles = arrays_of(surface)
     topology = Topology(triangles)
     crossing = self_intersections(points, triangles, topology.wrong_vertices, progress=progress)
@@ -194,7 +203,21 @@ def _labels(first: Integers, second: Integers, count: int) -> Integers:
 
 
 def volume_ml(points: Floats, triangles: Integers) -> float:
-    """The enclosed volume, positive if the triangles face outward; points are mm."""
+    """The enclosed volume in ml, positive if the triangles face outward.
+
+    Parameters
+    ----------
+    points
+        (n, 3), mm.
+    triangles
+        (m, 3), the numbers of each triangle's points.
+
+    Examples
+    --------
+    >>> corners = np.array([[0.0, 0, 0], [30, 0, 0], [0, 20, 0], [0, 0, 10]])
+    >>> round(volume_ml(corners, np.array([[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]])), 9)
+    1.0
+    """
     if len(triangles) == 0:
         return 0.0
     wide = points.astype(np.float64)

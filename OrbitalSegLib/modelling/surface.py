@@ -90,7 +90,27 @@ class Surface:
 def surface_of_mask(
     mask: sitk.Image, parameters: SurfaceParameters | None = None, progress: Progress = silent
 ) -> tuple[vtkPolyData, dict[str, Any]]:
-    """The surface of a mask's non-zero voxels, and what was measured: `surface_of` without a bone fraction."""
+    """The closed surface of a mask's non-zero voxels, and what was measured: `surface_of` without a bone fraction.
+
+    Returns
+    -------
+    surface
+        Triangles, LPS, mm.
+    measured
+        As the record has it (docs/contracts.md, section 8).
+
+    Raises
+    ------
+    InputError
+        `empty-result`: no voxel is set.
+
+    Examples
+    --------
+    >>> ball = sitk.GaussianSource(size=[24, 24, 24], sigma=[6.0] * 3, mean=[12.0] * 3, scale=1.0) > 0.5
+    >>> surface, measured = surface_of_mask(ball)
+    >>> measured["parts"], measured["tunnels"], measured["open_edges"]
+    (1, 0, 0)
+    """
     made = surface_of(BoneField(mask), parameters or SurfaceParameters(), progress=progress)
     return made.mesh, made.measured
 

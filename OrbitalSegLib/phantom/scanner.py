@@ -109,7 +109,15 @@ class Scanned:
 
 
 def scan(anatomy: Anatomy, scanner: Scanner, progress: Progress = silent) -> Scanned:
-    """Scan a head. The same head, scanner and seed give the same voxels."""
+    """Scan a head made by formula. The same head, scanner and seed give the same voxels.
+
+    Examples
+    --------
+    >>> from OrbitalSegLib.phantom.anatomy import Anatomy
+    >>> coarse = Scanner(matrix=24, pixel_mm=6.0, slice_thickness_mm=6.0, spacing_mm=6.0)
+    >>> scan(Anatomy(), coarse).voxels.shape
+    (15, 24, 24)
+    """
     grid = scanner.grid()
     count = len(grid.origins)
     voxels = np.empty((count, *grid.shape), np.int16)

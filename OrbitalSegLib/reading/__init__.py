@@ -66,13 +66,29 @@ def read(
     grey_values: bool = False,
     origin: Origin = UNKNOWN,
 ) -> Scan:
-    """Read a CT in HU. `series` names a DICOM series by name, number or UID; None takes the one fit for the orbit.
+    """Read a CT in HU, at the patient's true places (docs/reading.md).
 
-    `listed` hears of all series before one is chosen. `header` is the part of a volume file's header that is believed
-    where parts contradict each other (docs/reading.md). `grey_values` takes a scan whose values are no HU as well, with
-    a warning. `origin` is what is known of the scan that a volume file was made of.
+    Parameters
+    ----------
+    path
+        A folder of DICOM files, a zip of it, or an NRRD, NIfTI or MetaImage file.
+    series
+        A DICOM series by name (`A3`), number or UID; None takes the one fit for the orbit.
+    progress
+        Hears how much is done, from 0 to 1.
+    listed
+        Hears of all series before one is chosen.
+    header
+        The part of a volume file's header that is believed where parts contradict each other.
+    grey_values
+        Whether a scan whose values are no HU is taken as well, with a warning.
+    origin
+        What is known of the scan that a volume file was made of.
 
-    Raises `InputError`; its codes are listed in docs/contracts.md, section 7.
+    Raises
+    ------
+    InputError
+        Its codes are listed in docs/contracts.md, section 7.
     """
     must_exist(path)
     kind = volume_kind(path)

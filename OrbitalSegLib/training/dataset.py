@@ -1,6 +1,6 @@
 """Data sets for training [3532-2 9]: collect, label, sample, split, and with `quality` keep an eye on them.
 
-A data set is a folder of case folders. A case was made by synthesis (`cases.py`), or is a scan with its label:
+A data set is a folder of case folders. A case was made by synthesis (`cases.py`), or is a scan with its label::
 
     CASE/image.nii.gz   or .nii, .nrrd, .mha; or a folder `image` of DICOM files
     CASE/label.nii.gz   or the same endings; or `label.seg.nrrd` of 3D Slicer, whose segments are called as the classes;
