@@ -17,7 +17,7 @@ MUCH_BRIDGED = 0.25
 MOST_BRIDGED = 0.5
 """Beyond this most of what is measured would be made up."""
 
-LEAST_DIFFERENCE_ML = 1.1
+LEAST_DIFFERENCE_ML = 1.0
 """So much the measured volumes of equal orbits can differ, rounded up (docs/orbit-volume.md)."""
 
 WARNINGS = {

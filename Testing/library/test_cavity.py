@@ -320,6 +320,7 @@ def test_no_difference_is_told_that_equal_orbits_were_measured_to_have():
     docs = Path(__file__).parents[2] / "docs"
     figures = json.loads((docs / "orbit-volume.json").read_text(encoding="utf-8"))
     again = figures.pop("repeated")
+    figures.pop("scans")  # of people, whose orbits are not equal
     worst = [method["difference_ml_worst"] for method in figures.values()]
     worst += [
         abs(kind["all"]["worst_ml"])
