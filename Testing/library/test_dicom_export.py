@@ -181,6 +181,7 @@ def run(**job: object) -> tuple[int, dict]:
     return worker.run({"contract": CONTRACT, "task": "segment", "method": "threshold", **job}, lines.append), lines[-1]
 
 
+@pytest.mark.slow
 def test_a_job_writes_dicom_where_it_is_asked_to(straight, tmp_path):
     asked = {
         "region": [10.0, 46.0, -25.0, 25.0, -20.0, 20.0],

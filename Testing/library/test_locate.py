@@ -87,6 +87,7 @@ def changed(image: sitk.Image, change) -> sitk.Image:
     return result
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name, variant in VARIANTS.items() if variant.export == "hu"])
 def test_both_orbits_are_found_in_every_phantom(name, tmp_path):
     variant = VARIANTS[name]

@@ -294,6 +294,7 @@ def row_of(record: Record, name: str) -> dict:
     return next(row for row in record.entries["monitoring"]["checks"] if row["id"] == name)
 
 
+@pytest.mark.slow
 def test_a_whole_scan_is_monitored_where_its_orbits_are(phantom):
     (auto, of_auto), (whole, of_whole) = (monitored(phantom, region) for region in ("auto", "whole"))
     assert sitk.GetArrayFromImage(whole.masks["bone"]).sum() > 1.5 * sitk.GetArrayFromImage(auto.masks["bone"]).sum()

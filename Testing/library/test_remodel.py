@@ -9,6 +9,8 @@ from OrbitalSegLib import CONTRACT, worker
 from OrbitalSegLib.export.stl import read_stl
 from OrbitalSegLib.phantom import Anatomy, Scanner, scan
 
+pytestmark = pytest.mark.slow
+
 BOX_MM = [-12.0, 12.0, 4.0, 24.0, -8.0, 8.0]
 
 

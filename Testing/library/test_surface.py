@@ -138,6 +138,7 @@ def stl_file(tmp_path_factory):
     return tmp_path_factory.mktemp("random") / "random.stl"
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.sampled_from(KINDS),
@@ -170,6 +171,7 @@ def image_like(array, grid):
     return image
 
 
+@pytest.mark.slow
 def test_every_way_to_fill_eight_voxels_gives_a_sound_surface_of_the_right_parts():
     """All 256 neighbourhoods; voxels are joined by faces and edges, as in 18-connected components."""
     ndimage = pytest.importorskip("scipy.ndimage")

@@ -91,6 +91,7 @@ def same(one: object, other: object) -> bool:
     return one == other
 
 
+@pytest.mark.slow
 def test_a_killed_training_goes_on_bit_by_bit_as_if_it_had_not_been(data: tuple[Path, Path], tmp_path: Path) -> None:
     whole = trained(data, tmp_path / "whole")
     asked = iter(range(1000))

@@ -280,6 +280,7 @@ def three_sets(tmp_path: Path) -> selection.Selection:
     return selection.load(tmp_path / "selection.toml")
 
 
+@pytest.mark.slow
 def test_the_eight_steps_choose_the_better_and_open_the_test_set_once(
     three_sets: selection.Selection, tmp_path: Path
 ) -> None:
@@ -312,6 +313,7 @@ def test_a_selection_whose_sets_share_a_template_is_refused(three_sets: selectio
     assert not (three_sets.test / selection.LOCK).exists()
 
 
+@pytest.mark.slow
 def test_a_package_is_trained_further_on_own_data(tiny_package: Package, tmp_path: Path) -> None:
     for number, name in enumerate(("own", "held-out")):
         (tmp_path / name).mkdir()

@@ -765,6 +765,7 @@ def test_a_lying_mask_is_refused_by_every_judge_and_can_be_chosen(tmp_path):
     assert said(lines_of(**jobs[0], header="hform")) == ["invalid-job"]
 
 
+@pytest.mark.slow
 def test_what_has_no_sides_says_so_in_summary_record_and_verdict(tmp_path):
     volume = nrrd(tmp_path / "ct.nrrd", stored(), "3D-right-handed")
     job = {"task": "segment", "input": str(volume), "region": "whole", "method": "threshold", "sides": True}

@@ -23,7 +23,7 @@ from OrbitalSegLib.training.walls.training import LAST, identity_of, train
 from OrbitalSegLib.training.walls.unrolling import DEPTH_MM, unrolled
 from OrbitalSegLib.training.walls.volume import VolumeLesson, changed
 
-pytestmark = pytest.mark.learn
+pytestmark = [pytest.mark.learn, pytest.mark.slow]
 
 STILL = {
     "size_mm": [28.0, 28.0, 34.0],

@@ -168,6 +168,7 @@ def test_an_existing_result_is_kept_unless_overwriting_is_allowed(ct, tmp_path):
     assert last_step(record, "segmenting")["parameters"]["method"] == "hysteresis"
 
 
+@pytest.mark.slow
 def test_thin_bone_that_touches_no_cortical_bone_can_be_dropped(tmp_path):
     voxels = np.full((20, 40, 40), -1000, np.int16)
     voxels[5:15, 5:15, 5:15] = 1000

@@ -26,6 +26,8 @@ from OrbitalSegPanel.library import library_parent
 from OrbitalSegPanel.process import Python
 from OrbitalSegPanel.settings import ORBIT
 
+pytestmark = pytest.mark.slow
+
 PATIENCE_SECONDS = 540
 
 BOX_MM = (22.0, 20.0, 16.0)

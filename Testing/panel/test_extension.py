@@ -11,6 +11,8 @@ import pytest
 
 from OrbitalSegLib import CONTRACT
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 SAID = "cmake.txt"
 """What CMake warned of."""

@@ -18,6 +18,8 @@ from OrbitalSegPanel.library import library_parent
 from OrbitalSegPanel.process import Python
 from OrbitalSegPanel.settings import SEGMENTATION
 
+pytestmark = pytest.mark.slow
+
 PATIENCE_SECONDS = 300
 KILLS = 10
 BOX_MM = (14.0, 14.0, 10.0)

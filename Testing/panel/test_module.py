@@ -14,6 +14,7 @@ def python():
     return Python(LAUNCHER, library_parent())
 
 
+@pytest.mark.slow
 def test_reload_and_test_passes_without_a_busy_loop(host, panel, monkeypatch):
     import OrbitalSeg
 

@@ -12,6 +12,8 @@ from OrbitalSegPanel import segments, volumes
 from OrbitalSegPanel.library import library_parent
 from OrbitalSegPanel.process import Python
 
+pytestmark = pytest.mark.slow
+
 PATIENCE_SECONDS = 300
 VOXEL_MM = 1.0
 BONE_HU = 300.0

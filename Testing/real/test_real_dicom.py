@@ -9,6 +9,8 @@ from OrbitalSegLib.export.headers import prepared
 from OrbitalSegLib.export.stl import write_stl
 from OrbitalSegLib.modelling.surface import SurfaceParameters, surface_of_mask
 
+pytestmark = pytest.mark.slow
+
 SCANS = ("toshiba-head-3mm", "ge-tilted-irregular", "philips-skull-phantom/tilted")
 
 

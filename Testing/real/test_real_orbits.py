@@ -12,6 +12,8 @@ import SimpleITK as sitk
 from OrbitalSegLib import reading
 from OrbitalSegLib.locate import SIDES, locate
 
+pytestmark = pytest.mark.slow
+
 BOXES_MM = json.loads((Path(__file__).parent / "reference_boxes.json").read_text())["boxes"]
 CUT_OFF = ("philips-skull-phantom/tilted",)
 """Its field of view ends in the middle of both orbits."""

@@ -26,6 +26,8 @@ from OrbitalSegLib.results import last_step
 from OrbitalSegLib.segmenting import Segmentation
 from OrbitalSegLib.tasks import job_from, segment
 
+pytestmark = pytest.mark.slow
+
 SCANS = {
     "visible-human-female/head.nii.gz": ((512, 512, 234), "borderline"),
     "toshiba-head-3mm": ((512, 512, 85), "not feasible"),

@@ -6,6 +6,8 @@ from OrbitalSegLib.training.templates import Compartment
 from OrbitalSegLib.training.templates.skull import MASK, SKULL, skull_template
 from OrbitalSegLib.training.templates.visible_human import SCAN, VISIBLE_HUMAN, visible_human_template
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("file", "facts", "make"),
