@@ -3,8 +3,11 @@
 import os
 from pathlib import Path
 
-import numpy as np
 import pytest
+
+pytest.importorskip("scipy")
+
+import numpy as np
 import SimpleITK as sitk
 from dicom_series import ct_slices, save
 from scipy import ndimage
