@@ -25,6 +25,9 @@ make_importable()
 POLL_MS = 50
 """How often the worker's lines are taken; a progress bar needs no more."""
 
+LOOK_MS = 300
+"""How often the panel's width is looked at while it is shown: labels that wrap need another height then."""
+
 
 class OrbitalSeg(ScriptedLoadableModule):
     """What Slicer shows of the module before it is opened."""
@@ -104,6 +107,10 @@ class OrbitalSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.rebuilt.setSingleShot(True)
         self.rebuilt.setInterval(0)  # when the combo boxes of nodes have heard of it too
         self.rebuilt.connect("timeout()", self.onRebuilt)
+        self.width = 0
+        self.looking = qt.QTimer()
+        self.looking.setInterval(LOOK_MS)
+        self.looking.connect("timeout()", self.look)
         self.say("")
         self.refresh()
 
@@ -111,6 +118,7 @@ class OrbitalSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """The module is unloaded or reloaded, or Slicer closes: no process and no file may stay."""
         self.timer.stop()
         self.rebuilt.stop()
+        self.looking.stop()
         for section in self.sections:
             section.cleanup()
         self.logic.listener = None
@@ -120,9 +128,11 @@ class OrbitalSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def enter(self):
         for section in self.sections:
             section.enter()
+        self.looking.start()
         self.refresh()
 
     def exit(self):
+        self.looking.stop()
         for section in self.sections:
             section.exit()
 
@@ -132,6 +142,13 @@ class OrbitalSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             return
         for section in self.sections:
             section.refresh()
+
+    def look(self):
+        """Let labels that wrap find their height, where the panel has become wider or narrower."""
+        if self.ui.segmentSection.width != self.width:
+            self.width = self.ui.segmentSection.width
+            self.refresh()
+            self.fit(self.ui.messageLabel, self.ui.segmentSection)
 
     def poll(self):
         """Take what the worker said. A mistake of ours is shown, not only logged."""

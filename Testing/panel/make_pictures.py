@@ -3,7 +3,7 @@
     .venv/bin/orbitalseg phantom build/phantom
     .venvs/slicer/bin/python Testing/panel/make_pictures.py build/phantom/series Resources
 
-`QT_SCALE_FACTOR=1.5` makes the panel's pictures as a screen at 150 % shows it.
+`QT_SCALE_FACTOR=1.5` makes the panel's pictures as a screen at 150 % shows it, `ORBITALSEG_LANGUAGE=de` in German.
 """
 
 import os
@@ -24,16 +24,24 @@ def main(series: Path, folder: Path) -> None:
     import render
 
     started = host.start()
+    spoken = os.environ.get("ORBITALSEG_LANGUAGE", "")
+    from host import scripted
+    from OrbitalSegPanel.language import translate_panel
+
+    scripted.SETTINGS.update({"Internationalization/Enabled": True, "language": spoken})
+    translate_panel()
     views = render.Views(started.application_logic)
     panel = started.panel()
     ui = panel.ui
     scale = "-150" if os.environ.get("QT_SCALE_FACTOR") == "1.5" else ""
+    scale += f"-{spoken}" if spoken else ""
     save_panel(started, folder / f"panel-empty{scale}.png")
 
     from OrbitalSegPanel import origin
 
     volume = origin.series_as_volume(series, "Practice scan")
     ui.volumeSelector.setCurrentNode(volume)
+    wait(started, panel)  # until the scan was read
     ui.scanSection.collapsed = False
     save_panel(started, folder / f"tutorial-scan{scale}.png")
     ui.methodSection.collapsed = False
@@ -101,6 +109,7 @@ def save_panel(started, path: Path) -> None:
     for _ in range(4):  # labels that wrap find their height only after their width
         window.resize(PANEL_WIDTH, max(200, window.layout().totalHeightForWidth(PANEL_WIDTH)))
         started.qt.QApplication.processEvents()
+        started.shown().look()
     few = started.qt.QImage.Format_Indexed8  # Git keeps every picture for ever
     window.grab().toImage().convertToFormat(few, started.qt.Qt.AvoidDither).save(str(path))
 

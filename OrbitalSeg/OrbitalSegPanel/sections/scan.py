@@ -52,11 +52,13 @@ class ScanSection(Section):
             self.ui.transformLabel.setText(
                 _("The volume has a parent transform: it is applied to a copy before segmenting, as the views show it.")
             )
+            fit(self.ui.transformLabel, self.ui.scanSection)
         ground = colour("grey", self.ui.conditionsTable)  # another one, where the theme has changed
         state = () if volume is None else (volume.GetID(), str(volume.GetMTime()), str(moved), ground)
         if state != self._shown:
             self._shown = state
             self._judge(volume)
+        fit(self.ui.feasibilityLabel, self.ui.scanSection)
 
     def _volume_chosen(self, node) -> None:
         self.logic.choose_volume(node)

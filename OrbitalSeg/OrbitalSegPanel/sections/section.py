@@ -24,6 +24,9 @@ COLOURS = {
 DARK_BELOW = 128
 """Lightness of a dark ground, 0 to 255."""
 
+NO_LIMIT = (1 << 24) - 1
+"""Pixels that Qt lets a widget have."""
+
 SECTION_MARGIN = 12
 """Pixels beside the widgets of a section, or more."""
 
@@ -176,8 +179,10 @@ def fit(label: Any, section: Any) -> None:
 
     Its section is as wide as the panel, though it may be collapsed.
     """
+    label.setMinimumHeight(0)  # else the height is never less than it was
+    label.setMaximumHeight(NO_LIMIT)
     height = label.heightForWidth(section.width - 2 * SECTION_MARGIN) if label.text else 0
-    label.setMinimumHeight(max(0, height))
+    label.setFixedHeight(max(0, height))  # a form would give it more, and cut off what stands below
     section.layout().invalidate()  # a form keeps the places of rows below a label that has grown
 
 
