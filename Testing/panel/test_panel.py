@@ -372,6 +372,13 @@ def slide(ready, host, **values: float) -> None:
     host.process_until(lambda: ready.logic.settings["limits"].items() >= values.items(), 5)
 
 
+def test_a_slider_does_not_jump_back_where_the_panel_shows_its_state_meanwhile(segment, ready, host):
+    segment()
+    slider(ready, "cortical").value = 0.3
+    ready.refresh()
+    host.process_until(lambda: ready.logic.settings["limits"]["cortical"] == pytest.approx(0.3), 5)
+
+
 @pytest.fixture
 def settling(segment, ready, host):
     """A slider was moved, and rests: the worker makes what a run with its limit makes."""

@@ -29,6 +29,7 @@ class ThresholdSection(Section):
     def __init__(self, panel: Panel) -> None:
         super().__init__(panel)
         self._sliders: dict[str, Any] = {}
+        self._is_moving = False
         self._timer = qt.QTimer()
         self._timer.setSingleShot(True)
         self._timer.setInterval(0)  # all moves that wait become one
@@ -56,9 +57,10 @@ class ThresholdSection(Section):
         )
         if set(limits) != set(self._sliders):
             self._build(limits)
-        for name, slider in self._sliders.items():
-            with quiet(slider):
-                slider.value = limits[name]
+        if not self._is_moving:  # else what somebody has just moved would jump back
+            for name, slider in self._sliders.items():
+                with quiet(slider):
+                    slider.value = limits[name]
         preview = ready and self.logic.is_preview()
         self.ui.slidersBox.setEnabled(ready)
         self.ui.resetLimitsButton.setEnabled(ready and limits != self.settings["runLimits"])
@@ -97,7 +99,7 @@ class ThresholdSection(Section):
 
     def _build(self, limits: dict[str, float]) -> None:
         layout = empty_layout(self.ui.slidersBox)
-        self._sliders = {}
+        self._sliders, self._is_moving = {}, False
         for name in limits:
             slider = ctk.ctkSliderWidget()
             slider.decimals = 2
@@ -112,11 +114,12 @@ class ThresholdSection(Section):
             self._sliders[name] = slider
 
     def _changed(self, _name: str, _value: float) -> None:
+        self._is_moving = True
         self._timer.start()
 
     def _move(self) -> None:
         """A slider that nobody moved stands for its limit, which may have more decimals than it shows."""
-        limits = self.settings["limits"]
+        limits, self._is_moving = self.settings["limits"], False
         places = {name: round(float(slider.value), 4) for name, slider in self._sliders.items()}
         self._show({name: limits[name] if abs(p - limits[name]) < 0.51 * STEP else p for name, p in places.items()})
 
