@@ -96,7 +96,7 @@ def _inferred_above_of_package(wish: Wish, entries: dict[str, Any], network: str
     step = last_step(entries, "segmenting")
     assert step is not None
     said = step["measured"]["model"]
-    model = package.load(wish.resources.model or said["name"])
+    model = package.load_package(wish.resources.model or said["name"])
     limit = next((one.inferred_above for one in model.networks.values() if network in one.fields), None)
     if model.describe() != said or limit is None:
         raise InputError("no-result", "The model package of the result is not here: run again.")

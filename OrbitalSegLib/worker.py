@@ -35,7 +35,7 @@ def run(values: object, emit: Emit) -> int:
 
     try:
         job = tasks.job_from(values)
-        work = tasks.load(job.task)
+        work = tasks.work_of(job.task)
         files, summary = work.run(job, _steps(work.shares(job), hear), _record(hear))
     except KeyboardInterrupt:
         return _fail(Cancelled(), emit)

@@ -78,7 +78,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path)
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
-    model = package.load(given.model)
+    model = package.load_package(given.model)
     print("| scan | held against torch fp32 | probability | voxels, % | 1 - Dice | away from the edge |")
     print("| --- | --- | --- | --- | --- | --- |")
     for path in given.scans:

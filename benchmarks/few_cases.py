@@ -18,7 +18,7 @@ from OrbitalSegLib.training import release, validation
 from OrbitalSegLib.training.config import Training
 from OrbitalSegLib.training.dataset import collect
 from OrbitalSegLib.training.loop import train
-from OrbitalSegLib.training.packaging import Chosen, Stated
+from OrbitalSegLib.training.packaging import Chosen, Provenance
 from OrbitalSegLib.training.release import Recipe
 
 GROUP = ("cortical", "thin")
@@ -63,7 +63,7 @@ def make(recipe: Recipe, number: int, work: Path, training: Training, device: st
     if not (folder / "templates").exists():
         (folder / "templates").symlink_to((work / "templates").resolve())
     chosen = [Chosen(GROUP, training.steps, limits, figures)]
-    release.release(few, chosen, folder, work / "little" / "packages" / few.name, Stated(), print)
+    release.release(few, chosen, folder, work / "little" / "packages" / few.name, Provenance(), print)
 
 
 def main(words: Sequence[str] | None = None) -> None:

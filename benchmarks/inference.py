@@ -104,7 +104,7 @@ def engines_of(model: Path, threads: int, **which: str) -> dict:
     """The engines of the two networks."""
     from OrbitalSegLib.networks import engines, package
 
-    loaded = package.load(model)
+    loaded = package.load_package(model)
     return {name: engines.choose(loaded, name, threads=threads, **which) for name in ("cortical", "thin")}
 
 
@@ -129,7 +129,7 @@ def in_patches(model: Path, size: int, threads: int, infer: Callable) -> float:
     from OrbitalSegLib.preprocessing import window_8bit
 
     torch.set_num_threads(threads)
-    loaded = package.load(model)
+    loaded = package.load_package(model)
     network = from_weights(loaded.networks["thin"].channels, loaded.weights("thin")).eval()
     window = sitk.GetArrayFromImage(window_8bit(cube(size)))
     total = np.zeros(window.shape, np.float32)
@@ -209,7 +209,7 @@ def on_scan(model: Path, path: Path, threads: int, way: str) -> float:
 
     image = reading.read(path).image
     running = engines_of(model, threads)
-    spacing_mm = package.load(model).spacing_mm
+    spacing_mm = package.load_package(model).spacing_mm
     start = time.perf_counter()
     if way == "whole-with-air":
         triplanar(image, running, working_grid(image, spacing_mm), skip_air=False)

@@ -268,7 +268,7 @@ def main() -> None:
     run = Run(Path(), given.templates, given.left_out, given.out, data=given.data)
     walls = config.load(given.config)
     volume, evidence = VolumeAsked(walls, given.work), EvidenceAsked(walls, given.work)
-    model = package.load()
+    model = package.load_package()
     running = {name: engines.choose(model, name, threads=1) for name in model.networks}
     parts, lines = [], {}
     for number, (name, case) in enumerate(cases(run, given.heads)):

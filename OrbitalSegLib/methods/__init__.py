@@ -36,7 +36,7 @@ def default_for(model: str | Path | None) -> str:
 
 
 def given_by(method: Method, model: str | Path | None = None) -> tuple[str, ...]:
-    """The names of the structures that a method gives, with a model package. Raises `InputError` as `package.load`."""
+    """The names of the structures that a method gives, with a model package. Raises `InputError` as `load_package`."""
     if method.networks != "all":
         return method.structures
     brought = package.structures_of(model)

@@ -251,7 +251,7 @@ def segment(
     """
     asked = task.resources
     part = task.part
-    model = package.load(asked.model)
+    model = package.load_package(asked.model)
     used = _networks(model, networks)
     of = {field: network for network in used.values() for field in network.fields}
     limits = _limits(of, above, inferred)

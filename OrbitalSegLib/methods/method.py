@@ -9,7 +9,7 @@ import SimpleITK as sitk
 
 from OrbitalSegLib.errors import JobError
 from OrbitalSegLib.methods.fraction import fraction_of_ct
-from OrbitalSegLib.methods.parameters import ABOVE, Limits, kind_of
+from OrbitalSegLib.methods.parameters import ABOVE, LimitsOf, kind_of
 from OrbitalSegLib.progress import Progress
 from OrbitalSegLib.region import Region
 from OrbitalSegLib.scan import HIGHEST_HU
@@ -200,10 +200,10 @@ class Method:
         """
         return [
             {
-                "name": f"CLASS{ABOVE}" if isinstance(kind_of(one), Limits) else one.name,
+                "name": f"CLASS{ABOVE}" if isinstance(kind_of(one), LimitsOf) else one.name,
                 "kind": kind_of(one).name,
                 "title": kind_of(one).title,
-                "default": None if isinstance(kind_of(one), Limits) else one.default,
+                "default": None if isinstance(kind_of(one), LimitsOf) else one.default,
                 **kind_of(one).describe(),
             }
             for one in fields(self.parameters)
@@ -226,17 +226,17 @@ class Method:
         return {name: kind_of(self._field(name)).parse(name, text) for name, text in words.items()}
 
     def recorded(self, parameters: Any) -> dict[str, Any]:
-        """The parameters as a record has them, but `Limits`: what was found has all of those."""
-        known = (one for one in fields(self.parameters) if not isinstance(kind_of(one), Limits))
+        """The parameters as a record has them, but `LimitsOf`: what was found has all of those."""
+        known = (one for one in fields(self.parameters) if not isinstance(kind_of(one), LimitsOf))
         return {one.name: getattr(parameters, one.name) for one in known}
 
     def _field(self, name: str) -> "Field[Any]":
         """The field of the parameters that holds a parameter of this name."""
-        of = {one.name: one for one in fields(self.parameters) if not isinstance(kind_of(one), Limits)}
+        of = {one.name: one for one in fields(self.parameters) if not isinstance(kind_of(one), LimitsOf)}
         if name in of:
             return of[name]
         for one in fields(self.parameters):
-            if isinstance(kind_of(one), Limits) and name.endswith(ABOVE):
+            if isinstance(kind_of(one), LimitsOf) and name.endswith(ABOVE):
                 return one
         known = ", ".join(item["name"] for item in self.describe()) or "none"
         raise JobError("unknown-parameter", f"{self.title} has no parameter {name}; it has: {known}.")

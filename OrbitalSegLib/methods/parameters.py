@@ -27,7 +27,7 @@ Points = tuple[tuple[float, float, float], ...]
 """Places of the patient: LPS, mm."""
 
 
-class Kind(Protocol):
+class ParameterKind(Protocol):
     """What sort of value a parameter takes."""
 
     name: ClassVar[str]
@@ -90,7 +90,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Flag:
+class YesOrNo:
     """Yes or no."""
 
     name: ClassVar[str] = "flag"
@@ -145,7 +145,7 @@ class PointsOf:
 
 
 @dataclass(frozen=True)
-class Limits(Number):
+class LimitsOf(Number):
     """Limits of probability of whatever a model package has: `NAME_above` for each, and one field for all of them."""
 
     name: ClassVar[str] = "limits"
@@ -168,7 +168,7 @@ def choice(default: str, title: str, choices: Mapping[str, str]) -> Any:
 
 def flag(default: bool, title: str) -> Any:
     """A dataclass field that is true or false."""
-    return field(default=default, metadata={KIND: Flag(title)})
+    return field(default=default, metadata={KIND: YesOrNo(title)})
 
 
 def points(title: str, least: int = 0, most: int = 1000) -> Any:
@@ -178,7 +178,7 @@ def points(title: str, least: int = 0, most: int = 1000) -> Any:
 
 def limits(title: str) -> Any:
     """A dataclass field of limits of probability by name, of a method that learns from its package what there is."""
-    return field(default_factory=dict, metadata={KIND: Limits(title, "probability", 0, 1)})
+    return field(default_factory=dict, metadata={KIND: LimitsOf(title, "probability", 0, 1)})
 
 
 def limits_in(recorded: Mapping[str, Any]) -> dict[str, float]:
@@ -191,7 +191,7 @@ def limits_in(recorded: Mapping[str, Any]) -> dict[str, float]:
     }
 
 
-def kind_of(one: "Field[Any]") -> Kind:
+def kind_of(one: "Field[Any]") -> ParameterKind:
     """What sort of parameter a dataclass field is."""
-    kind: Kind = one.metadata[KIND]
+    kind: ParameterKind = one.metadata[KIND]
     return kind

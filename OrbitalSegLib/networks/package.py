@@ -155,7 +155,7 @@ def models() -> dict[str, Path]:
     return {path.parent.name: path.parent for path in sorted(SHIPPED.glob(f"*/{DESCRIPTION}"))}
 
 
-def load(model: str | Path | None = None) -> Package:
+def load_package(model: str | Path | None = None) -> Package:
     """The package of that name or folder, whole and checked; None: the shipped one.
 
     Raises `InputError`: `no-model` (none is shipped), `no-such-model`, `bad-model`.
@@ -164,12 +164,12 @@ def load(model: str | Path | None = None) -> Package:
 
 
 def network_names(model: str | Path | None = None) -> tuple[str, ...]:
-    """What the networks of a package are called, by its description alone. Raises as `load`."""
+    """What the networks of a package are called, by its description alone. Raises as `load_package`."""
     return tuple(_described(folder_of(model)).networks)
 
 
 def structures_of(model: str | Path | None = None) -> dict[str, Structure]:
-    """What the networks of a package find, by name, by its description alone. Raises as `load`."""
+    """What the networks of a package find, by name, by its description alone. Raises as `load_package`."""
     return _described(folder_of(model)).structures
 
 

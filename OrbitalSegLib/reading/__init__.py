@@ -104,7 +104,7 @@ def read(
             listed(found)
             chosen, reason = dicom.choose(found, series, grey_values)
             problem = chosen.not_hu
-            scan = dicom.load(chosen, lambda fraction: progress(0.3 + 0.7 * fraction))
+            scan = dicom.load_series(chosen, lambda fraction: progress(0.3 + 0.7 * fraction))
         scan = replace(scan, warnings=(*dicom.several(found, chosen), *scan.warnings))
         scan.measured["series_found"] = len(found)
         scan.measured["series_name"] = chosen.name

@@ -426,8 +426,9 @@ def _why_unfit(header: Dataset, slices: tuple[Slice, ...]) -> InputError | None:
 def choose(series: list[Series], wanted: str | None = None, grey_values: bool = False) -> tuple[Series, str]:
     """The wanted series (name, number or UID), or the one fit for the orbit, and why it was taken.
 
-    `series` is what `list_series` gave. A name may end in one of the phases that `load` found woven into a series, as
-    `A3.1of2`. `grey_values` lets a series that is unfit only for its values, which are no HU, pass for a fit one.
+    `series` is what `list_series` gave. A name may end in one of the phases that `load_series` found woven into a
+    series, as `A3.1of2`. `grey_values` lets a series that is unfit only for its values, which are no HU, pass for a fit
+    one.
 
     Raises `InputError`: `unknown-series`, `ambiguous-series`, `several-patients`, `several-studies`, or the reason
     why the (best) series is unfit.
@@ -608,7 +609,7 @@ def _full_header(path: Path) -> Dataset:
     return header
 
 
-def load(series: Series, progress: Progress = silent) -> Scan:
+def load_series(series: Series, progress: Progress = silent) -> Scan:
     """The series as one image in HU on the scan grid.
 
     Raises `InputError` `truncated`, `unreadable`, `inconsistent`, `time-series` or `too-large`.

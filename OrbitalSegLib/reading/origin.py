@@ -66,7 +66,7 @@ def with_origin(
         original = original if origin.acquisition is None else replace(original, acquisition=origin.acquisition)
     else:
         series = dicom.series_in(list(origin.files), list(origin.beside), grey_values)
-        original, problem = dicom.load(series, progress), series.not_hu
+        original, problem = dicom.load_series(series, progress), series.not_hu
     found = replace(
         scan,
         acquisition=original.acquisition,

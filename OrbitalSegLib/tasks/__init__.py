@@ -49,7 +49,7 @@ class Work:
     """Raises `OrbitalSegError`."""
 
 
-def load(task: str) -> Work:
+def work_of(task: str) -> Work:
     """What a task is, by its name in the table."""
     work: Work = import_module(f"{__name__}.{TASKS[task]}").TASK
     return work
@@ -65,4 +65,4 @@ def job_from(values: object) -> Job:
         raise JobError("invalid-job", f"The job must say `contract`: {CONTRACT}; this version knows no other.")
     if not isinstance(task, str) or task not in TASKS:
         raise JobError("invalid-job", f"`task` must be one of: {', '.join(TASKS)}.")
-    return read_keys(load(task).job, given)
+    return read_keys(work_of(task).job, given)

@@ -23,7 +23,19 @@ from OrbitalSegLib.segmenting import Wish
 from OrbitalSegLib.structures import BONE
 from OrbitalSegLib.tasks import Outcome, Work
 from OrbitalSegLib.tasks.evaluate_cases import write_evaluation
-from OrbitalSegLib.tasks.keys import FLAG, OBJECT, PATH, TEXT, Kind, counted, invalid, key, listed, made_of, optional
+from OrbitalSegLib.tasks.keys import (
+    FLAG,
+    OBJECT,
+    PATH,
+    TEXT,
+    ValueKind,
+    counted,
+    invalid,
+    key,
+    listed,
+    made_of,
+    optional,
+)
 from OrbitalSegLib.tasks.parts import POSTPROCESS, REGION, Networks, NewFolder, VolumeFiles
 
 PAGE_FILE = "experiment.html"
@@ -66,7 +78,7 @@ def _contestant(name: str, value: object) -> Contestant:
     return Contestant(given.get("name", given["method"]), given["method"], given.get("parameters", {}))
 
 
-CONTESTANTS = listed(Kind(_contestant, _OF_CONTESTANT.schema), "objects with `name`, `method` and `parameters`")
+CONTESTANTS = listed(ValueKind(_contestant, _OF_CONTESTANT.schema), "objects with `name`, `method` and `parameters`")
 CASES = counted(1, MOST_CASES, f"must be a whole number from 1 to {MOST_CASES}.")
 
 

@@ -20,7 +20,7 @@ MOST_CHARACTERS = 4000
 
 
 @dataclass(frozen=True)
-class Kind:
+class ValueKind:
     """What a value may be."""
 
     read: Callable[[str, Any], Any]
@@ -44,7 +44,7 @@ class Job:
 J = TypeVar("J", bound=Job)
 
 
-def key(kind: Kind, default: Any = MISSING, *, name: str | None = None, setting: bool = False) -> Any:
+def key(kind: ValueKind, default: Any = MISSING, *, name: str | None = None, setting: bool = False) -> Any:
     """A field of a job. Without a default the job must have it.
 
     `name` is the key in JSON where that is not the field's own. A `setting` decides the result, and stands in the
@@ -150,21 +150,21 @@ def _object(name: str, value: object) -> dict[str, Any]:
     return value
 
 
-TEXT = Kind(text, {"type": "string"})
-PATH = Kind(_path, {"type": "string", "pattern": "^[^\\u0000]+$"})
-FLAG = Kind(_flag, {"type": "boolean"})
-NUMBER = Kind(number, {"type": "number", "exclusiveMinimum": -LARGEST_NUMBER, "exclusiveMaximum": LARGEST_NUMBER})
-AMOUNT = Kind(number, {"type": "number", "minimum": 0, "exclusiveMaximum": LARGEST_NUMBER})
-OBJECT = Kind(_object, {"type": "object"})
+TEXT = ValueKind(text, {"type": "string"})
+PATH = ValueKind(_path, {"type": "string", "pattern": "^[^\\u0000]+$"})
+FLAG = ValueKind(_flag, {"type": "boolean"})
+NUMBER = ValueKind(number, {"type": "number", "exclusiveMinimum": -LARGEST_NUMBER, "exclusiveMaximum": LARGEST_NUMBER})
+AMOUNT = ValueKind(number, {"type": "number", "minimum": 0, "exclusiveMaximum": LARGEST_NUMBER})
+OBJECT = ValueKind(_object, {"type": "object"})
 
 
-def optional(kind: Kind) -> Kind:
+def optional(kind: ValueKind) -> ValueKind:
     """That, or null: Python's None."""
     schema = {"anyOf": [kind.schema, {"type": "null"}]}
-    return Kind(lambda name, value: None if value is None else kind.read(name, value), schema)
+    return ValueKind(lambda name, value: None if value is None else kind.read(name, value), schema)
 
 
-def one_of(choices: tuple[str, ...]) -> Kind:
+def one_of(choices: tuple[str, ...]) -> ValueKind:
     """One of these words."""
 
     def read(name: str, value: object) -> str:
@@ -172,10 +172,10 @@ def one_of(choices: tuple[str, ...]) -> Kind:
             raise invalid(f"`{name}` must be one of: {', '.join(choices)}.")
         return value
 
-    return Kind(read, {"enum": list(choices)})
+    return ValueKind(read, {"enum": list(choices)})
 
 
-def several(choices: tuple[str, ...], *, least: int = 0) -> Kind:
+def several(choices: tuple[str, ...], *, least: int = 0) -> ValueKind:
     """A list of these words, each once."""
     one = one_of(choices)
 
@@ -184,10 +184,10 @@ def several(choices: tuple[str, ...], *, least: int = 0) -> Kind:
             raise invalid(f"`{name}` must be a list of: {', '.join(choices)}.")
         return tuple(dict.fromkeys(one.read(name, item) for item in value))
 
-    return Kind(read, {"type": "array", "items": one.schema, "minItems": least})
+    return ValueKind(read, {"type": "array", "items": one.schema, "minItems": least})
 
 
-def listed(kind: Kind, what: str, *, least: int = 0, otherwise: str = "") -> Kind:
+def listed(kind: ValueKind, what: str, *, least: int = 0, otherwise: str = "") -> ValueKind:
     """A list of `least` values or more; `what` names them in the sentence that refuses what is no list."""
 
     def read(name: str, value: object) -> tuple[Any, ...]:
@@ -197,10 +197,10 @@ def listed(kind: Kind, what: str, *, least: int = 0, otherwise: str = "") -> Kin
             raise invalid(otherwise)
         return tuple(kind.read(name, item) for item in value)
 
-    return Kind(read, {"type": "array", "items": kind.schema, "minItems": least})
+    return ValueKind(read, {"type": "array", "items": kind.schema, "minItems": least})
 
 
-def above(least: float, most: float, sentence: str) -> Kind:
+def above(least: float, most: float, sentence: str) -> ValueKind:
     """A number above one and up to another; `sentence` says so, after the key's name."""
 
     def read(name: str, value: object) -> float:
@@ -209,10 +209,10 @@ def above(least: float, most: float, sentence: str) -> Kind:
             raise invalid(f"`{name}` {sentence}")
         return found
 
-    return Kind(read, {"type": "number", "exclusiveMinimum": least, "maximum": most})
+    return ValueKind(read, {"type": "number", "exclusiveMinimum": least, "maximum": most})
 
 
-def counted(least: int, most: int, sentence: str) -> Kind:
+def counted(least: int, most: int, sentence: str) -> ValueKind:
     """A whole number from one to another; `sentence` says so, after the key's name."""
 
     def read(name: str, value: object) -> int:
@@ -221,10 +221,10 @@ def counted(least: int, most: int, sentence: str) -> Kind:
             raise invalid(f"`{name}` {sentence}")
         return found
 
-    return Kind(read, {"type": "integer", "minimum": least, "maximum": most})
+    return ValueKind(read, {"type": "integer", "minimum": least, "maximum": most})
 
 
-def made_of(kinds: dict[str, Kind], needed: tuple[str, ...], sentence: str) -> Kind:
+def made_of(kinds: dict[str, ValueKind], needed: tuple[str, ...], sentence: str) -> ValueKind:
     """An object with these keys and no other. Keys that are not there are left out of what is read, too."""
 
     def read(name: str, value: object) -> dict[str, Any]:
@@ -235,7 +235,7 @@ def made_of(kinds: dict[str, Kind], needed: tuple[str, ...], sentence: str) -> K
 
     properties = {name: kind.schema for name, kind in kinds.items()}
     schema = {"type": "object", "properties": properties, "required": list(needed), "additionalProperties": False}
-    return Kind(read, schema)
+    return ValueKind(read, schema)
 
 
 def _threads(name: str, value: object) -> int:
@@ -247,7 +247,9 @@ def _threads(name: str, value: object) -> int:
     return count
 
 
-THREADS = Kind(_threads, {"type": "integer", "minimum": -MOST_THREADS, "maximum": MOST_THREADS, "not": {"const": 0}})
+THREADS = ValueKind(
+    _threads, {"type": "integer", "minimum": -MOST_THREADS, "maximum": MOST_THREADS, "not": {"const": 0}}
+)
 
 
 def _remark(name: str, value: object) -> str | None:
@@ -258,7 +260,7 @@ def _remark(name: str, value: object) -> str | None:
     return words or None
 
 
-REMARK = Kind(
+REMARK = ValueKind(
     _remark,
     {
         "anyOf": [
@@ -282,7 +284,7 @@ def _day(name: str, value: object) -> str | None:
     return words
 
 
-DAY = Kind(_day, {"anyOf": [{"type": "string", "format": "date"}, {"type": "null"}]})
+DAY = ValueKind(_day, {"anyOf": [{"type": "string", "format": "date"}, {"type": "null"}]})
 
 
 def _share(name: str, value: object) -> float | None:
@@ -294,7 +296,7 @@ def _share(name: str, value: object) -> float | None:
     return found
 
 
-SHARE = Kind(_share, {"anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, {"type": "null"}]})
+SHARE = ValueKind(_share, {"anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, {"type": "null"}]})
 
 
 def _slices(name: str, value: object) -> list[int] | None:
@@ -306,4 +308,6 @@ def _slices(name: str, value: object) -> list[int] | None:
     return sorted({found for found in numbers if found is not None})
 
 
-SLICES = Kind(_slices, {"anyOf": [{"type": "array", "items": {"type": "integer", "minimum": 0}}, {"type": "null"}]})
+SLICES = ValueKind(
+    _slices, {"anyOf": [{"type": "array", "items": {"type": "integer", "minimum": 0}}, {"type": "null"}]}
+)

@@ -32,7 +32,7 @@ from OrbitalSegLib.tasks.keys import (
     TEXT,
     THREADS,
     Job,
-    Kind,
+    ValueKind,
     above,
     counted,
     invalid,
@@ -85,8 +85,8 @@ def _region(name: str, value: object) -> Region | str:
     return _box(name, value)
 
 
-BOX = Kind(_box, {"anyOf": [{"const": "whole"}, _BOX_SCHEMA]})
-REGION = Kind(_region, {"anyOf": [{"enum": [*ORBITS, "whole"]}, _BOX_SCHEMA]})
+BOX = ValueKind(_box, {"anyOf": [{"const": "whole"}, _BOX_SCHEMA]})
+REGION = ValueKind(_region, {"anyOf": [{"enum": [*ORBITS, "whole"]}, _BOX_SCHEMA]})
 
 _POSTPROCESSING = {
     "fill_objects": FLAG,
@@ -102,7 +102,7 @@ def _postprocess(name: str, value: object) -> PostprocessingParameters | None:
     return None if value == "none" else PostprocessingParameters(**_OF_POSTPROCESSING.read(name, value))
 
 
-POSTPROCESS = Kind(_postprocess, {"anyOf": [{"const": "none"}, _OF_POSTPROCESSING.schema]})
+POSTPROCESS = ValueKind(_postprocess, {"anyOf": [{"const": "none"}, _OF_POSTPROCESSING.schema]})
 
 
 def _acquisition(name: str, value: object) -> Acquisition:
@@ -112,12 +112,12 @@ def _acquisition(name: str, value: object) -> Acquisition:
         raise invalid(f"`{name}` must hold what a record's `acquisition` holds.") from error
 
 
-ACQUISITION = Kind(_acquisition, {"type": "object"})
+ACQUISITION = ValueKind(_acquisition, {"type": "object"})
 
 _WARNING = made_of(
     {
-        "code": Kind(text, {"enum": list(reading.WARNINGS)}),
-        "text": Kind(text, {"type": "string", "maxLength": MOST_CHARACTERS}),
+        "code": ValueKind(text, {"enum": list(reading.WARNINGS)}),
+        "text": ValueKind(text, {"type": "string", "maxLength": MOST_CHARACTERS}),
     },
     ("code", "text"),
     NO_WARNINGS,
@@ -131,7 +131,7 @@ def _warning(name: str, value: object) -> tuple[str, str]:
     return found["code"], found["text"]
 
 
-WARNINGS = listed(Kind(_warning, _WARNING.schema), "objects with `code` and `text`, as a record has")
+WARNINGS = listed(ValueKind(_warning, _WARNING.schema), "objects with `code` and `text`, as a record has")
 
 _REVIEW = {
     "kind": one_of(REVIEW_KINDS),
@@ -148,7 +148,7 @@ _OF_REVIEW = made_of(
     f"A review must hold `kind` and `outcome`, and may hold: {', '.join(_REVIEW)}.",
 )
 REVIEWS = listed(
-    Kind(lambda name, value: dict.fromkeys(_REVIEW) | _OF_REVIEW.read(name, value), _OF_REVIEW.schema), "reviews"
+    ValueKind(lambda name, value: dict.fromkeys(_REVIEW) | _OF_REVIEW.read(name, value), _OF_REVIEW.schema), "reviews"
 )
 
 THICKNESS_MM = above(0, THICKEST_MM, f"must be above 0 and at most {THICKEST_MM:g} mm.")
@@ -163,7 +163,7 @@ def _surface_names(name: str, value: object) -> tuple[str, ...]:
     return tuple(dict.fromkeys(value))
 
 
-SURFACE_NAMES = Kind(
+SURFACE_NAMES = ValueKind(
     _surface_names, {"type": "array", "items": {"type": "string", "pattern": f"^{STRUCTURE_NAME}$"}, "minItems": 0}
 )
 

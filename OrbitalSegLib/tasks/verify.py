@@ -115,7 +115,7 @@ def _ingredients(again: SegmentJob, entries: dict[str, Any]) -> Iterator[Differe
     if sha256_of(scan.image) != entries["input"]["sha256"]:
         yield Difference("input", "The scan's voxels or their grid are not those that were segmented.")
     model = _automatic(entries, "segmenting")["measured"].get("model")
-    if model and package.load(again.model).describe()["sha256"] != model["sha256"]:
+    if model and package.load_package(again.model).describe()["sha256"] != model["sha256"]:
         yield Difference("package", f"The model package is not the one that was used, {model['name']}.")
 
 

@@ -26,7 +26,7 @@ Curve = tuple[float, ...]
 
 
 @dataclass(frozen=True)
-class Calibration:
+class CalibrationCurves:
     """Curves of a set of cases and of real scans."""
 
     cases: Mapping[str, Curve]
@@ -73,10 +73,10 @@ def sites_of_case(case: Case) -> Sites:
     return replace(sites, start_mm=sites.start_mm[kept], end_mm=sites.end_mm[kept])
 
 
-def calibrate(cases: Sequence[Path], scans: Mapping[str, Curve]) -> Calibration:
+def calibrate(cases: Sequence[Path], scans: Mapping[str, Curve]) -> CalibrationCurves:
     """Measure case folders against the curves of real scans."""
     curves = {folder.name: curve_of_case(read_case(folder)) for folder in cases}
-    return Calibration({name: curve for name, curve in curves.items() if curve is not None}, scans)
+    return CalibrationCurves({name: curve for name, curve in curves.items() if curve is not None}, scans)
 
 
 def _curve(sites: Sites, ct: sitk.Image) -> Curve:

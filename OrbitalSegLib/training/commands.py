@@ -268,7 +268,7 @@ def make_package(
     networks: Sequence[str],
     scans: Path | None,
     last: int,
-    stated: packaging.Stated,
+    stated: packaging.Provenance,
     named: Mapping[str, str | None],
     means: Means,
     tell: Tell,
@@ -319,14 +319,14 @@ def make_package(
     packaging.write(description, chosen, run, output, stated, tell)
 
 
-def stated(card: Path | None, commit: str | None, machine: str | None) -> packaging.Stated:
+def stated(card: Path | None, commit: str | None, machine: str | None) -> packaging.Provenance:
     """What a person says of a package. Raises `InputError` `no-such-input` where there is no such card."""
     said = {"commit": commit, "machine": machine}
     try:
         said["card"] = None if card is None else card.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError("no-such-input", "The card cannot be read: name a text file in UTF-8.") from error
-    return packaging.Stated(**{name: text for name, text in said.items() if text is not None})
+    return packaging.Provenance(**{name: text for name, text in said.items() if text is not None})
 
 
 def _data_of(run: Path, chosen: Sequence[Chosen]) -> list[str]:
@@ -353,7 +353,7 @@ def finetune(
     with alone(output, _is_training):
         _inspect(entries, training, output, tell)
         made = finetuning.finetune(
-            package.load(model), training, data, output, held_out, tell, stop, means.device, means.workers or 0
+            package.load_package(model), training, data, output, held_out, tell, stop, means.device, means.workers or 0
         )
     tell(STOPPED if made is None else f"The new package is {made.name}.")
 

@@ -32,12 +32,12 @@ class Chosen:
 
     networks: tuple[str, ...]
     step: int
-    limits: validation.Limits
+    limits: validation.ChosenLimits
     figures: dict[str, float]
 
 
 @dataclass(frozen=True)
-class Stated:
+class Provenance:
     """What no run folder knows."""
 
     commit: str = "0000000"
@@ -87,11 +87,11 @@ class Trial:
             said = {"mark": mark, "figures": figures, "limits": asdict(limits)}
             file.write_text(json.dumps(said, indent=1), "utf-8")
         calibration = {network: Calibration(**fit) for network, fit in said["limits"].pop("calibration").items()}
-        limits = validation.Limits(**said["limits"], calibration=calibration)
+        limits = validation.ChosenLimits(**said["limits"], calibration=calibration)
         tell(f"{', '.join(group)} step {step}: score {said['figures']['score']:.4f}")
         return Chosen(tuple(group), step, limits, said["figures"])
 
-    def _validated(self, weights: Mapping[str, Path]) -> tuple[dict[str, float], validation.Limits]:
+    def _validated(self, weights: Mapping[str, Path]) -> tuple[dict[str, float], validation.ChosenLimits]:
         channels = self.training.channels
         engines = {
             network: validation.engine_of(path, channels, self.threads, self.device)
@@ -129,7 +129,7 @@ def described(
     training: Training,
     chosen: Sequence[Chosen],
     run: Path,
-    stated: Stated,
+    stated: Provenance,
     *,
     name: str,
     version: str,
@@ -191,7 +191,7 @@ def _seconds(run: Path) -> float:
 
 
 def write(
-    description: Mapping[str, Any], chosen: Sequence[Chosen], run: Path, out: Path, stated: Stated, tell: Tell
+    description: Mapping[str, Any], chosen: Sequence[Chosen], run: Path, out: Path, stated: Provenance, tell: Tell
 ) -> None:
     """Write the package `out` of the chosen checkpoints. Raises `InputError` `bad-model`, `OutputError`."""
     states = {

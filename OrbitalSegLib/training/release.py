@@ -17,7 +17,7 @@ from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.training import packaging, presets
 from OrbitalSegLib.training.config import Training
 from OrbitalSegLib.training.loop import Arrivals, Tell, train
-from OrbitalSegLib.training.packaging import Chosen, Stated, Trial
+from OrbitalSegLib.training.packaging import Chosen, Provenance, Trial
 
 RECIPES = Path(__file__).parent / "recipes"
 """Those of the shipped packages, each with its card."""
@@ -141,7 +141,7 @@ def choose(recipe: Recipe, trial: Trial, last: int, tell: Tell) -> list[Chosen]:
     ]
 
 
-def describe(recipe: Recipe, chosen: Sequence[Chosen], work: Path, stated: Stated) -> dict[str, Any]:
+def describe(recipe: Recipe, chosen: Sequence[Chosen], work: Path, stated: Provenance) -> dict[str, Any]:
     """`model.json`, less what `write_package` fills in."""
     training = recipe.configured()
     data = [
@@ -177,6 +177,6 @@ CREDITS = [
 ]
 
 
-def release(recipe: Recipe, chosen: Sequence[Chosen], work: Path, out: Path, stated: Stated, tell: Tell) -> None:
+def release(recipe: Recipe, chosen: Sequence[Chosen], work: Path, out: Path, stated: Provenance, tell: Tell) -> None:
     """Write the package of the chosen checkpoints. Raises `OutputError`."""
     packaging.write(describe(recipe, chosen, work, stated), chosen, work / "run", out, stated, tell)

@@ -143,8 +143,8 @@ def _figures(
     runs: Mapping[str, Path],
     entries: Sequence[Entry],
     device: str,
-    limits: validation.Limits | None = None,
-) -> tuple[dict[str, float], validation.Limits]:
+    limits: validation.ChosenLimits | None = None,
+) -> tuple[dict[str, float], validation.ChosenLimits]:
     engines = {name: validation.engine_of(weights, training.channels, device=device) for name, weights in runs.items()}
     return validation.validate(engines, training, entries, limits=limits)
 

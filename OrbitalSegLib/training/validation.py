@@ -100,7 +100,7 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class Limits:
+class ChosenLimits:
     """Above which calibrated probability bone is seen, by any network, and wall is inferred, by the last."""
 
     seen: float
@@ -220,7 +220,9 @@ def together(parts: Sequence[Peaks]) -> Peaks:
     )
 
 
-def choose_limits(cases: Sequence[Peaks], covered: Sequence[Covered], calibration: dict[str, Calibration]) -> Limits:
+def choose_limits(
+    cases: Sequence[Peaks], covered: Sequence[Covered], calibration: dict[str, Calibration]
+) -> ChosenLimits:
     """The one rule for limits, on calibrated probabilities; one limit for all networks.
 
     *Seen* is the lowest limit at which the cases' holes stay as open as `SEEN_HOLES` demands and no real scan leaks
@@ -228,7 +230,7 @@ def choose_limits(cases: Sequence[Peaks], covered: Sequence[Covered], calibratio
     `INFERRED_HOLES` and to the skin of `SKIN_OF_HU`. Where no case has a hole the limits are one half and a quarter.
     """
     if not any(peaks.hole.any() for peaks in cases):
-        return Limits(0.5, 0.25, calibration)
+        return ChosenLimits(0.5, 0.25, calibration)
     skin = [coverage.measure(one.real.sites, one.real.scan > SKIN_OF_HU).skin for one in covered]
 
     def seen_allowed(limit: float) -> bool:
@@ -239,13 +241,13 @@ def choose_limits(cases: Sequence[Peaks], covered: Sequence[Covered], calibratio
         return all(leak[tissue] <= most for leak in leaks for tissue, most in LEAK_LIMITS.items())
 
     def inferred_allowed(limit: float) -> bool:
-        values = Limits(seen, limit, calibration).of_either
+        values = ChosenLimits(seen, limit, calibration).of_either
         if _holes_closed(cases, values) > INFERRED_HOLES:
             return False
         return all(one.measured(values).skin <= most for one, most in zip(covered, skin, strict=True))
 
     seen = _lowest(seen_allowed)
-    return Limits(seen, min(_lowest(inferred_allowed), seen), calibration)
+    return ChosenLimits(seen, min(_lowest(inferred_allowed), seen), calibration)
 
 
 def _holes_closed(cases: Sequence[Peaks], limits: Mapping[str, float]) -> float:
@@ -324,7 +326,7 @@ def mask_above(probabilities: Mapping[str, sitk.Image], limits: Mapping[str, flo
     return mask_on_grid(np.logical_or.reduce(arrays), next(iter(probabilities.values())))
 
 
-def figures(judged: Sequence[Judged], limits: Limits) -> dict[str, float]:
+def figures(judged: Sequence[Judged], limits: ChosenLimits) -> dict[str, float]:
     """What the cases together say, at given limits. Walls are floor and medial wall."""
     cases = [one.peaks.calibrated(limits.calibration) for one in judged]
     peaks = together(cases)
@@ -379,9 +381,9 @@ def validate(
     training: Training,
     cases: Sequence[Entry],
     scans: Sequence[RealScan] = (),
-    limits: Limits | None = None,
+    limits: ChosenLimits | None = None,
     progress: Progress = silent,
-) -> tuple[dict[str, float], Limits]:
+) -> tuple[dict[str, float], ChosenLimits]:
     """One row of figures, and the limits it was made at: chosen on these cases and scans if not given."""
     total = len(cases) + len(scans)
     judged, covered = [], []

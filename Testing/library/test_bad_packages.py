@@ -24,7 +24,7 @@ import torch
 from tiny_network import small_state
 
 from OrbitalSegLib.errors import InputError
-from OrbitalSegLib.networks.package import load
+from OrbitalSegLib.networks.package import load_package
 
 pytestmark = pytest.mark.learn
 
@@ -453,7 +453,7 @@ def an_onnx_file_that_is_text(folder):
 def test_a_package_that_is_not_sound_is_refused_in_one_sentence(package_folder, spoil, sentence):
     spoil(package_folder)
     with pytest.raises(InputError, match=re.escape(sentence)) as raised:
-        load(package_folder)
+        load_package(package_folder)
     assert raised.value.code == "bad-model"
     text = raised.value.text
     assert text.endswith(".")
@@ -468,7 +468,7 @@ def test_many_packages_are_refused():
 
 
 def test_what_changes_after_loading_is_refused_at_use(package_folder):
-    found = load(package_folder)
+    found = load_package(package_folder)
     content = bytearray((package_folder / "a.safetensors").read_bytes())
     content[-1] ^= 1
     (package_folder / "a.safetensors").write_bytes(content)
@@ -480,4 +480,4 @@ def test_what_changes_after_loading_is_refused_at_use(package_folder):
 def test_a_file_that_is_not_listed_is_not_opened(package_folder, sound_package):
     (package_folder / ".DS_Store").write_bytes(b"\0")
     (package_folder / "thing.pkl").write_bytes(b"\0")
-    assert load(package_folder).sha256 == sound_package.sha256
+    assert load_package(package_folder).sha256 == sound_package.sha256

@@ -9,7 +9,7 @@ import SimpleITK as sitk
 
 from OrbitalSegLib.evaluation.coverage import find_sites, lines_crossing, measure
 from OrbitalSegLib.evaluation.wall_points import WallPoints
-from OrbitalSegLib.training.calibration import Calibration, calibrate, curve_of_case, curve_of_scan
+from OrbitalSegLib.training.calibration import CalibrationCurves, calibrate, curve_of_case, curve_of_scan
 from OrbitalSegLib.training.cases import Case, Flag, write_case
 
 AIR_HU, FAT_HU, BONE_HU, FAINT_HU, MUSCLE_HU = -1000, -100, 400, 200, 50
@@ -122,7 +122,7 @@ def test_cases_with_hardly_any_wall_say_nothing() -> None:
 
 def test_a_scan_between_the_cases_is_bracketed_and_one_beyond_is_not() -> None:
     curves = {str(i): (0.1 * i, 0.1 * i, 0.1 * i) for i in range(11)}
-    found = Calibration(curves, {"between": (0.3, 0.5, 0.8), "beyond": (0.3, 0.5, 0.95)})
+    found = CalibrationCurves(curves, {"between": (0.3, 0.5, 0.8), "beyond": (0.3, 0.5, 0.95)})
     assert found.bracketed("between") == (True, True, True)
     assert found.bracketed("beyond") == (True, True, False)
     assert "0.950 outside" in found.table()

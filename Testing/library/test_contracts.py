@@ -71,7 +71,7 @@ def test_every_warning_is_named():
 
 def test_the_jobs_keys_are_those_of_the_page():
     assert first_cells(section("The job")) == {"contract", "task"}.union(
-        *(keys_of(tasks.load(name).job) for name in tasks.TASKS)
+        *(keys_of(tasks.work_of(name).job) for name in tasks.TASKS)
     )
 
 

@@ -24,7 +24,7 @@ from OrbitalSegLib.networks import export, layout, package
 from OrbitalSegLib.networks import onnx as graph
 from OrbitalSegLib.networks.engines.openvino import OpenVinoEngine
 from OrbitalSegLib.networks.engines.torch import TorchEngine, from_weights
-from OrbitalSegLib.networks.package import Calibration, load
+from OrbitalSegLib.networks.package import Calibration, load_package
 from OrbitalSegLib.networks.unet import UNet, folded, rounded
 from OrbitalSegLib.structures import BONE, STRUCTURES, THIN
 
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.learn
 
 
 def test_what_is_written_is_what_is_read(sound_package):
-    found = load(sound_package.folder)
+    found = load_package(sound_package.folder)
     assert found == sound_package
     assert list(found.networks) == ["a", "b"]
     assert found.networks["a"].channels == SMALL
@@ -154,27 +154,27 @@ def test_shipped_packages_are_found_by_name(sound_package, tmp_path, monkeypatch
     (tmp_path / "not-a-package").mkdir()
     monkeypatch.setattr(package, "SHIPPED", tmp_path)
     assert list(package.models()) == ["another", "orbital-bone-1"]
-    assert load("another").folder == tmp_path / "another"
-    assert load().folder == tmp_path / "orbital-bone-1"
+    assert load_package("another").folder == tmp_path / "another"
+    assert load_package().folder == tmp_path / "orbital-bone-1"
 
 
 def test_without_a_shipped_package_one_must_be_named(tmp_path, monkeypatch):
     monkeypatch.setattr(package, "SHIPPED", tmp_path)
     assert package.models() == {}
     with pytest.raises(InputError, match="name the folder of one") as refused:
-        load()
+        load_package()
     assert refused.value.code == "no-model"
 
 
 def test_every_shipped_package_is_sound():
     for name in package.models():
-        assert load(name).name == name
+        assert load_package(name).name == name
 
 
 @pytest.mark.parametrize("wrong", ["missing", "x" * 5000, "nul\0byte"])
 def test_a_package_that_is_not_there(tmp_path, wrong):
     with pytest.raises(InputError, match="No model package is there") as refused:
-        load(f"{tmp_path}/{wrong}")
+        load_package(f"{tmp_path}/{wrong}")
     assert refused.value.code == "no-such-model"
 
 
@@ -183,7 +183,7 @@ def test_a_zip_of_a_package_is_no_package(package_folder, tmp_path):
         for path in package_folder.iterdir():
             archive.write(path, path.name)
     with pytest.raises(InputError, match="A model package is a folder: unpack an archive first") as refused:
-        load(tmp_path / "package.zip")
+        load_package(tmp_path / "package.zip")
     assert refused.value.code == "no-such-model"
 
 

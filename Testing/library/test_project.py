@@ -1,5 +1,6 @@
 """What is around the code agrees with it: pages, their links, the glossary, the citation, the files of a release."""
 
+import ast
 import gzip
 import importlib.util
 import json
@@ -9,6 +10,7 @@ import sys
 import tarfile
 import tomllib
 import zipfile
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +136,14 @@ def test_type_hints_go_with_the_package():
     files = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["OrbitalSegLib"]
     assert "py.typed" in files
     assert (ROOT / "OrbitalSegLib/py.typed").is_file()
+
+
+def test_each_class_has_a_name_of_its_own():
+    files = [*(ROOT / "OrbitalSegLib").rglob("*.py")]
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in files]
+    names = Counter(node.name for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
+    assert len(names) > 100
+    assert not [name for name, times in names.items() if times > 1]
 
 
 # The files of a release

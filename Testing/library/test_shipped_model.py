@@ -29,7 +29,7 @@ LEFT = 1
 
 @pytest.fixture(scope="module")
 def model() -> package.Package:
-    return package.load(None)
+    return package.load_package(None)
 
 
 def test_the_package_is_as_small_as_promised(model: package.Package) -> None:

@@ -26,7 +26,7 @@ from OrbitalSegLib.networks.unet import UNet
 from OrbitalSegLib.training import config, finetune, presets, selection, validation
 from OrbitalSegLib.training.cases import Case, write_case
 from OrbitalSegLib.training.dataset import collect
-from OrbitalSegLib.training.validation import Limits, Peaks
+from OrbitalSegLib.training.validation import ChosenLimits, Peaks
 
 pytestmark = pytest.mark.learn
 
@@ -128,7 +128,7 @@ def test_a_case_is_judged_by_walls_by_holes_and_by_its_labels(data: Path) -> Non
 
 
 def test_limits_that_are_given_are_kept_with_their_calibration(data: Path) -> None:
-    given = Limits(0.4, 0.3, {"cortical": Calibration(1.0, 0.0), "thin": Calibration(1.0, -3.0)})
+    given = ChosenLimits(0.4, 0.3, {"cortical": Calibration(1.0, 0.0), "thin": Calibration(1.0, -3.0)})
     row, limits = validation.validate({"cortical": CORTICAL, "thin": THIN}, TINY, collect(data), limits=given)
     assert limits is given
     assert row["seen_walls_closed_thick"] == 1  # by the cortical network
@@ -156,7 +156,7 @@ def test_limits_are_the_lowest_that_leave_holes_open() -> None:
     walls = [0.9] * 50 + [0.6] * 40 + [0.3] * 10
     holes = [0.705] * 4 + [0.505] * 10 + [0.305] * 86
     limits = validation.choose_limits([peaks_of(walls, holes)], [], PLAIN)
-    assert limits == Limits(0.51, 0.31, PLAIN)
+    assert limits == ChosenLimits(0.51, 0.31, PLAIN)
 
 
 def test_every_case_with_a_hole_counts_alike() -> None:
@@ -185,7 +185,7 @@ def test_limits_never_close_more_hole_than_allowed_and_none_lower_would_do(seed:
 
 
 def test_without_a_hole_limits_are_the_plain_ones() -> None:
-    assert validation.choose_limits([peaks_of([0.9], [])], [], PLAIN) == Limits(0.5, 0.25, PLAIN)
+    assert validation.choose_limits([peaks_of([0.9], [])], [], PLAIN) == ChosenLimits(0.5, 0.25, PLAIN)
 
 
 def test_limits_rise_until_no_real_scan_leaks() -> None:
@@ -202,9 +202,9 @@ def test_limits_rise_until_no_real_scan_leaks() -> None:
     said[10:14, 10:14, 10:14] = 0.605  # soft tissue
     covered = validation.Covered(real, {"thin": image(said)})
     holes = [peaks_of([0.9], [0.1])]
-    assert validation.choose_limits(holes, [], PLAIN) == Limits(0.11, 0.11, PLAIN)
+    assert validation.choose_limits(holes, [], PLAIN) == ChosenLimits(0.11, 0.11, PLAIN)
     limits = validation.choose_limits(holes, [covered], PLAIN)
-    assert limits == Limits(0.61, 0.31, PLAIN)
+    assert limits == ChosenLimits(0.61, 0.31, PLAIN)
 
 
 def test_the_calibration_finds_what_moved_the_odds() -> None:

@@ -102,7 +102,7 @@ def _template(folder: Path) -> Template:
 
 @lru_cache(maxsize=1)
 def _loaded(folder: Path) -> Package:
-    return packages.load(folder)
+    return packages.load_package(folder)
 
 
 def segment(run: Run, method: str, ct: sitk.Image, region: Region | None = None, **parameters: float) -> Segmented:
