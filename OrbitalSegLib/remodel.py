@@ -7,7 +7,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from OrbitalSegLib.errors import InputError, JobError
-from OrbitalSegLib.methods.consensus import ConsensusBone, Limits
+from OrbitalSegLib.methods.by_networks import ConsensusBone, Limits
 from OrbitalSegLib.methods.method import Segmented, Task
 from OrbitalSegLib.methods.parameters import limits_in
 from OrbitalSegLib.modelling.field import BoneField, agreeing

@@ -30,7 +30,7 @@ from figures.common import Run, markdown, probabilities, segment, with_inferred,
 from OrbitalSegLib.evaluation import coverage
 from OrbitalSegLib.evaluation.walls import wall_figures
 from OrbitalSegLib.files import write_image
-from OrbitalSegLib.methods.consensus import ConsensusBone, Limits
+from OrbitalSegLib.methods.by_networks import ConsensusBone, Limits
 from OrbitalSegLib.networks.consensus import consensus_grid
 from OrbitalSegLib.postprocessing import PostprocessingParameters
 from OrbitalSegLib.region import MARGIN_MM, Region

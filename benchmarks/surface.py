@@ -27,8 +27,8 @@ from memory import Peak
 
 from OrbitalSegLib.export.surfaces import write_surface
 from OrbitalSegLib.modelling.field import BoneField, agreeing
-from OrbitalSegLib.modelling.quality import quality
 from OrbitalSegLib.modelling.surface import Smoothing, SurfaceParameters, surface_of
+from OrbitalSegLib.modelling.surface_quality import quality
 from OrbitalSegLib.phantom import VARIANTS
 from OrbitalSegLib.phantom.truth import truth_image
 

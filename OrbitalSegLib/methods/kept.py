@@ -7,7 +7,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from OrbitalSegLib.images import mask_on_grid
-from OrbitalSegLib.methods.consensus import with_walls
+from OrbitalSegLib.methods.by_networks import with_walls
 from OrbitalSegLib.methods.method import Masks, split_by_value
 from OrbitalSegLib.preprocessing import from_working, too_coarse
 from OrbitalSegLib.region import Region

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from OrbitalSegLib.methods.consensus import ConsensusBone, crf_parameter, denoise_parameter, segment
+from OrbitalSegLib.methods.by_networks import ConsensusBone, crf_parameter, denoise_parameter, segment
 from OrbitalSegLib.methods.method import NETWORKS, Method, Task
 from OrbitalSegLib.methods.parameters import limits, parameter
 from OrbitalSegLib.progress import Progress

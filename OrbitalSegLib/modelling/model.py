@@ -13,10 +13,10 @@ from OrbitalSegLib.modelling.collisions import damaged
 from OrbitalSegLib.modelling.field import BoneField
 from OrbitalSegLib.modelling.gaps import LISTED, gaps
 from OrbitalSegLib.modelling.intersections import Floats, Integers
-from OrbitalSegLib.modelling.quality import quality
 from OrbitalSegLib.modelling.simplification import simplified
 from OrbitalSegLib.modelling.slits import joined
 from OrbitalSegLib.modelling.surface import UNLIMITED, Smoothing, SurfaceParameters, surface_of
+from OrbitalSegLib.modelling.surface_quality import quality
 from OrbitalSegLib.modelling.thickening import thickened
 from OrbitalSegLib.progress import Progress, silent, span
 

@@ -14,7 +14,7 @@ import SimpleITK as sitk
 from OrbitalSegLib import CONTRACT, reading, segmenting, worker
 from OrbitalSegLib.errors import InputError, JobError
 from OrbitalSegLib.methods import METHODS
-from OrbitalSegLib.methods.consensus import ConsensusBone, Limits
+from OrbitalSegLib.methods.by_networks import ConsensusBone, Limits
 from OrbitalSegLib.methods.method import Resources, Task
 from OrbitalSegLib.phantom import VARIANTS, scan, write_series
 from OrbitalSegLib.postprocessing import PostprocessingParameters

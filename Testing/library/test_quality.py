@@ -9,9 +9,9 @@ from OrbitalSegLib.modelling.distances import signed_distances_mm
 from OrbitalSegLib.modelling.field import BoneField
 from OrbitalSegLib.modelling.gaps import gaps
 from OrbitalSegLib.modelling.model import ModelParameters, model_of
-from OrbitalSegLib.modelling.quality import quality, shells
 from OrbitalSegLib.modelling.slits import joined
 from OrbitalSegLib.modelling.surface import SurfaceParameters, surface_of, surface_of_mask
+from OrbitalSegLib.modelling.surface_quality import quality, shells
 from OrbitalSegLib.modelling.thickening import thickened
 from OrbitalSegLib.modelling.thickness import walls
 

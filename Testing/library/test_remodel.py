@@ -87,7 +87,7 @@ def test_other_limits_give_what_a_run_with_them_gives(result, ct, tmp_path, tiny
     job |= {"model": str(tiny_package.folder), "smoothing": "none"}
     low, high = ({"cortical_above": c, "thin_above": t} for c, t in ((0.7, 0.2), (0.45, 0.5)))
     run(tmp_path / "run", parameters=high, **job)
-    monkeypatch.setattr("OrbitalSegLib.methods.consensus.triplanar", None)  # no network runs any more
+    monkeypatch.setattr("OrbitalSegLib.methods.by_networks.triplanar", None)  # no network runs any more
     run(tmp_path / "low", parameters=low, record=str(result), **job)
     assert step(tmp_path / "low", "segmenting")["parameters"]["inferred_above"] == 0.2
     run(tmp_path / "high", parameters=high, record=str(tmp_path / "low"), **job)
