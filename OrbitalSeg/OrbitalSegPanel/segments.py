@@ -12,7 +12,7 @@ from vtkmodules.vtkCommonCore import reference
 from vtkmodules.vtkCommonMath import vtkMatrix4x4
 
 from OrbitalSegLib.structures import INFERRED, STRUCTURES
-from OrbitalSegPanel.volumes import RAS_TO_LPS, cells, matrix_of
+from OrbitalSegPanel.volumes import RAS_TO_LPS, array_of_matrix, cells, matrix_of
 
 OURS = tuple(STRUCTURES)
 """IDs of the segments that a run makes; all others are the user's."""
@@ -148,7 +148,7 @@ def array_on(labels: Any, ijk_to_ras: np.ndarray, shape: tuple[int, ...]) -> np.
     found = np.zeros(shape, bool)
     array, extent = array_of(labels), labels.GetExtent()
     if array.size:
-        place = np.linalg.inv(ijk_to_ras) @ array_of_matrix(labels) @ (*extent[::2], 1)
+        place = np.linalg.inv(ijk_to_ras) @ image_to_ras(labels) @ (*extent[::2], 1)
         first = np.rint(place[2::-1]).astype(int)
         low = np.maximum(first, 0)
         high = np.minimum(first + array.shape, shape)
@@ -163,7 +163,7 @@ def keep_places(node: Any, identity: str, is_kept: Callable[[np.ndarray], np.nda
     array = array_of(labels)
     if not array.size:
         return
-    matrix = array_of_matrix(labels)
+    matrix = image_to_ras(labels)
     extent = labels.GetExtent()
     indices = [np.arange(extent[2 * axis], extent[2 * axis + 1] + 1) for axis in range(3)]
     x_ras = (
@@ -260,7 +260,7 @@ def scan_grid(node: Any) -> tuple[np.ndarray, list[int]]:
     text = segmentation.GetConversionParameter(name)
     if not text or not slicer.vtkSegmentationConverter.DeserializeImageGeometry(text, grid, False):
         grid.DeepCopy(label_map(node, segmentation.GetNthSegmentID(0)))
-    array = array_of_matrix(grid)
+    array = image_to_ras(grid)
     extent = grid.GetExtent()
     array[:3, 3] += array[:3, :3] @ (extent[0], extent[2], extent[4])
     return array, [int(extent[2 * axis + 1] - extent[2 * axis] + 1) for axis in range(3)]
@@ -313,11 +313,11 @@ def array_of(labels: Any) -> np.ndarray:
     return vtk_to_numpy(scalars).reshape(labels.GetDimensions()[::-1]) != 0
 
 
-def array_of_matrix(labels: Any) -> np.ndarray:
+def image_to_ras(labels: Any) -> np.ndarray:
     """The matrix of an oriented image to RAS, 4 x 4."""
     matrix = vtkMatrix4x4()
     labels.GetImageToWorldMatrix(matrix)
-    return np.array([[matrix.GetElement(row, column) for column in range(4)] for row in range(4)])
+    return array_of_matrix(matrix)
 
 
 def _cropped(node: Any, identity: str) -> tuple[np.ndarray, np.ndarray]:
@@ -332,4 +332,4 @@ def _cropped(node: Any, identity: str) -> tuple[np.ndarray, np.ndarray]:
         box.append(slice(int(used[0]), int(used[-1]) + 1))
     extent = labels.GetExtent()
     first = [extent[2 * axis] + box[2 - axis].start for axis in range(3)]
-    return array[tuple(box)], (array_of_matrix(labels) @ (*first, 1))[:3]
+    return array[tuple(box)], (image_to_ras(labels) @ (*first, 1))[:3]

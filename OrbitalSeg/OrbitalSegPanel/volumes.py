@@ -85,14 +85,8 @@ def box_of(roi: Any) -> list[float]:
 
 def is_turned(roi: Any) -> bool:
     """Whether the box of `box_of` is larger than the ROI."""
-    axes = np.abs(_array_of(roi.GetObjectToWorldMatrix())[:3, :3])
+    axes = np.abs(array_of_matrix(roi.GetObjectToWorldMatrix())[:3, :3])
     return bool((np.sort(axes, axis=0)[:2] > 1e-3 * axes.max()).any())
-
-
-def bounds_of_box(box_mm: Any) -> tuple[list[float], list[float]]:
-    """Centre and size in RAS of a box in LPS."""
-    x0, x1, y0, y1, z0, z1 = box_mm
-    return [-(x0 + x1) / 2, -(y0 + y1) / 2, (z0 + z1) / 2], [x1 - x0, y1 - y0, z1 - z0]
 
 
 def grid_of(volume: Any) -> tuple[list[int], list[float], list[float], list[float]]:
@@ -163,7 +157,8 @@ def _copy_of(volume: Any) -> Any:
     return copy
 
 
-def _array_of(matrix: Any) -> np.ndarray:
+def array_of_matrix(matrix: Any) -> np.ndarray:
+    """A `vtkMatrix4x4` as an array (4, 4)."""
     return np.array([[matrix.GetElement(row, column) for column in range(4)] for row in range(4)])
 
 
@@ -177,7 +172,7 @@ def matrix_of(array: np.ndarray) -> Any:
 def _ijk_to_ras(volume: Any) -> np.ndarray:
     matrix = vtkMatrix4x4()
     volume.GetIJKToRASMatrix(matrix)
-    return _array_of(matrix)
+    return array_of_matrix(matrix)
 
 
 def _matrix_to_world(transform: Any) -> Any:
@@ -187,7 +182,7 @@ def _matrix_to_world(transform: Any) -> Any:
 
 
 def _keeps_right_angles(volume: Any, transform: Any) -> bool:
-    axes = (_array_of(_matrix_to_world(transform)) @ _ijk_to_ras(volume))[:3, :3]
+    axes = (array_of_matrix(_matrix_to_world(transform)) @ _ijk_to_ras(volume))[:3, :3]
     axes = axes / np.linalg.norm(axes, axis=0)
     return bool(np.abs(axes.T @ axes - np.eye(3)).max() < RIGHT_ANGLE)
 

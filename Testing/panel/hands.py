@@ -26,6 +26,6 @@ def edit(node) -> None:
 
 
 def shifted(labels):
-    matrix, extent = segments.array_of_matrix(labels), labels.GetExtent()
+    matrix, extent = segments.image_to_ras(labels), labels.GetExtent()
     matrix[:3, 3] += matrix[:3, :3] @ (extent[0], extent[2], extent[4])
     return matrix

@@ -143,7 +143,7 @@ def array_on(node, identity: str, image: sitk.Image) -> np.ndarray:
     array = segments.array_of(labels)
     extent = labels.GetExtent()
     indices = np.argwhere(array)[:, ::-1] + (extent[0], extent[2], extent[4])
-    ras = indices @ segments.array_of_matrix(labels)[:3, :3].T + segments.array_of_matrix(labels)[:3, 3]
+    ras = indices @ segments.image_to_ras(labels)[:3, :3].T + segments.image_to_ras(labels)[:3, 3]
     axes = np.reshape(image.GetDirection(), (3, 3)) * np.array(image.GetSpacing())
     places = (ras * (-1, -1, 1) - image.GetOrigin()) @ np.linalg.inv(axes).T
     whole = np.rint(places).astype(int)

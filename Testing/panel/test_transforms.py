@@ -117,7 +117,7 @@ def places_of(node) -> np.ndarray:
     labels = segments.label_map(node, "bone")
     extent = labels.GetExtent()
     indices = np.argwhere(segments.array_of(labels))[:, ::-1] + (extent[0], extent[2], extent[4])
-    matrix = segments.array_of_matrix(labels)
+    matrix = segments.image_to_ras(labels)
     return indices @ matrix[:3, :3].T + matrix[:3, 3]
 
 
