@@ -114,7 +114,7 @@ def triplanar(
                 for place, means in zip(stored[field][tile.place], found, strict=True):
                     place[:] = tables[field][means]
     progress(1.0)
-    return Consensus({name: grid.image(stored.pop(name)) for name in engines}, slices, skipped)
+    return Consensus({field: grid.image(stored.pop(field)) for field in called}, slices, skipped)
 
 
 def _standing(progress: Progress, at: float) -> Progress:

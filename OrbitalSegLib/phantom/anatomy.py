@@ -107,6 +107,8 @@ class Parts:
     """Where bone has the density of trabecular bone."""
     walls: tuple[tuple[Side, str, Shape], ...]
     """Side, name and far side of each thin wall: it lies between the orbit of that side and this void."""
+    globes: dict[Side, Shape]
+    """Each eyeball, with the cornea."""
     openings: tuple[tuple[Side, str, Shape], ...]
     """Side, name and solid of each natural opening that leads out of an orbit."""
     herniated: tuple[Shape, ...]
@@ -136,6 +138,7 @@ def parts(anatomy: Anatomy) -> Parts:
             *(shape for half in halves for shape in half.trabecular()),
         ),
         walls=tuple(wall for half in halves for wall in half.walls()),
+        globes={side: half.globe() for side, half in sides.items()},
         openings=tuple((side, name, shape) for side, half in sides.items() for name, shape in half.openings.items()),
         herniated=tuple(fat for half in halves for fat in half.herniated_fat()),
     )
@@ -265,10 +268,11 @@ class _Half:
             *(Layers(hole, ((0.0, FAT_HU),)) for hole in self._fracture_hole()),
         )
 
+    def globe(self) -> Shape:
+        return self._placed(ellipsoid((31, -14, 0), (12, 12, 12)) | ellipsoid((31, -20, 0), (7, 7, 7)))
+
     def contents(self) -> tuple[Layers, ...]:
-        globe = ellipsoid((31, -14, 0), (12, 12, 12)) | ellipsoid((31, -20, 0), (7, 7, 7))
         left = (
-            (globe, ((0, SOFT_HU), (1.2, VITREOUS_HU))),
             (ellipsoid((31, -22.4, 0), (4.6, 2.0, 4.6)), ((0, LENS_HU),)),
             (ellipsoid((43.5, -9, 9), (3.0, 6, 4)), ((0, SOFT_HU),)),  # lacrimal gland
             (capsule((29.5, -2.5, 0.5), (26, 10, 2.2), 2.1), ((0, NERVE_HU),)),  # optic nerve
@@ -279,6 +283,7 @@ class _Half:
         return (
             Layers(self.orbit.cavity, ((0.0, FAT_HU),)),
             Layers(self._muscles(), ((0.0, SOFT_HU),)),
+            Layers(self.globe(), ((0, SOFT_HU), (1.2, VITREOUS_HU))),
             *(Layers(self._placed(shape), fill) for shape, fill in left),
             *(Layers(fat, ((0.0, FAT_HU),)) for fat in self.herniated_fat()),
         )

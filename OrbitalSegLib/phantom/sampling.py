@@ -13,7 +13,7 @@ from functools import cached_property
 
 import numpy as np
 
-from OrbitalSegLib.phantom.anatomy import AIR_HU, Anatomy, Layers, Parts, parts
+from OrbitalSegLib.phantom.anatomy import AIR_HU, Anatomy, Layers, Parts, Side, parts
 from OrbitalSegLib.phantom.shapes import Box, Shape
 
 Block = tuple[slice, slice, slice]
@@ -180,6 +180,17 @@ def bone_part(anatomy: Anatomy, grid: SliceGrid) -> np.ndarray:
             block, (part,) = found
             bone[block] -= np.minimum(part, bone[block])
     return bone
+
+
+def globe_part(side: Side, anatomy: Anatomy, grid: SliceGrid) -> np.ndarray:
+    """The fraction of one eyeball in each voxel, float32, [slice, row, column]."""
+    grid = grid.turned_back(anatomy.turned_degrees)
+    globe = np.zeros((len(grid.origins), *grid.shape), np.float32)
+    found = coverage(parts(anatomy).globes[side], grid, (0.0,))
+    if found:
+        block, (part,) = found
+        globe[block] = part
+    return globe
 
 
 def density(anatomy: Anatomy, grid: SliceGrid) -> np.ndarray:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from OrbitalSegLib.images import on_grid
 from OrbitalSegLib.modelling.mesh import arrays_of, surface_of
 from OrbitalSegLib.phantom.anatomy import SIDES, Anatomy, Side, parts
 from OrbitalSegLib.phantom.orbit_solid import OrbitSolid
-from OrbitalSegLib.phantom.sampling import SliceGrid, bone_part, rotation_about_z, slice_by_slice
+from OrbitalSegLib.phantom.sampling import SliceGrid, bone_part, globe_part, rotation_about_z, slice_by_slice
 from OrbitalSegLib.phantom.shapes import FAR_MM, Box, Shape
 from OrbitalSegLib.progress import Progress, silent
 
@@ -43,13 +44,25 @@ REACH_BEFORE_MM = 6.0
 
 def bone_fraction(anatomy: Anatomy, grid: sitk.Image, progress: Progress = silent) -> sitk.Image:
     """The fraction of bone in each voxel of a grid, float, 0 to 1."""
+    return _sampled(bone_part, anatomy, grid, progress)
+
+
+def globe_fraction(anatomy: Anatomy, side: Side, grid: sitk.Image, progress: Progress = silent) -> sitk.Image:
+    """The fraction of one eyeball in each voxel of a grid, float, 0 to 1."""
+    return _sampled(partial(globe_part, side), anatomy, grid, progress)
+
+
+def _sampled(
+    part: Callable[[Anatomy, SliceGrid], np.ndarray], anatomy: Anatomy, grid: sitk.Image, progress: Progress
+) -> sitk.Image:
+    """What `part` gives for the voxels of a grid."""
     spacing, count = grid.GetSpacing(), grid.GetSize()[2]
     axes = np.array(grid.GetDirection()).reshape(3, 3)
     origins = np.array(grid.GetOrigin()) + np.arange(count)[:, None] * spacing[2] * axes[:, 2]
     slices = SliceGrid(origins, axes[:, 0], axes[:, 1], (grid.GetSize()[1], grid.GetSize()[0]), spacing)
     fraction = np.empty((count, *slices.shape), np.float32)
-    for some, bone in slice_by_slice(bone_part, anatomy, slices):
-        fraction[some] = bone
+    for some, found in slice_by_slice(part, anatomy, slices):
+        fraction[some] = found
         progress(some.stop / count)
     return on_grid(fraction, grid)
 

@@ -257,7 +257,14 @@ def _groups(training: Training, run: Path, networks: Sequence[str]) -> list[tupl
     _must_be_folder(run, "a run")
     for name in networks:
         training.classes(name)
-    return packaging.groups_of(networks or list(training.networks))
+    taken = networks or list(training.networks)
+    classes = [name for network in taken for name in training.classes(network)]
+    twice = next((name for name in classes if classes.count(name) > 1), None)
+    if twice:
+        raise InputError(
+            "invalid-config", f"More than one network finds {twice}: name with --network those that go together."
+        )
+    return packaging.groups_of(taken)
 
 
 def make_package(
@@ -303,7 +310,7 @@ def make_package(
     chosen = [
         packaging.best([trial.judge(group, step, tell) for step in trial.steps(group)[-last:]]) for group in groups
     ]
-    description = packaging.described(
+    description = packaging.description_of(
         training,
         chosen,
         run,

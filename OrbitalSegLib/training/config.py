@@ -1,13 +1,14 @@
 """What a training is: the numbers of one TOML file, each with a name, a unit and a default."""
 
 import dataclasses
+import re
 import tomllib
 import typing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from OrbitalSegLib.errors import InputError
-from OrbitalSegLib.structures import BONE
+from OrbitalSegLib.structures import BONE, KINDS
 
 
 @dataclass(frozen=True)
@@ -60,12 +61,29 @@ class Sampling:
 
 
 @dataclass(frozen=True)
+class Named:
+    """What a package says of a class; what is empty is made of the class's name (`structures.described`)."""
+
+    title: str = ""  # for people
+    colour: tuple[float, ...] = ()  # red, green, blue, from 0 to 1
+    code: tuple[str, ...] = ()  # SNOMED CT as DICOM has it: value, scheme, meaning
+    kind: str = ""  # seen (bone), cavity, gap, soft tissue
+
+    @property
+    def said(self) -> dict[str, typing.Any]:
+        """What is not empty."""
+        values = dataclasses.asdict(self)
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items() if value}
+
+
+@dataclass(frozen=True)
 class Training:
     """One training: the networks that a data set gives, and how each is trained."""
 
     name: str
     networks: dict[str, tuple[str, ...]]  # of each network its classes without background, as flags of the label
     labels: dict[str, int] = field(default_factory=lambda: {BONE: 1})  # class -> its value in imported label files
+    structures: dict[str, Named] = field(default_factory=dict)  # class -> what a package says of it
     seed: int = 1
     channels: tuple[int, ...] = (16, 32, 64, 96, 112, 112)
     patch: int = 128  # pixels
@@ -94,6 +112,11 @@ class Training:
             )
         return self.networks[network]
 
+    def fields(self, network: str) -> tuple[str, ...]:
+        """What the probabilities of a network are called: as the network where there is one, else as its classes."""
+        classes = self.classes(network)
+        return (network,) if len(classes) == 1 else classes
+
 
 def load(path: Path) -> Training:
     """Read a TOML file. Raises `InputError` `invalid-config` for what is missing, unknown or of the wrong type."""
@@ -108,8 +131,24 @@ def load(path: Path) -> Training:
 
 def parse(table: dict[str, typing.Any]) -> Training:
     """A training from the tables of its TOML file. Raises `InputError` `invalid-config`."""
-    return build(Training, table, "")
+    training = build(Training, table, "")
+    for name in (*training.networks, *(one for classes in training.networks.values() for one in classes)):
+        if not re.fullmatch(NAME, name):
+            raise InputError(
+                "invalid-config",
+                f"{name!r} cannot name a network or a class: take small letters, digits and hyphens, as in left-eye.",
+            )
+    for name, said in training.structures.items():
+        if said.kind not in ("", *KINDS):
+            raise InputError("invalid-config", f"structures.{name}.kind must be one of: {', '.join(KINDS)}.")
+    for name, classes in training.networks.items():
+        if not classes or len(set(classes)) < len(classes):
+            raise InputError("invalid-config", f"The network {name} needs classes, each of them once.")
+    return training
 
+
+NAME = "[a-z][a-z0-9-]{0,39}"
+"""What may name a network or a class: files, segments and parameters are called so."""
 
 T = typing.TypeVar("T")
 

@@ -16,8 +16,9 @@ from OrbitalSegLib.training import validation
 from OrbitalSegLib.training.config import Training
 from OrbitalSegLib.training.dataset import check_apart, collect
 from OrbitalSegLib.training.loop import Tell, train
+from OrbitalSegLib.training.packaging import finds_bone
 
-FILLED_IN = ("classes", "safetensors", "onnx")
+FILLED_IN = ("safetensors", "onnx")
 """What `write_package` fills in of each network."""
 
 
@@ -44,6 +45,14 @@ def finetune(
         raise InputError(
             "invalid-config", f"The configuration says nothing of the network {sorted(lacking)[0]!r}: add it."
         )
+    for name, network in package.networks.items():
+        found = tuple(one.name for one in network.structures)
+        if training.classes(name) != found:
+            raise InputError(
+                "invalid-config",
+                f"The network {name} of the package tells {', '.join(found)}; the configuration says "
+                f"{', '.join(training.classes(name))}: name the same classes in the same order.",
+            )
     sides = {"training": collect(cases)} | ({"validation": collect(held_out)} if held_out else {})
     check_apart(sides)
     weights = {}
@@ -65,7 +74,7 @@ def finetune(
         description["performance"] = {"validation": {key: value for key, value in row.items() if value == value}}
         last = list(engines)[-1]
         for name, entry in description["networks"].items():
-            infers = name == last and limits.inferred < limits.seen
+            infers = name == last and finds_bone(training, name) and limits.inferred < limits.seen
             entry |= {
                 "seen_above": limits.seen,
                 "inferred_above": limits.inferred if infers else None,

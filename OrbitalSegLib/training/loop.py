@@ -243,7 +243,7 @@ def digest(model: nn.Module) -> str:
 
 def identity(training: Training) -> dict[str, Any]:
     """The numbers that may not change within one training; length, threads and intervals may."""
-    free = {"steps", "compile", "checkpoint_steps", "keep_steps", "rescan_steps"}
+    free = {"steps", "compile", "checkpoint_steps", "keep_steps", "rescan_steps", "structures"}
     return {key: value for key, value in dataclasses.asdict(training).items() if key not in free}
 
 

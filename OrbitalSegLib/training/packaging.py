@@ -16,10 +16,10 @@ from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.networks.export import write_package
 from OrbitalSegLib.networks.package import Calibration
 from OrbitalSegLib.preprocessing import WINDOW_HU
-from OrbitalSegLib.structures import BONE, parts_of
+from OrbitalSegLib.structures import BONE, described, of_network, parts_of
 from OrbitalSegLib.training import validation
 from OrbitalSegLib.training.cases import WORKING_SPACING_MM
-from OrbitalSegLib.training.config import Training
+from OrbitalSegLib.training.config import Named, Training
 from OrbitalSegLib.training.dataset import Entry
 from OrbitalSegLib.training.loop import TABLE, Tell
 
@@ -125,7 +125,7 @@ def weights_of(run: Path, network: str, step: int) -> Path:
     return run / network / f"weights-{step:06d}.pt"
 
 
-def described(
+def description_of(
     training: Training,
     chosen: Sequence[Chosen],
     run: Path,
@@ -174,14 +174,31 @@ def _networks(training: Training, chosen: Sequence[Chosen]) -> dict[str, Any]:
     networks = {}
     for group in chosen:
         for name in group.networks:
-            infers = name == group.networks[-1] and group.limits.inferred < group.limits.seen
+            infers = finds_bone(training, name) and name == group.networks[-1]
+            infers &= group.limits.inferred < group.limits.seen
             networks[name] = {
                 "channels": list(training.channels),
+                "classes": _classes(training, name),
                 "seen_above": group.limits.seen,
                 "inferred_above": group.limits.inferred if infers else None,
                 "calibration": asdict(group.limits.calibration[name]),
             }
     return networks
+
+
+def finds_bone(training: Training, network: str) -> bool:
+    """Whether any class of a network is bone that the scan shows."""
+    said = {name: training.structures.get(name, Named()).said for name in training.classes(network)}
+    return any(described(name, **words).kind == "seen" for name, words in said.items())
+
+
+def _classes(training: Training, network: str) -> int | list[dict[str, Any]]:
+    """The classes as a package lists them: it need not where the library knows the network's one class."""
+    classes = training.classes(network)
+    known = of_network(network)
+    if known is not None and classes == (known.name,) and known.name not in training.structures:
+        return 2
+    return [{"name": name, **training.structures.get(name, Named()).said} for name in classes]
 
 
 def _seconds(run: Path) -> float:

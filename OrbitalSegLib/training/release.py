@@ -149,7 +149,7 @@ def describe(recipe: Recipe, chosen: Sequence[Chosen], work: Path, stated: Prove
         for side in SIDES
         for name, (first, end) in getattr(recipe, side).items()
     ]
-    return packaging.described(
+    return packaging.description_of(
         training,
         chosen,
         work / "run",

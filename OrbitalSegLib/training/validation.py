@@ -11,6 +11,7 @@ import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from functools import reduce
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
@@ -94,7 +95,7 @@ class Judged:
     name: str
     peaks: Peaks
     dice: dict[str, float]
-    """With the network's own label, at one half."""
+    """With the own label of each network, or of each of its classes where it tells several, at one half."""
     near_walls: dict[str, Samples]
     """Voxels near the walls, for the calibration."""
 
@@ -168,16 +169,25 @@ def judge(entry: Entry, engines: Mapping[str, Engine], training: Training, progr
     else:
         pair = labelled(entry, training.labels)
         ct, points, label, flags = pair.ct, NO_WALLS, pair.label, pair.flags
-    probabilities = triplanar(ct, engines, working_grid(ct, WORKING_SPACING_MM), progress=progress).probabilities
+    called = {network: training.fields(network) for network in engines}
+    grid = working_grid(ct, WORKING_SPACING_MM)
+    found = triplanar(ct, engines, grid, fields=called, progress=progress).probabilities
+    probabilities = _highest_of_each(found, called)
     scored = (label & flags["ignore"]) == 0
     points = _scored(points, next(iter(probabilities.values())), scored)
     dice, samples = {}, {}
     for network, image in probabilities.items():
-        values = sitk.GetArrayFromImage(image)
-        target = classes(label, training.classes(network), flags) > 0
-        dice[network] = _dice(values[scored] > 0.5, target[scored])
-        samples[network] = _near_walls(image, target, points)
+        target = classes(label, training.classes(network), flags)
+        for number, field in enumerate(called[network], start=1):
+            true = target == number
+            dice[field] = _dice(sitk.GetArrayFromImage(found[field])[scored] > 0.5, true[scored])
+        samples[network] = _near_walls(image, target > 0, points)
     return Judged(entry.name, find_peaks(points, probabilities), dice, samples)
+
+
+def _highest_of_each(found: Mapping[str, sitk.Image], called: Mapping[str, Sequence[str]]) -> dict[str, sitk.Image]:
+    """The highest probability of any class, by network: a limit holds for each of them."""
+    return {network: reduce(sitk.Maximum, [found[name] for name in names]) for network, names in called.items()}
 
 
 def _dice(found: Array, true: Array) -> float:
@@ -311,11 +321,14 @@ def _box_mm(ct: sitk.Image, fraction: Sequence[float]) -> Box:
     return np.stack(corners, axis=1).ravel().tolist()
 
 
-def cover(real: RealScan, engines: Mapping[str, Engine], calibration: Mapping[str, Calibration]) -> Covered:
+def cover(
+    real: RealScan, engines: Mapping[str, Engine], calibration: Mapping[str, Calibration], training: Training
+) -> Covered:
     """Run the networks over a real scan's box and a margin."""
     low, high = np.array(real.box_mm[::2]) - MARGIN_MM, np.array(real.box_mm[1::2]) + MARGIN_MM
     grid = working_grid(real.scan, WORKING_SPACING_MM, np.stack([low, high], axis=1).ravel().tolist())
-    means = triplanar(real.scan, engines, grid).probabilities
+    called = {network: training.fields(network) for network in engines}
+    means = _highest_of_each(triplanar(real.scan, engines, grid, fields=called).probabilities, called)
     said = {name: grid.image(calibration[name].apply(sitk.GetArrayFromImage(mean))) for name, mean in means.items()}
     return Covered(real, said)
 
@@ -338,8 +351,10 @@ def figures(judged: Sequence[Judged], limits: ChosenLimits) -> dict[str, float]:
             found[f"{name}_walls_closed_from_{low:g}_mm"] = peaks.closed(values, of_class)
         found[f"{name}_walls_closed_thick"] = peaks.closed(values, ~peaks.hole & (peaks.thickness_mm >= THICK_FROM_MM))
         found[f"{name}_holes_closed"] = _holes_closed(cases, values) if peaks.hole.any() else math.nan
+    for field in judged[0].dice:
+        said = [one.dice[field] for one in judged if not math.isnan(one.dice[field])]
+        found[f"dice_{field}"] = float(np.mean(said)) if said else math.nan
     for network, calibration in limits.calibration.items():
-        found[f"dice_{network}"] = float(np.nanmean([one.dice[network] for one in judged]))
         found[f"calibration_error_{network}"] = _calibration_error(samples_of(judged, network), calibration)
     return found
 
@@ -366,7 +381,7 @@ def score(row: Mapping[str, float]) -> float:
     covered = [value for key, value in row.items() if key.endswith("_seen_coverage")]
     walls = [row["seen_walls_closed_thick"], row["seen_walls_closed"]]
     parts = [value for value in (*walls, float(np.mean(covered)) if covered else math.nan) if not math.isnan(value)]
-    parts = parts or [value for key, value in row.items() if key.startswith("dice_")]
+    parts = parts or [value for key, value in row.items() if key.startswith("dice_") and not math.isnan(value)]
     beyond = sum(
         max(value / LEAK_LIMITS[tissue] - 1, 0)
         for key, value in row.items()
@@ -392,7 +407,7 @@ def validate(
         progress(len(judged) / total)
     calibration = limits.calibration if limits else {n: fit_calibration(samples_of(judged, n)) for n in engines}
     for real in scans:
-        covered.append(cover(real, engines, calibration))
+        covered.append(cover(real, engines, calibration, training))
         progress((len(judged) + len(covered)) / total)
     if limits is None:
         limits = choose_limits([one.peaks.calibrated(calibration) for one in judged], covered, calibration)
