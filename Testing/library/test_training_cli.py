@@ -186,6 +186,13 @@ def test_finetune_makes_a_new_package(data: Path, tmp_path: Path) -> None:
     assert package.read(tmp_path / "second" / "package").name == "tiny-finetuned"
 
 
+def test_finetune_with_other_classes_than_the_packages_is_refused(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "other.toml").write_text(TOML.replace('["thin"]', '["thin", "cortical"]') + 'cortical = ["cortical"]\n')
+    code, said = run("finetune", "orbital-bone-1", data, "--config", tmp_path / "other.toml", "-o", tmp_path / "out")
+    assert code == 3
+    assert "The network thin of the package tells thin; the configuration says thin, cortical" in said
+
+
 def test_a_training_that_was_interrupted_does_not_go_on_with_other_numbers(data: Path, tmp_path: Path) -> None:
     words = ("train", tmp_path / "tiny.toml", "--cases", data, "-o", tmp_path / "out", "--network", "thin")
     assert run(*words)[0] == 0
@@ -280,6 +287,9 @@ def test_no_workers_at_all_is_said(command: str, tmp_path: Path) -> None:
         (("finetune", "no-such-package", ".", "-o", "x"), "no case"),
         (("select", "nothing.toml", "-o", "x"), "cannot be understood"),
         (("train", "unknown-key.toml", "--cases", ".", "-o", "x"), "unknown key: bathc"),
+        (("train", "bad-name.toml", "--cases", ".", "-o", "x"), "'Thin bone' cannot name a network or a class"),
+        (("train", "bad-kind.toml", "--cases", ".", "-o", "x"), "structures.thin.kind must be one of: seen"),
+        (("package", "twice.toml", "--run", ".", "--cases", ".", "-o", "x"), "More than one network finds thin"),
         (("train", "orbitalseg", "-o", "x"), "needs --cases"),
         (("train", "orbitalseg", "--cases", "nowhere", "-o", "x", "--data", "."), "takes no --data"),
         (("train", "orbitalseg", "--cases", "nowhere", "-o", "x", "--like", "nowhere"), "no case"),
@@ -299,6 +309,9 @@ def test_what_cannot_be_done_is_said_in_a_sentence(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("unknown-key.toml").write_text(TOML.replace("batch", "bathc"))
+    Path("bad-name.toml").write_text(TOML.replace('["thin"]', '["Thin bone"]'))
+    Path("bad-kind.toml").write_text(TOML + '[structures.thin]\nkind = "hard tissue"\n')
+    Path("twice.toml").write_text(TOML.replace('["bone"]', '["bone", "thin"]'))
     code, said = run(*words)
     assert code == 3
     assert says in said
