@@ -1,4 +1,4 @@
-"""The tutorial speaks of controls that the panel has, under the names that it gives them, and shows its own pictures."""
+"""The tutorial names the controls of the panel as the panel does, and shows its own pictures."""
 
 import re
 
