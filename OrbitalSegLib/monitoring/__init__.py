@@ -100,6 +100,7 @@ OF_READING: dict[str, Verdict] = {
     "rounded-positions": CHECK,
     "rounded-axes": CHECK,
     "duplicates": CHECK,
+    "overlapping-parts": CHECK,
     "other-than-files": CHECK,
 }
 """The warnings of reading that weigh on the verdict, by their code: `check`, or `do not use` where what came in cannot

@@ -37,7 +37,7 @@ from OrbitalSegLib.reading.headers import (
 from OrbitalSegLib.reading.pixels import DamagedPixels, StoredFrame, stored_frames
 from OrbitalSegLib.reading.stack import find_gaps, is_upright, missing_slices, to_image, without_duplicates
 from OrbitalSegLib.reading.stacking import SAME_PIXEL_MM, Note, Stack, stacks_of
-from OrbitalSegLib.reading.weave import MOST_WOVEN, woven
+from OrbitalSegLib.reading.weave import MOST_WOVEN, disagree, woven
 from OrbitalSegLib.scan import MINIMUM_SLICES, Acquisition, Planes, Scan
 
 THIN_SLICES_MM = 1.25
@@ -116,6 +116,8 @@ class Series:
     """Other acquisitions of the same places in this series, of which none is the better one."""
     notes: tuple[Note, ...] = ()
     """What has to be said of how its slices were put in their places."""
+    pieces: tuple[tuple[Slice, ...], ...] = ()
+    """The overlapping parts that it was joined of."""
     left_out: str = ""
     """What else bears this series' UID, and why it is not in this stack: how many times what."""
 
@@ -312,6 +314,7 @@ def _series(header: Header, stack: Stack, images: int) -> Series:
         study=_study(header),
         rivals=stack.rivals,
         notes=stack.notes,
+        pieces=stack.pieces,
     )
 
 
@@ -456,25 +459,60 @@ def choose(series: list[Series], wanted: str | None = None, grey_values: bool = 
 
 
 def _phase(whole: Series, phase: int, phases: int) -> Series:
-    """One of several phases that lie woven into a series, as if it were a series."""
+    """One of several phases that lie woven into a series, or of the parts that it was joined of, as if it were one."""
+    if whole.pieces and len(whole.pieces) != phases:
+        raise _unknown([whole])
     places = _places(whole.slices)
-    kept = [whole.slices[index] for place in places[phase - 1 :: phases] for index in place]
-    others = f"{len(whole.slices) - len(kept)} × of another phase"
+    woven_in = [whole.slices[index] for place in places[phase - 1 :: phases] for index in place]
+    kept = [*whole.pieces[phase - 1]] if whole.pieces else woven_in
+    count = len({item.identity for item in chain(whole.slices, *whole.pieces)}) - len(kept)
+    others = f"{count} × of another {'part' if whole.pieces else 'phase'}"
     left_out = f"{whole.left_out}, {others}" if whole.left_out else others
     unfit = _why_unfit(kept[0].header, tuple(kept)) if kept else whole.unfit
     name = f"{whole.name}.{phase}of{phases}"
-    return replace(whole, slices=tuple(kept), images=len(kept), left_out=left_out, unfit=unfit, name=name)
+    notes = tuple(note for note in whole.notes if note[0] != "overlapping-parts")
+    return replace(
+        whole,
+        slices=tuple(kept),
+        images=len(kept),
+        left_out=left_out,
+        unfit=unfit,
+        name=name,
+        notes=notes,
+        pieces=(),
+    )
 
 
 def _check_woven(voxels: np.ndarray, name: str) -> None:
     phases = woven(voxels)
     if phases > 1:
-        names = ", ".join(f"{name}.{phase}of{phases}" for phase in range(1, phases + 1))
+        names = _names_of(name, phases)
         raise InputError(
             "time-series",
             f"The bone of this series moves to and fro from slice to slice, as where {phases} phases or scans lie "
             f"between each other: choose one of them by its name: {names}.",
         )
+
+
+def _check_pieces(voxels: np.ndarray, slices: list[Slice], series: Series) -> None:
+    """Raises `InputError` where overlapping parts show something else in the same place."""
+    if not series.pieces:
+        return
+    known = {item.identity for item in slices}
+    double = [item for item in chain(*series.pieces) if item.identity not in known]
+    again, _ = _voxels(double, silent)
+    depths = np.array([item.depth_mm for item in slices])
+    if disagree(voxels, depths, again, np.array([item.depth_mm for item in double])):
+        names = _names_of(series.name, len(series.pieces))
+        raise InputError(
+            "time-series",
+            "Parts of this series overlap, and where they do their bone lies elsewhere, as if the patient had moved "
+            f"in between: choose one of them by its name: {names}.",
+        )
+
+
+def _names_of(name: str, count: int) -> str:
+    return ", ".join(f"{name}.{index}of{count}" for index in range(1, count + 1))
 
 
 def _is_called(item: Series, wanted: str) -> bool:
@@ -622,6 +660,7 @@ def load_series(series: Series, progress: Progress = silent) -> Scan:
     if wrong:
         raise wrong
     _check_woven(voxels, series.name)
+    _check_pieces(voxels, slices, series)
     notes += claims(slices, series.slice_distance_mm)
     notes += values.notes_of(slices, said)
     gaps = find_gaps(planes, [item.name for item in slices])

@@ -33,6 +33,9 @@ LEAST_IRREGULAR = 0.06
 SLOPE_BY = 1.5
 """By so many units at most, over its length, can rounding lengthen the line that fits best."""
 
+OVERLAP_SHARE = 1 / 3
+"""Parts of which a smaller share lies in the same places are scans from table to table, not two scans of one place."""
+
 HOLE_FACTOR = 1.5
 """Neighbours further apart than this many times the stack's median distance have room for a slice between them."""
 
@@ -66,6 +69,8 @@ class Stack:
     """Other acquisitions of the same places, of which none is the better one."""
     doubtful: bool = False
     """Its positions were rounded, and nothing says what they were."""
+    pieces: tuple[tuple[Slice, ...], ...] = ()
+    """The parts that overlap a little and were joined, with those slices that were left out for it."""
 
 
 def stacks_of(slices: list[Slice]) -> list[Stack]:
@@ -75,9 +80,11 @@ def stacks_of(slices: list[Slice]) -> list[Stack]:
         aligned, notes = _aligned(cluster)
         parts = _acquisitions(aligned)
         for part in parts:
-            others = [other for other in parts if other is not part]
-            placed = _placed(part)
-            stacks.append(replace(placed, notes=(*notes, *placed.notes), rivals=_rivals(part, others)))
+            others = [other.slices for other in parts if other is not part]
+            placed = _placed(part.slices)
+            told = [*notes, *placed.notes, *_of_pieces(part)]
+            rivals = _rivals(part.slices, others)
+            stacks.append(replace(placed, notes=tuple(told), rivals=rivals, pieces=part.pieces))
     return stacks
 
 
@@ -143,17 +150,65 @@ def _aligned(slices: list[Slice]) -> tuple[list[Slice], list[Note]]:
 # Acquisitions
 
 
-def _acquisitions(slices: list[Slice]) -> list[list[Slice]]:
+@dataclass(frozen=True)
+class _Part:
+    """Slices of one acquisition, or of several that follow each other."""
+
+    slices: list[Slice]
+    pieces: tuple[tuple[Slice, ...], ...] = ()
+    """As those of `Stack`."""
+
+
+def _acquisitions(slices: list[Slice]) -> list[_Part]:
     """The slices by acquisition, where acquisitions share their places; those that follow each other stay together."""
     for told in (*(_by(keyword) for keyword in MOMENTS), _by_time):
-        parts = _apart(_grouped(slices, told))
+        groups = _grouped(slices, told)
+        parts = _apart(groups)
         if len(parts) > 1:
-            return [piece for part in parts for piece in _acquisitions(part)]
+            return _joined(groups) or [piece for part in parts for piece in _acquisitions(part)]
     for told in (_by_time, lambda item: item.instance):
-        parts = _apart(_passes(slices, told))
+        groups = _passes(slices, told)
+        parts = _apart(groups)
         if len(parts) > 1:
-            return parts
-    return [slices]
+            return _joined(groups) or [_Part(part) for part in parts]
+    return [_Part(slices)]
+
+
+def _joined(groups: list[list[Slice]]) -> list[_Part]:
+    """The one part that acquisitions make which follow each other along the table and overlap a little; else none.
+
+    Where two overlap, the slices of the first along the stack are taken.
+    """
+    pieces = sorted(map(in_order, groups), key=lambda piece: piece[0].depth_mm)
+    if min(map(len, pieces)) < MINIMUM_SLICES or not _scanned_alike(pieces):
+        return []
+    kept = [*pieces[0]]
+    for piece in pieces[1:]:
+        distance = float(np.median(np.diff([item.depth_mm for item in piece])))
+        behind = [item for item in piece if item.depth_mm > kept[-1].depth_mm + distance / 2]
+        double = len(piece) - len(behind)
+        if double >= OVERLAP_SHARE * min(len(piece), len(kept)) or not behind:
+            return []
+        kept += behind
+    inner = _acquisitions(kept)
+    return [_Part(kept, tuple(pieces))] if len(inner) == 1 and not inner[0].pieces else []
+
+
+def _scanned_alike(pieces: list[tuple[Slice, ...]]) -> bool:
+    """Whether nothing but number and time of acquisition tells pieces apart."""
+    return all(len({_by(keyword)(item) for piece in pieces for item in piece}) == 1 for keyword in MOMENTS[2:])
+
+
+def _of_pieces(part: _Part) -> list[Note]:
+    if not part.pieces:
+        return []
+    double = sum(map(len, part.pieces)) - len(part.slices)
+    slices = "1 slice was" if double == 1 else f"{double} slices were"
+    text = (
+        f"This series holds {len(part.pieces)} parts that overlap a little; {slices} left out where others of another "
+        "part lie: look for a step there."
+    )
+    return [("overlapping-parts", text)]
 
 
 def _by(keyword: str) -> Callable[[Slice], Any]:

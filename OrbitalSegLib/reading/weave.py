@@ -1,4 +1,4 @@
-"""Phases whose slices lie between each other's in one series, and that no header tells apart: the images tell.
+"""What only images tell: phases whose slices lie between each other's, and parts that overlap and do not agree.
 
 Where bone moved between phases, a slice swings away from its neighbours and back, and does so again one phase later.
 Anatomy does not: in one scan, what a slice has more than the mean of its neighbours has little to do with the slices
@@ -25,6 +25,9 @@ phantoms, artefacts and noise of one phase slices swing alike by 0.17 at most, i
 neighbours do not swing against each other; with every second slice moved by a millimetre (thin slices) or four
 (slices of 3 mm) they do by 0.37 and more."""
 
+ELSEWHERE = 2.0
+"""Slices of two scans of one place differ less than this many times as much as neighbours do, if nobody moved."""
+
 EVEN = 0.1
 """So evenly do the steps from slice to slice have to differ: where a slice is a copy of its neighbour they do not."""
 
@@ -48,6 +51,22 @@ def woven(voxels: np.ndarray) -> int:
         if alike >= ALIKE and min(of_pairs) >= EVEN * max(of_pairs):
             found[phases] = alike
     return max(found, key=lambda phases: found[phases])
+
+
+def disagree(voxels: np.ndarray, depths_mm: np.ndarray, again: np.ndarray, again_mm: np.ndarray) -> bool:
+    """Whether slices show bone elsewhere than those that lie where they do, by more than from slice to slice.
+
+    `voxels` and `again` are (n, rows, columns) in HU, `depths_mm` and `again_mm` where they lie; the former ascend.
+    """
+    known, seen = _bone(voxels), _bone(again)
+    apart = steps = 0.0
+    for block, depth in zip(seen, again_mm, strict=True):
+        upper = int(np.clip(np.searchsorted(depths_mm, depth), 1, len(depths_mm) - 1))
+        below, above = known[upper - 1], known[upper]
+        share = float(np.clip((depth - depths_mm[upper - 1]) / (depths_mm[upper] - depths_mm[upper - 1]), 0, 1))
+        apart += float(np.square(block - (1 - share) * below - share * above).mean())
+        steps += float(np.square(above - below).mean())
+    return apart > ELSEWHERE * steps
 
 
 def _bone(voxels: np.ndarray) -> np.ndarray:

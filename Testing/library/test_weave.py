@@ -71,6 +71,57 @@ def test_woven_phases_are_refused_and_each_can_be_chosen(tmp_path, distance_mm):
         assert len(reading.read_headers(folder, name)) == SLICES
 
 
+def parts(folder, first, second, offset_mm=0.0, **second_changes):
+    """Two acquisitions of 24 slices each, of which the second begins where the first has 4 slices left."""
+    one = ct_slices(first[:24], positions=[(0, 0, float(z)) for z in range(24)], AcquisitionNumber=1)
+    places = [(0, 0, z + offset_mm) for z in range(20, 40)]
+    two = ct_slices(second[20:40], positions=places, series="1.2.826.1", AcquisitionNumber=2, **second_changes)
+    for index, item in enumerate(two):
+        item.SOPInstanceUID, item.InstanceNumber = f"1.2.826.9.{index}", 25 + index
+    return save([*one, *two], folder)
+
+
+@pytest.mark.parametrize("offset_mm", [0.0, 0.5, 0.02])
+def test_parts_that_overlap_a_little_are_joined_and_it_is_said(tmp_path, offset_mm):
+    whole = skull(z_mm=0.0)
+    folder = parts(tmp_path / "scan", whole, skull(z_mm=offset_mm), offset_mm)
+    scan = reading.read(folder)
+    said = dict(scan.warnings)
+    assert set(said) <= {"overlapping-parts", "resampled"}
+    assert "2 parts that overlap a little" in said["overlapping-parts"]
+    array = sitk.GetArrayFromImage(scan.image)
+    assert np.array_equal(array[:24], whole[:24]) or offset_mm == 0.5
+    if not offset_mm:
+        assert np.array_equal(array, whole)
+    assert scan.image.GetSpacing()[2] == pytest.approx(1.0, abs=0.51)
+
+
+def test_parts_that_overlap_with_noise_of_their_own_are_joined(tmp_path):
+    second = skull() + np.random.default_rng(9).normal(0, 20, skull().shape).astype(np.int16)
+    assert "overlapping-parts" in dict(reading.read(parts(tmp_path / "scan", skull(), second)).warnings)
+
+
+@pytest.mark.parametrize("moved_mm", [3.0, -5.0])
+def test_parts_between_which_the_patient_moved_are_refused_and_each_can_be_chosen(tmp_path, moved_mm):
+    folder = parts(tmp_path / "scan", skull(), skull(moved_mm=moved_mm))
+    with pytest.raises(InputError) as caught:
+        reading.read(folder)
+    assert caught.value.code == "time-series"
+    assert "A2.1of2, A2.2of2." in caught.value.text
+    for name, count, others in (("A2.1of2", 24, 20), ("A2.2of2", 20, 24)):
+        scan = reading.read(folder, name)
+        assert scan.image.GetSize()[2] == count
+        assert [(code, f"{others} × of another part" in text) for code, text in scan.warnings] == [("left-out", True)]
+
+
+@pytest.mark.parametrize("changes", [{"KVP": 140}, {"TemporalPositionIdentifier": 2}])
+def test_parts_of_another_energy_or_phase_are_not_joined(tmp_path, changes):
+    scan = reading.read
+    with pytest.raises(InputError) as caught:
+        scan(parts(tmp_path / "scan", skull(), skull(), **changes))
+    assert caught.value.code == "time-series"
+
+
 @pytest.mark.parametrize("name", ["A2.3of2", "A9.1of2", "A2.0of2", "A2.1of9"])
 def test_phases_that_there_are_not_cannot_be_chosen(tmp_path, name):
     with pytest.raises(InputError) as caught:
