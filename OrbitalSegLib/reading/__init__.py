@@ -39,6 +39,7 @@ WARNINGS = (
         "several-studies",
         "left-out",
         "missing-slices",
+        "overlapping-parts",
         "rounded-positions",
         "rounded-axes",
         "header-decided",
