@@ -114,7 +114,7 @@ def test_eyes_go_from_a_folder_to_a_package_and_to_two_segments_that_are_no_bone
     assert min(figures["dice_right-eye"], figures["dice_left-eye"]) > 0.7
 
     scanned = data / "test" / "broken"
-    model = ("--model", data / "package", "--method", "packaged", "--region", "whole")
+    model = ("--model", data / "package", "--region", "whole")
     run("segment", scanned / "image.nrrd", *model, "-p", "left-eye_above=0.4", "-o", data / "out")
     file = data / "out" / "segmentation.seg.nrrd"
     assert segment_ids(file) == {"right-eye", "right eye", "left-eye", "left eye"}
