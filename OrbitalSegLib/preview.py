@@ -115,7 +115,7 @@ def _places(ct: sitk.Image, bone: sitk.Image, openings_mm: Sequence[Point]) -> t
     """Where the planes meet, and the middle of what is shown."""
     low, high = _bounds_of_bone_mm(bone)
     if not openings_mm:
-        from OrbitalSegLib.locate import locate
+        from OrbitalSegLib.locating import locate
 
         orbits = locate(ct)
         looked_for = [orbit.opening_mm for orbit in (orbits.right, orbits.left) if orbit.opening_mm is not None]

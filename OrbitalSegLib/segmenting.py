@@ -10,7 +10,7 @@ from OrbitalSegLib import acquisition, monitoring
 from OrbitalSegLib.acquisition import Condition, Feasibility
 from OrbitalSegLib.errors import InputError, JobError
 from OrbitalSegLib.images import volume_ml
-from OrbitalSegLib.locate.place import AskedOrbit, Place, name_of, place_of
+from OrbitalSegLib.locating.place import AskedOrbit, Place, name_of, place_of
 from OrbitalSegLib.methods import DEFAULT_METHOD, METHODS, Method
 from OrbitalSegLib.methods.method import Masks, Resources, Segmented, Task
 from OrbitalSegLib.modelling.field import BoneField, agreeing

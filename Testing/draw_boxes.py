@@ -15,7 +15,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from OrbitalSegLib import reading
-from OrbitalSegLib.locate import SIDES, locate
+from OrbitalSegLib.locating import SIDES, locate
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt

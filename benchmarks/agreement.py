@@ -16,7 +16,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from OrbitalSegLib import reading
-from OrbitalSegLib.locate import locate
+from OrbitalSegLib.locating import locate
 from OrbitalSegLib.networks import engines, package
 from OrbitalSegLib.networks.consensus import consensus_grid, triplanar
 from OrbitalSegLib.networks.package import Package

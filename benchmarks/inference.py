@@ -201,7 +201,7 @@ def nnunet(size: int, threads: int) -> float:
 def on_scan(model: Path, path: Path, threads: int, way: str) -> float:
     """From a CT in memory to the probabilities of its orbits, or of the whole of it."""
     from OrbitalSegLib import reading
-    from OrbitalSegLib.locate import locate
+    from OrbitalSegLib.locating import locate
     from OrbitalSegLib.networks import package
     from OrbitalSegLib.networks.consensus import consensus_grid, triplanar
     from OrbitalSegLib.preprocessing import working_grid

@@ -28,7 +28,7 @@ from monitoring import HELD_OUT, Case, good
 from OrbitalSegLib import cavity, reading, segmenting
 from OrbitalSegLib.cavity import Cavity
 from OrbitalSegLib.cavity.orbits import MOST_BRIDGED
-from OrbitalSegLib.locate import SIDES, locate
+from OrbitalSegLib.locating import SIDES, locate
 from OrbitalSegLib.phantom import VARIANTS, Anatomy, bone_fraction, cavity_ml, herniated_ml, write_phantom
 from OrbitalSegLib.progress import Steps
 from OrbitalSegLib.segmenting import Segmentation, Wish

@@ -209,7 +209,7 @@ def _both_found(record: dict[str, Any]) -> bool:
 
 def _between_the_orbits(volume: Any) -> float:
     """x between the orbits of a scan, in which they are looked for: this takes a second or two."""
-    from OrbitalSegLib.locate import locate
+    from OrbitalSegLib.locating import locate
 
     orbits = locate(volumes.placed(volume).image) if volume is not None else None
     openings = [orbit.opening_mm for orbit in (orbits.left, orbits.right) if orbit.opening_mm] if orbits else []

@@ -18,7 +18,7 @@ from vtkmodules.vtkCommonDataModel import vtkPolyData
 from OrbitalSegLib.cavity.front import Front, front_of
 from OrbitalSegLib.cavity.sampling import HALF, Floats, Sampled
 from OrbitalSegLib.cavity.sphere import Sphere, sphere
-from OrbitalSegLib.locate import Orbit, Pyramid
+from OrbitalSegLib.locating import Orbit, Pyramid
 from OrbitalSegLib.modelling import mesh
 from OrbitalSegLib.progress import Progress, silent
 

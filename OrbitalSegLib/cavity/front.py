@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from OrbitalSegLib.cavity.sampling import HALF, Floats, Sampled
-from OrbitalSegLib.locate import Pyramid
+from OrbitalSegLib.locating import Pyramid
 
 MERIDIANS = 72
 _ANGLES = np.arange(MERIDIANS) * 2 * np.pi / MERIDIANS

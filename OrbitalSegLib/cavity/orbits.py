@@ -8,7 +8,7 @@ import SimpleITK as sitk
 
 from OrbitalSegLib.cavity import Cavity, measure
 from OrbitalSegLib.errors import InputError
-from OrbitalSegLib.locate import Orbit
+from OrbitalSegLib.locating import Orbit
 from OrbitalSegLib.progress import Progress, Warn, silent, span, unheard
 
 MUCH_BRIDGED = 0.25

@@ -7,7 +7,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from OrbitalSegLib.locate import Orbit
+from OrbitalSegLib.locating import Orbit
 from OrbitalSegLib.monitoring import Measures
 from OrbitalSegLib.region import Region
 

@@ -9,7 +9,7 @@ from OrbitalSegLib.evaluation import figures
 from OrbitalSegLib.evaluation.figures import plain
 from OrbitalSegLib.evaluation.wall_points import read_walls
 from OrbitalSegLib.export.segmentation import read_segmentation
-from OrbitalSegLib.locate.place import AskedOrbit, place_of
+from OrbitalSegLib.locating.place import AskedOrbit, place_of
 from OrbitalSegLib.progress import Steps
 from OrbitalSegLib.record import Record
 from OrbitalSegLib.region import Region

@@ -13,7 +13,7 @@ from OrbitalSegLib.evaluation.figures import plain
 from OrbitalSegLib.experiment.page import page_of
 from OrbitalSegLib.experiment.phantoms import phantom_case
 from OrbitalSegLib.files import safe_name, write_image, writing
-from OrbitalSegLib.locate.place import AskedOrbit
+from OrbitalSegLib.locating.place import AskedOrbit
 from OrbitalSegLib.postprocessing import PostprocessingParameters
 from OrbitalSegLib.progress import Progress, Steps, span
 from OrbitalSegLib.record import Record

@@ -5,7 +5,7 @@ from typing import Any
 
 from OrbitalSegLib import segmenting
 from OrbitalSegLib.errors import InputError
-from OrbitalSegLib.locate.place import AskedOrbit
+from OrbitalSegLib.locating.place import AskedOrbit
 from OrbitalSegLib.progress import Steps
 from OrbitalSegLib.reading.dicom import Series, day_of
 from OrbitalSegLib.record import Record

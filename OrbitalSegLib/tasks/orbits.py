@@ -8,8 +8,8 @@ import SimpleITK as sitk
 from OrbitalSegLib.cavity.orbits import measure_orbits
 from OrbitalSegLib.export.segmentation import read_segmentation, segment_ids
 from OrbitalSegLib.export.surfaces import write_map, write_surface
-from OrbitalSegLib.locate import locate
-from OrbitalSegLib.locate.place import AskedOrbit
+from OrbitalSegLib.locating import locate
+from OrbitalSegLib.locating.place import AskedOrbit
 from OrbitalSegLib.progress import Steps
 from OrbitalSegLib.record import Record
 from OrbitalSegLib.results import new_result, segmentation_in

@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 from OrbitalSegLib import reading, structures
 from OrbitalSegLib.export.surfaces import FORMATS, MAIN_FORMAT
-from OrbitalSegLib.locate.place import AskedOrbit
+from OrbitalSegLib.locating.place import AskedOrbit
 from OrbitalSegLib.methods.method import Resources
 from OrbitalSegLib.modelling.model import PRINTER_MINIMUM_MM, ModelParameters
 from OrbitalSegLib.modelling.surface import SMOOTHINGS, Smoothing

@@ -10,7 +10,7 @@ from vtkmodules.vtkCommonDataModel import vtkPolyData
 
 from OrbitalSegLib import remodel, segmenting
 from OrbitalSegLib.images import volume_ml
-from OrbitalSegLib.locate.place import AskedOrbit
+from OrbitalSegLib.locating.place import AskedOrbit
 from OrbitalSegLib.methods import DEFAULT_METHOD, given_by
 from OrbitalSegLib.methods.method import Segmented, Task
 from OrbitalSegLib.modelling.field import BoneField, fields_of, with_halves

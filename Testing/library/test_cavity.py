@@ -15,8 +15,8 @@ from OrbitalSegLib.cavity.sampling import Sampled
 from OrbitalSegLib.cavity.sphere import sphere
 from OrbitalSegLib.export.segmentation import write_segmentation
 from OrbitalSegLib.export.stl import read_corners
-from OrbitalSegLib.locate import SIDES, locate
-from OrbitalSegLib.locate.poses import rotation
+from OrbitalSegLib.locating import SIDES, locate
+from OrbitalSegLib.locating.poses import rotation
 from OrbitalSegLib.modelling import mesh
 from OrbitalSegLib.phantom import (
     Anatomy,

@@ -7,7 +7,7 @@ import pytest
 import SimpleITK as sitk
 
 from OrbitalSegLib import reading
-from OrbitalSegLib.locate import SIDES, Orbits, locate
+from OrbitalSegLib.locating import SIDES, Orbits, locate
 from OrbitalSegLib.phantom import VARIANTS, Anatomy, scan, write_series
 from OrbitalSegLib.phantom.scanner import Scanner
 

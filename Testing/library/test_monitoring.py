@@ -10,7 +10,7 @@ import SimpleITK as sitk
 
 from OrbitalSegLib import CONTRACT, monitoring
 from OrbitalSegLib.acquisition import MET, NOT_MET, Condition, Feasibility
-from OrbitalSegLib.locate import Orbit
+from OrbitalSegLib.locating import Orbit
 from OrbitalSegLib.monitoring import CHECK, DO_NOT_USE, TRUST, Range, Run, judge, limits_from, measures
 from OrbitalSegLib.phantom import Anatomy, Scanner, scan
 from OrbitalSegLib.progress import Steps

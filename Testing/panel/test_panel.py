@@ -657,12 +657,12 @@ def test_a_result_of_one_orbit_is_named_after_it_and_never_cut_in_two(segment, e
 
 @pytest.mark.parametrize("found", [True, False])
 def test_a_box_is_cut_between_the_orbits_of_the_scan_or_not_at_all(segment, export_nrrd, monkeypatch, tmp_path, found):
-    from OrbitalSegLib import locate
+    from OrbitalSegLib import locating
     from OrbitalSegLib.export.segmentation import read_segmentation
 
     places = ((8.0, 0.0, 0.0), (-4.0, 0.0, 0.0)) if found else ((8.0, 0.0, 0.0), None)
     left, right = (SimpleNamespace(opening_mm=place) for place in places)
-    monkeypatch.setattr(locate, "locate", lambda _ct: SimpleNamespace(left=left, right=right))
+    monkeypatch.setattr(locating, "locate", lambda _ct: SimpleNamespace(left=left, right=right))
     segment(asked="box")
     names, said = export_nrrd("left")
     assert names == (["segmentation-left.seg.nrrd"] if found else [])

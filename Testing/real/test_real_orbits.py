@@ -10,7 +10,7 @@ import pytest
 import SimpleITK as sitk
 
 from OrbitalSegLib import reading
-from OrbitalSegLib.locate import SIDES, locate
+from OrbitalSegLib.locating import SIDES, locate
 
 pytestmark = pytest.mark.slow
 

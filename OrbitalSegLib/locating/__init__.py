@@ -17,11 +17,11 @@ from typing import Literal
 import numpy as np
 import SimpleITK as sitk
 
-from OrbitalSegLib.locate.candidates import search
-from OrbitalSegLib.locate.orbit_model import SIDES, Floats, Side, orbit_model, points
-from OrbitalSegLib.locate.pose_fitting import Findings, fit, judge
-from OrbitalSegLib.locate.poses import Poses
-from OrbitalSegLib.locate.upright_scan import Field
+from OrbitalSegLib.locating.candidates import search
+from OrbitalSegLib.locating.orbit_model import SIDES, Floats, Side, orbit_model, points
+from OrbitalSegLib.locating.pose_fitting import Findings, fit, judge
+from OrbitalSegLib.locating.poses import Poses
+from OrbitalSegLib.locating.upright_scan import Field
 from OrbitalSegLib.progress import Progress, silent
 from OrbitalSegLib.region import Point, Region
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from OrbitalSegLib.locate.orbit_model import PYRAMID, Flags, Floats
+from OrbitalSegLib.locating.orbit_model import PYRAMID, Flags, Floats
 
 
 @dataclass(frozen=True)

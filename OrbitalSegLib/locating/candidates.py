@@ -7,9 +7,9 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from OrbitalSegLib.locate.orbit_model import SIDES, Floats, orbit_model, points
-from OrbitalSegLib.locate.poses import Poses, angles_between, rotation
-from OrbitalSegLib.locate.upright_scan import CELLS_AROUND, COARSE_MM, Field, most_around
+from OrbitalSegLib.locating.orbit_model import SIDES, Floats, orbit_model, points
+from OrbitalSegLib.locating.poses import Poses, angles_between, rotation
+from OrbitalSegLib.locating.upright_scan import CELLS_AROUND, COARSE_MM, Field, most_around
 
 _MOST_TURNED_DEGREES, _TURN_STEP_DEGREES = 38.0, 13.0
 _SCALES = (0.8, 1.0)

@@ -7,7 +7,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from OrbitalSegLib.errors import InputError
-from OrbitalSegLib.locate import Orbit, Orbits, locate, region_of
+from OrbitalSegLib.locating import Orbit, Orbits, locate, region_of
 from OrbitalSegLib.progress import Progress, Warn, silent, unheard
 from OrbitalSegLib.region import MARGIN_MM, Point, Region
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from OrbitalSegLib.locate.orbit_model import PYRAMID, SIDES, Flags, Floats, orbit_model
-from OrbitalSegLib.locate.poses import Poses, angles_between, rotation
-from OrbitalSegLib.locate.upright_scan import Field
+from OrbitalSegLib.locating.orbit_model import PYRAMID, SIDES, Flags, Floats, orbit_model
+from OrbitalSegLib.locating.poses import Poses, angles_between, rotation
+from OrbitalSegLib.locating.upright_scan import Field
 
 _AIR_HU = -400
 _USUALLY_TURNED_DEGREES, _ODD_PER_DEGREE = 25.0, 0.01

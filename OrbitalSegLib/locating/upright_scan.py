@@ -7,7 +7,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from OrbitalSegLib.locate.orbit_model import Flags, Floats
+from OrbitalSegLib.locating.orbit_model import Flags, Floats
 
 Values = TypeVar("Values", Floats, Flags)
 
