@@ -30,7 +30,8 @@ check: lint types fast  ## What tells within minutes whether a change is sound
 test:  ## Everything that is checked before a change lands
 	$(MAKE) system
 	$(MAKE) --jobs 2 environments
-	$(MAKE) --jobs 2 lint types base slicer resolve
+	$(MAKE) --jobs 2 lint types slicer resolve
+	$(MAKE) base
 	$(MAKE) library
 	$(MAKE) panel
 
@@ -52,7 +53,7 @@ library: .venv/ready system
 	$(STRICT) $(BIN)/pytest Testing/library Testing/real $(TWO) --cov --cov-report=term --cov-fail-under=95
 
 base: .venvs/base/ready  ## The library where nothing but its base dependencies is installed
-	ORBITALSEG_BASE=1 $(BASE) -m pytest Testing/library -m "not slow and not learn"
+	ORBITALSEG_BASE=1 $(BASE) -m pytest Testing/library -m "not slow and not learn" $(TWO)
 
 slicer: .venvs/slicer/ready
 	$(STRICT) $(SLICER) -m pytest Testing/slicer
@@ -89,7 +90,7 @@ system:
 .venvs/base/ready: pyproject.toml
 	$(PYTHON) -m venv .venvs/base
 	$(BASE) -m pip install $(PIP_FLAGS) --upgrade pip
-	$(BASE) -m pip install $(PIP_FLAGS) --editable . pytest hypothesis
+	$(BASE) -m pip install $(PIP_FLAGS) --editable . pytest pytest-xdist hypothesis
 	touch $@
 
 .venvs/slicer/ready: pyproject.toml
