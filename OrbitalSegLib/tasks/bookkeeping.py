@@ -87,6 +87,16 @@ def make_surfaces(
     return {name: model.coloured for name, model in made.items()}
 
 
+def can_halve(asked: bool, record: Record) -> bool:
+    """Whether the halves that are asked for can be called left and right; where not, it is said."""
+    if asked and not record.sides_known:
+        record.warn(
+            "incomplete",
+            "The left and right half were left out, as the file does not say which is which: segment the DICOM series.",
+        )
+    return asked and record.sides_known
+
+
 def write_surfaces(surfaces: dict[str, vtkPolyData], folder: ResultFolder, job: Surfaces, record: Record) -> None:
     """In every format that the job asks for, and as a map of what was measured at each vertex where it does.
 

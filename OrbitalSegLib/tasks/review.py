@@ -16,6 +16,7 @@ from OrbitalSegLib.scan import sha256_of
 from OrbitalSegLib.structures import BONE
 from OrbitalSegLib.tasks import Outcome, Work
 from OrbitalSegLib.tasks.bookkeeping import (
+    can_halve,
     check_can_simplify,
     headers_for,
     make_surfaces,
@@ -95,7 +96,9 @@ def _write_edited(
     if lacking:
         raise invalid(f"The result has no {lacking}: leave that surface out.")
     fields = fields_of(masks, [name for name in (BONE, *job.surfaces) if name in masks], warn=record.warn)
-    surfaces = make_surfaces(lambda: with_halves(fields) if job.sides else fields, job, steps, record)
+    surfaces = make_surfaces(
+        lambda: with_halves(fields) if can_halve(job.sides, record) else fields, job, steps, record
+    )
     with record.step("writing") as measured:
         measured["volumes_ml"] = {name: volume_ml(mask) for name, mask in masks.items()}
         measured["voxels_sha256"] = {name: sha256_of(mask) for name, mask in masks.items()}

@@ -26,6 +26,7 @@ from OrbitalSegLib.structures import BONE, INFERRED
 from OrbitalSegLib.tasks import Outcome, Work
 from OrbitalSegLib.tasks.bookkeeping import (
     READ_SHARE,
+    can_halve,
     check_can_simplify,
     headers_for,
     make_surfaces,
@@ -130,7 +131,7 @@ def _kept(result: Path | None, wish: Wish) -> Callable[[Task], Segmented] | None
 def _fields(found: Segmentation, job: SegmentJob, record: Record) -> dict[str, BoneField]:
     wanted = [name for name in (BONE, *job.surfaces) if name != BONE or found.found.has_bone]
     fields = fields_of(found.own, wanted, found.field, record.warn)
-    return with_halves(fields, found.place.middle_mm) if job.sides else fields
+    return with_halves(fields, found.place.middle_mm) if can_halve(job.sides, record) else fields
 
 
 def _preview(

@@ -777,6 +777,9 @@ def test_what_has_no_sides_says_so_in_summary_record_and_verdict(tmp_path):
     record = json.loads((tmp_path / "out" / "record.json").read_text(encoding="utf-8"))
     assert "orientation-unknown" in [warning["code"] for warning in record["warnings"]]
     assert SIDES_UNKNOWN in (tmp_path / "out" / "record.html").read_text(encoding="utf-8")
+    assert "incomplete" in said(lines)
+    assert not {"bone-left.stl", "bone-right.stl"} & {path.name for path in (tmp_path / "out").iterdir()}
     known = lines_of(**job | {"input": str(nrrd(volume, stored()))}, output=str(tmp_path / "other"))
     assert known[-1]["summary"]["sides_known"] is True
+    assert {"bone-left.stl", "bone-right.stl"} <= {path.name for path in (tmp_path / "other").iterdir()}
     assert SIDES_UNKNOWN not in (tmp_path / "other" / "record.html").read_text(encoding="utf-8")
