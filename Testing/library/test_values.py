@@ -311,6 +311,7 @@ SCANNERS = [
     ("United Imaging", "uCT 760"),
     ("Neusoft", "NeuViz 128"),
     ("Carestream Health", None),
+    ("Medtronic", "StealthStation S8"),
     (None, None),
 ]
 
