@@ -279,6 +279,7 @@ DEVICES = [
     {"Manufacturer": "Planmeca", "ManufacturerModelName": "ProMax"},
     {"Manufacturer": "NewTom", "ManufacturerModelName": "VGi evo"},
     {"Manufacturer": "Siemens", "ManufacturerModelName": "ARCADIS Orbic 3D"},
+    {"Manufacturer": "Medtronic", "ManufacturerModelName": "O-arm"},
     {"Manufacturer": "Anyone", "ManufacturerModelName": "CBCT-9"},
     {"SeriesDescription": "Cone Beam CT"},
     {"StudyDescription": "cbct mandible"},
