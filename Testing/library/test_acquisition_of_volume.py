@@ -17,7 +17,7 @@ SAID = Acquisition("DICOM", (512, 512), 0.5, 0.6, slice_thickness_mm=0.6, kernel
 
 def test_headers_alone_give_what_reading_the_series_gives(tmp_path):
     folder = save(ct_slices(), tmp_path / "scan", "I{}".format)
-    assert reading.acquisition_of(sorted(folder.iterdir())) == reading.read(folder).acquisition
+    assert reading.acquisition_of(reading.series_in(sorted(folder.iterdir()), [])) == reading.read(folder).acquisition
 
 
 def test_it_comes_back_from_json():

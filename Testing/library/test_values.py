@@ -392,8 +392,9 @@ def test_what_is_said_of_a_volume_file_tells_of_its_device(write_ct, tmp_path):
     path = tmp_path / "ct.nrrd"
     sitk.WriteImage(scan.image, str(path))
     assert codes(reading.read(path)) == []
-    refused(path, "not-hu", "KaVo", said=scan.acquisition)
-    assert codes(reading.read(path, grey_values=True, said=scan.acquisition)) == ["grey-values"]
+    refused(path, "not-hu", "KaVo", origin=reading.Origin(acquisition=scan.acquisition))
+    origin = reading.Origin(acquisition=scan.acquisition)
+    assert codes(reading.read(path, grey_values=True, origin=origin)) == ["grey-values"]
 
 
 def test_a_series_that_is_hu_is_preferred_where_the_user_does_not_insist(tmp_path):
