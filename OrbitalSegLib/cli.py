@@ -155,6 +155,9 @@ def segment(
     header: HeaderOption = None,
     grey_values: GreyValues = False,
     region: RegionOption = "auto",
+    grid: Annotated[
+        str, typer.Option(help="Of the result: auto (finer than a coarse scan's own), or scan, the scan's own.")
+    ] = "auto",
     model: Annotated[
         str | None, typer.Option(help="A model package's folder, or the name of a shipped one.", show_default="shipped")
     ] = None,
@@ -207,6 +210,7 @@ def segment(
         "header": header,
         "grey_values": grey_values,
         "region": _region(region),
+        "grid": grid,
         "method": chosen,
         "parameters": _parameters(chosen, parameter or []),
         "model": model,

@@ -117,6 +117,17 @@ def working_grid(image: sitk.Image, spacing_mm: float, box_mm: Box | None = None
     )
 
 
+def working_grid_of(scan: sitk.Image, own: sitk.Image) -> WorkingGrid:
+    """The working grid of a scan on which an image made on one lies."""
+    oriented = _oriented(scan)
+    places = (np.array(own.GetOrigin()) - oriented.GetOrigin()) @ np.reshape(oriented.GetDirection(), (3, 3))
+    spacing_mm = own.GetSpacing()[0]
+    low = tuple(int(i) for i in np.rint(places / spacing_mm))
+    return WorkingGrid(
+        spacing_mm, tuple(oriented.GetOrigin()), tuple(oriented.GetDirection()), low, tuple(own.GetSize())
+    )
+
+
 def denoised(image: sitk.Image, edges_hu: float, grid: WorkingGrid, progress: Progress = silent) -> sitk.Image:
     """The scan with less noise where a working grid lies, by anisotropic diffusion [Perona and Malik]; 0: as it is.
 

@@ -39,9 +39,10 @@ def field_of(result: ResultFolder, wish: Wish, ct: sitk.Image, name: str) -> Bon
     repaired = found.bone
     if wish.postprocess is not None and found.has_bone:
         repaired = repair(found, wish.postprocess)[0]
-    own, masks = cut_to(found, repaired, region, ct)
-    if {key: sha256_of(mask) for key, mask in masks.items()} != written["measured"]["voxels_sha256"]:
+    cut = cut_to(found, repaired, region, ct, wish.grid)
+    if {key: sha256_of(mask) for key, mask in cut.masks.items()} != written["measured"]["voxels_sha256"]:
         return None
+    own = cut.own
     return BoneField(own[name], agreeing(found.fraction(name, own), own[name]), found.fraction_source)
 
 

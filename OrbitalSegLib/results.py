@@ -105,7 +105,7 @@ class ResultFolder:
         return self.entries
 
     def masks(self) -> dict[str, sitk.Image]:
-        """The masks as they stand, on the scan grid: automatic, or as an earlier review left them."""
+        """The masks as they stand, on the result grid: automatic, or as an earlier review left them."""
         return self._masks_of(self.segmentation)
 
     def automatic_masks(self) -> dict[str, sitk.Image]:

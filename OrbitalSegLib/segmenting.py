@@ -19,6 +19,7 @@ from OrbitalSegLib.postprocessing import PostprocessingParameters
 from OrbitalSegLib.progress import Steps, StepTaken, Warn, step_of, unheard
 from OrbitalSegLib.region import Region
 from OrbitalSegLib.repairing import repair
+from OrbitalSegLib.result_grid import GridChoice, on_result_grid
 from OrbitalSegLib.scan import Scan
 from OrbitalSegLib.structures import BONE
 
@@ -43,6 +44,8 @@ class Wish:
     postprocess: PostprocessingParameters | None = field(default_factory=PostprocessingParameters)
     """None leaves the bone alone."""
     resources: Resources = field(default_factory=Resources)
+    grid: GridChoice = "auto"
+    """Of the result."""
 
     @property
     def chosen(self) -> Method:
@@ -97,7 +100,7 @@ class Segmentation:
     own: Masks
     """The masks on the method's own grid, cut to the region."""
     masks: Masks
-    """The masks on the scan grid, cut to the region: unsigned 8 bits, 0 or 1."""
+    """The masks on the result grid, cut to the region: unsigned 8 bits, 0 or 1."""
     monitoring: dict[str, Any]
     """The verdict [3532-2 12], as the record has it."""
     steps: list[StepTaken]
@@ -146,25 +149,38 @@ def segment(
         with step_of(taken, "postprocessing", asdict(wish.postprocess)) as measured:
             repaired, measured["steps"] = repair(found, wish.postprocess, steps.step("postprocessing"), warn)
             measured["counted_in"] = "scan" if region.box_mm is None else "region and margin"
-    own, masks = cut_to(found, repaired, region, scan.image)
-    if not any(volume_ml(mask) for mask in ([masks[BONE]] if found.has_bone else masks.values())):
+    cut = cut_to(found, repaired, region, scan.image, wish.grid)
+    if not any(volume_ml(mask) for mask in ([cut.masks[BONE]] if found.has_bone else cut.masks.values())):
         what = "No bone" if found.has_bone else "Nothing"
         raise InputError(
             "empty-result",
             f"{what} was found: widen the region or lower the limit, and check that the scan shows a head.",
         )
     with step_of(taken, "monitoring") as measured:
-        judged, figures = _judged(method, examined, found, own.get(BONE), masks.get(BONE))
+        judged, figures = _judged(method, examined, found, cut.own.get(BONE), cut.on_scan.get(BONE))
         measured |= figures
         steps.step("monitoring")(1.0)
-    return Segmentation(examined, found, own, masks, judged, taken, method)
+    return Segmentation(examined, found, cut.own, cut.masks, judged, taken, method)
 
 
-def cut_to(found: Segmented, repaired: sitk.Image, region: Region, scan: sitk.Image) -> tuple[Masks, Masks]:
-    """The masks of repaired bone, cut to the region: on the method's own grid, and on the scan's."""
+@dataclass(frozen=True)
+class Cut:
+    """The masks of repaired bone, cut to the region."""
+
+    own: Masks
+    """On the method's own grid."""
+    on_scan: Masks
+    """On the scan grid, where monitoring looks at them."""
+    masks: Masks
+    """On the result grid."""
+
+
+def cut_to(found: Segmented, repaired: sitk.Image, region: Region, scan: sitk.Image, grid: GridChoice) -> Cut:
+    """What is left of repaired bone in the region."""
     own = found.classes(repaired)
-    masks = {name: region.cut(mask, scan) for name, mask in found.on_scan(own).items()}
-    return {name: region.cut(mask, mask) for name, mask in own.items()}, masks
+    on_scan = {name: region.cut(mask, scan) for name, mask in found.on_scan(own).items()}
+    masks = on_result_grid(on_scan, own, region, grid)
+    return Cut({name: region.cut(mask, mask) for name, mask in own.items()}, on_scan, masks)
 
 
 def _judged(

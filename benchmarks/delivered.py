@@ -5,7 +5,8 @@
                  [--before FILE] [--figures FILE]
 
 Three stations of every scan: the networks' bare probabilities above their limits, the method's classes after
-post-processing on the working grid, and the masks as they are delivered; each *seen*, and *seen or inferred*.
+post-processing on the working grid, which are delivered where the scan is coarser, and the same brought to the scan's
+grid; each *seen*, and *seen or inferred*.
 
 Every synthetic head, fractured, is scanned with slices of 0.5 to 2.0 mm and pixels of 0.5 and 1.0 mm. Real scans
 (development scans, figures/real.py) are judged by evaluation/coverage.py. Cases and probabilities are kept in `--out`,
@@ -80,8 +81,8 @@ def stations(found: ConsensusBone) -> dict[str, sitk.Image]:
         "bare, either": mask_above(said, limits | {LAST: found.parameters["inferred_above"]}),
         "working, seen": own["bone"],
         "working, either": with_inferred(own),
-        "delivered, seen": last["bone"],
-        "delivered, either": with_inferred(last),
+        "scan grid, seen": last["bone"],
+        "scan grid, either": with_inferred(last),
     }
 
 

@@ -523,7 +523,7 @@ class PanelLogic:
         self.settings["review"] = review.to_json() if review else {}
 
     def slice_plane(self, number: int) -> Any:
-        """A slice of the scan grid: its middle, its normal and its rows' direction, RAS."""
+        """A slice of the result grid: its middle, its normal and its rows' direction, RAS."""
         return segments.slice_plane(self.settings.reference(SEGMENTATION), number)
 
     def start_record(self) -> None:

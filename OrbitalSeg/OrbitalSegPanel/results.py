@@ -42,6 +42,8 @@ class Run:
     """Of probability, by network; empty for thresholds."""
     box_mm: tuple[float, ...] | None
     """The region, LPS; None for the whole scan."""
+    grid: str
+    """What grid was asked for, as a job has it."""
 
 
 def read_run(folder: Path) -> Run:
@@ -59,7 +61,7 @@ def _run_of(node: Any, surfaces: dict[str, Any], record: dict[str, Any]) -> Run:
     """What a run made, from the segmentation that holds it; nothing that happens to that changes it."""
     labels = {name: segments.label_map(node, name) for name in segments.OURS}
     held = {name: found for name, found in labels.items() if found is not None}
-    return Run(held, surfaces, limits_of(record), region_of(record))
+    return Run(held, surfaces, limits_of(record), region_of(record), record["settings"]["grid"])
 
 
 def _read_surfaces(folder: Path) -> dict[str, Any]:
@@ -90,7 +92,7 @@ def load(folder: Path, name: str, volume: Any, target: Any, save_state: Callable
     with all_or_nothing():
         record = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
         found = segments.load(folder / SEGMENTATION_FILE, name, side_of(record))  # beside others it gets a number
-        segments.set_scan_grid(found, record["input"]["grid"])
+        segments.set_grid(found, _step(record, "writing")["measured"]["grid"])
         run = _run_of(found, _read_surfaces(folder), record)
         fields = {path.stem.removeprefix("probability-"): path for path in sorted(folder.glob("probability-*.nrrd"))}
         probabilities = [_probability(network, path, name) for network, path in fields.items()]
@@ -142,12 +144,17 @@ def is_own(settings: Settings, identity: str) -> bool:
 
 def limits_of(record: dict[str, Any]) -> dict[str, float]:
     """The limits of probability that a result was made with, by network; empty for thresholds."""
-    used = next((step["parameters"] for step in record["steps"] if step["step"] == "segmenting"), {})
+    used = _step(record, "segmenting")["parameters"]
     return {
         name.removesuffix("_above"): value
         for name, value in used.items()
         if name.endswith("_above") and name != "inferred_above" and value is not None
     }
+
+
+def _step(record: dict[str, Any], name: str) -> dict[str, Any]:
+    """The last step of that name; every record of a segmentation has it."""
+    return next(step for step in reversed(record["steps"]) if step["step"] == name)
 
 
 def node_of(settings: Settings) -> Any:

@@ -9,7 +9,7 @@ Prints = dict[int, str]
 
 @dataclass
 class Review:
-    """A pass through the slices that hold something, counted from 0 along the scan grid's third axis."""
+    """A pass through the slices that hold something, counted from 0 along the result grid's third axis."""
 
     now: Prints
     """What the slices hold now."""

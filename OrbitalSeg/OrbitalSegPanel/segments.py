@@ -205,11 +205,11 @@ def show(node: Any) -> None:
 
 
 def slice_prints(node: Any) -> dict[int, str]:
-    """By slice, along the scan grid's third axis, on which our segments hold something: a hash of what they hold.
+    """By slice, along the result grid's third axis, on which our segments hold something: a hash of what they hold.
 
     It is the same whatever box Slicer keeps the voxels in.
     """
-    to_index = np.linalg.inv(scan_grid(node)[0])
+    to_index = np.linalg.inv(grid_of(node)[0])
     held: dict[int, Any] = {}
     for identity in OURS:
         array, first = _cropped(node, identity)
@@ -232,15 +232,18 @@ def moments(node: Any) -> tuple[tuple[str, int], ...]:
 
 
 def slice_plane(node: Any, number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A slice of the scan grid: its middle, its normal and its rows' direction, RAS."""
-    to_ras, size = scan_grid(node)
+    """A slice of the result grid: its middle, its normal and its rows' direction, RAS."""
+    to_ras, size = grid_of(node)
     middle = to_ras @ ((size[0] - 1) / 2, (size[1] - 1) / 2, number, 1)
     axes = to_ras[:3, :3] / np.linalg.norm(to_ras[:3, :3], axis=0)
     return middle[:3], axes[:, 2], axes[:, 0]
 
 
-def set_scan_grid(node: Any, grid: dict[str, Any]) -> None:
-    """Tell a segmentation the grid that it was made on, as the record has it: a file of it may hold less."""
+def set_grid(node: Any, grid: dict[str, Any]) -> None:
+    """Tell a segmentation its result grid, as the record has it: a file of it may hold less.
+
+    On it the Segment Editor edits, whatever the voxels of the volume are.
+    """
     matrix = np.eye(4)
     matrix[:3, :3] = RAS_TO_LPS @ (np.reshape(grid["direction"], (3, 3)) * np.array(grid["spacing_mm"]))
     matrix[:3, 3] = RAS_TO_LPS @ np.array(grid["origin_mm"])
@@ -252,8 +255,8 @@ def set_scan_grid(node: Any, grid: dict[str, Any]) -> None:
     node.GetSegmentation().SetConversionParameter(name, text)
 
 
-def scan_grid(node: Any) -> tuple[np.ndarray, list[int]]:
-    """The grid that the segmentation was made on: its matrix to RAS, and its size."""
+def grid_of(node: Any) -> tuple[np.ndarray, list[int]]:
+    """The result grid of a segmentation: its matrix to RAS, and its size."""
     segmentation = node.GetSegmentation()
     name = slicer.vtkSegmentationConverter.GetReferenceImageGeometryParameterName()
     grid = slicer.vtkOrientedImageData()

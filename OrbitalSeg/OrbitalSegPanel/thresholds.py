@@ -30,7 +30,7 @@ class Thresholds:
     ) -> None:
         self._nodes, self._target = list(nodes), target
         fields = {node.GetAttribute("OrbitalSeg.network"): volumes.placed(node).image for node in nodes}
-        self._kept = KeptProbabilities(volumes.placed(volume).image, fields, Region(run.box_mm))
+        self._kept = KeptProbabilities(volumes.placed(volume).image, fields, Region(run.box_mm), grid=run.grid)
         self._save_state = save_state
         self._moved: dict[str, int] = {}
         self.take(run)
@@ -48,7 +48,7 @@ class Thresholds:
 
     @property
     def voxels(self) -> int:
-        """Of the scan grid in the region."""
+        """Of the result grid in the region."""
         return int(self._kept.grid.GetNumberOfPixels())
 
     def move(self, limits: dict[str, float]) -> None:

@@ -59,8 +59,9 @@ class Place:
 
     @property
     def described(self) -> dict[str, Any]:
-        """The region, for the record."""
-        return {"asked": self.asked, "box_mm": self.region.box_mm or "whole", "margin_mm": MARGIN_MM}
+        """The region, for the record, as JSON gives it back."""
+        box_mm = self.region.box_mm
+        return {"asked": self.asked, "box_mm": list(box_mm) if box_mm else "whole", "margin_mm": MARGIN_MM}
 
 
 def name_of(wanted: Region | AskedOrbit) -> str:

@@ -13,7 +13,7 @@ from OrbitalSegLib.images import mask_array
 from OrbitalSegLib.progress import Warn, unheard
 from OrbitalSegLib.structures import BONE, parts_of
 
-OTHER_GRID = "The edited segmentation lies on another grid than the result: save it with the scan's own geometry."
+OTHER_GRID = "The edited segmentation lies on another grid than the result: save it with the result's own geometry."
 
 
 def edited_masks(

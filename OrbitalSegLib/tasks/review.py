@@ -12,7 +12,7 @@ from OrbitalSegLib.progress import Steps
 from OrbitalSegLib.record import Record
 from OrbitalSegLib.record.edits import count, edited_masks
 from OrbitalSegLib.results import ResultFolder, new_result
-from OrbitalSegLib.scan import sha256_of
+from OrbitalSegLib.scan import grid_of, sha256_of
 from OrbitalSegLib.structures import BONE
 from OrbitalSegLib.tasks import Outcome, Work
 from OrbitalSegLib.tasks.bookkeeping import (
@@ -100,6 +100,7 @@ def _write_edited(
         lambda: with_halves(fields) if can_halve(job.sides, record) else fields, job, steps, record
     )
     with record.step("writing") as measured:
+        measured["grid"] = grid_of(next(iter(masks.values())))
         measured["volumes_ml"] = {name: volume_ml(mask) for name, mask in masks.items()}
         measured["voxels_sha256"] = {name: sha256_of(mask) for name, mask in masks.items()}
         folder.keep_automatic(result)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from vtkmodules.vtkCommonDataModel import vtkPolyData
 
@@ -19,8 +19,9 @@ from OrbitalSegLib.preview import draw_preview
 from OrbitalSegLib.progress import Steps
 from OrbitalSegLib.record import SIDES_UNKNOWN, Record
 from OrbitalSegLib.region import Region
+from OrbitalSegLib.result_grid import GridChoice
 from OrbitalSegLib.results import ResultFolder, new_result
-from OrbitalSegLib.scan import sha256_of
+from OrbitalSegLib.scan import grid_of, sha256_of
 from OrbitalSegLib.segmenting import Segmentation, Wish
 from OrbitalSegLib.structures import BONE, INFERRED
 from OrbitalSegLib.tasks import Outcome, Work
@@ -34,7 +35,7 @@ from OrbitalSegLib.tasks.bookkeeping import (
     write_dicom,
     write_surfaces,
 )
-from OrbitalSegLib.tasks.keys import OBJECT, PATH, TEXT, invalid, key, optional, read_keys, settings_of
+from OrbitalSegLib.tasks.keys import OBJECT, PATH, TEXT, invalid, key, one_of, optional, read_keys, settings_of
 from OrbitalSegLib.tasks.parts import POSTPROCESS, REGION, Networks, ResultFiles, ScanInput
 
 FILES_SHARES = {"modelling": 6.0, "writing": 2.0, "preview": 2.0}
@@ -48,6 +49,8 @@ class SegmentJob(ScanInput, Networks, ResultFiles):
     task = "segment"
 
     region: Region | AskedOrbit = key(REGION, "auto", setting=True)
+    grid: GridChoice = key(one_of(get_args(GridChoice)), "auto", setting=True)
+    """Of the result."""
     method: str = key(TEXT, DEFAULT_METHOD, setting=True)
     parameters: dict[str, Any] = key(OBJECT, {}, setting=True)
     postprocess: PostprocessingParameters | None = key(POSTPROCESS, PostprocessingParameters(), setting=True)
@@ -63,7 +66,7 @@ class SegmentJob(ScanInput, Networks, ResultFiles):
     @property
     def wish(self) -> Wish:
         """What decides the bone."""
-        return Wish(self.method, self.parameters, self.region, self.postprocess, self.resources)
+        return Wish(self.method, self.parameters, self.region, self.postprocess, self.resources, self.grid)
 
 
 def shares(job: SegmentJob) -> dict[str, float]:
@@ -83,6 +86,7 @@ def run(job: SegmentJob, steps: Steps, record: Record) -> Outcome:
         surfaces = make_surfaces(lambda: _fields(found, job, record), job, steps, record)
         with record.step("writing") as measured:
             volumes_ml = {name: volume_ml(mask) for name, mask in found.masks.items()}
+            measured["grid"] = grid_of(next(iter(found.masks.values())))
             measured["volumes_ml"] = volumes_ml
             measured["voxels_sha256"] = {name: sha256_of(mask) for name, mask in found.masks.items()}
             folder.write_masks(found.masks, record.structures)
@@ -165,7 +169,7 @@ def _said(name: str, value: Any) -> str:
 
 def wish_of(entries: dict[str, Any]) -> Wish:
     """What decided the bone of a result, by its record. Raises `JobError`."""
-    settings = {name: entries["settings"][name] for name in ("method", "parameters", "postprocess")}
+    settings = {name: entries["settings"][name] for name in ("method", "parameters", "postprocess", "grid")}
     return read_keys(SegmentJob, {"input": "-", "output": "-", **settings}).wish
 
 

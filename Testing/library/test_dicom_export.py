@@ -24,7 +24,9 @@ from OrbitalSegLib.export import headers as source
 from OrbitalSegLib.export.stl import read_stl, write_stl
 from OrbitalSegLib.modelling.surface import surface_of_mask
 from OrbitalSegLib.phantom import Anatomy, Scanner, scan, write_series
+from OrbitalSegLib.preprocessing import to_isotropic
 from OrbitalSegLib.record import page
+from OrbitalSegLib.region import Region
 from OrbitalSegLib.results import read_record
 
 ALGORITHM = dicom.Algorithm("threshold", "Histogram Analysis", "1.2.3", {"lower_hu": "300"})
@@ -74,6 +76,24 @@ def test_others_read_the_same_voxels_in_the_same_places(series, tmp_path):
     filled = [masks["bone"], masks["cortical"]]  # the third is empty
     assert highdicom_agrees(tmp_path / "seg.dcm", filled)
     assert dcmqi_agrees(tmp_path / "seg.dcm", filled, tmp_path)
+
+
+def test_a_finer_grid_than_the_scans_is_placed_right_and_without_an_error(series, tmp_path, require_tool):
+    """As the results of networks are on thick slices: a part of the scan, on a grid of its own."""
+    program = require_tool("dciodvfy", "dicom3tools")
+    ct = reading.read(series).image
+    part = Region((-24.0, 24.0, -8.0, 24.0, -20.0, 20.0))
+    bone = part.inner_part(to_isotropic(ct, 1.0)) > 300
+    masks = {"bone": bone, "cortical": sitk.Cast(0 * bone, sitk.sitkUInt8), "thin": sitk.BinaryErode(bone)}
+    dicom.write_dicom_segmentation(masks, headers_of(series), tmp_path / "seg.dcm", ALGORITHM)
+    filled = [masks["bone"], masks["thin"]]
+    assert highdicom_agrees(tmp_path / "seg.dcm", filled)
+    assert dcmqi_agrees(tmp_path / "seg.dcm", filled, tmp_path)
+    assert errors_in(tmp_path / "seg.dcm", program) <= errors_in(next(series.iterdir()), program)
+    written, header = pydicom.dcmread(tmp_path / "seg.dcm"), headers_of(series)[0]
+    assert written.FrameOfReferenceUID == header.FrameOfReferenceUID
+    measures = written.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    assert [*measures.PixelSpacing, measures.SpacingBetweenSlices] == [1.0, 1.0, 1.0]
 
 
 def test_the_judges_notice_a_voxel_and_a_place(straight, tmp_path):

@@ -20,9 +20,9 @@ def image(shape_zyx, spacing, array) -> sitk.Image:
 
 @pytest.fixture
 def ct() -> sitk.Image:
-    shape = (14, 24, 26)
+    shape = (18, 30, 34)
     hu = np.random.default_rng(0).integers(-100, 600, shape).astype(np.int16)
-    return image(shape, (0.6, 0.7, 0.7), hu)
+    return image(shape, (0.45, 0.5, 0.5), hu)
 
 
 @pytest.fixture
@@ -66,9 +66,8 @@ def test_on_a_coarse_scan_the_walls_stay_that_interpolation_loses():
     field = image(voxels.shape, (0.5, 0.5, 0.5), voxels)
     coarse = image((20, 20, 20), (1.0, 1.0, 1.0), np.zeros((20, 20, 20), np.int16))
     coarse.SetOrigin([start + 0.25 for start in field.GetOrigin()])  # no voxel's centre lies on the wall
-    found = KeptProbabilities(coarse, {"cortical": 0 * field, "thin": field}, Region()).masks(
-        {"cortical": 0.5, "thin": 0.6}
-    )
+    kept = KeptProbabilities(coarse, {"cortical": 0 * field, "thin": field}, Region(), grid="scan")
+    found = kept.masks({"cortical": 0.5, "thin": 0.6})
     assert not sitk.GetArrayFromImage(from_working(field, coarse) > 0.6 * 255).any()
     for name in ("bone", "thin"):
         assert sitk.GetArrayFromImage(found[name]).any(axis=2).all(), name
@@ -81,6 +80,21 @@ def test_the_grid_is_that_of_the_scan_cut_to_the_region(ct, probabilities):
     assert grid.GetNumberOfPixels() < ct.GetNumberOfPixels()
     index = ct.TransformPhysicalPointToContinuousIndex(grid.GetOrigin())
     np.testing.assert_allclose(index, np.rint(index), atol=1e-9)
+
+
+def test_of_a_coarse_scan_it_is_that_of_the_probabilities(probabilities):
+    coarse = image((12, 20, 20), (1.0, 0.9, 0.9), np.full((12, 20, 20), 250, np.int16))
+    coarse.SetOrigin([start + 0.2 for start in probabilities["thin"].GetOrigin()])
+    anchored = {name: sitk.Image(field) for name, field in probabilities.items()}
+    for field in anchored.values():
+        field.SetOrigin(coarse.GetOrigin())  # a working grid begins where the scan begins
+    kept = KeptProbabilities(coarse, {"single": anchored["thin"]}, Region(BOX))
+    own = Region(BOX).inner_part(anchored["thin"])
+    masks = kept.masks({"single": 0.4})
+    wanted = (sitk.GetArrayFromImage(own) > 0.4 * 255) & (sitk.GetArrayFromImage(Region(BOX).within(own)) > 0)
+    for mask in masks.values():  # of 250 HU all bone is cortical and thin
+        assert mask.IsSameImageGeometryAs(own)
+        np.testing.assert_array_equal(sitk.GetArrayFromImage(mask) > 0, wanted)
 
 
 def test_with_the_limits_of_a_run_it_is_that_runs_result_before_post_processing(tiny_package, tmp_path):

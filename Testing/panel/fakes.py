@@ -152,7 +152,12 @@ def write_result(
     used = {"cortical_above": limits[0], "thin_above": limits[1], "inferred_above": 0.2}
     used = used if networks else {"lower_hu": 300.0}
     record = {
-        "settings": {"method": "multigrey" if networks else "threshold", "parameters": {}, "region": asked},
+        "settings": {
+            "method": "multigrey" if networks else "threshold",
+            "parameters": {},
+            "region": asked,
+            "grid": "auto",
+        },
         "acquisition": asdict(Acquisition("nrrd", (SIZE_XYZ[1], SIZE_XYZ[0]), SPACING_MM[0], SPACING_MM[2])),
         "input": {"grid": grid_of(masks["bone"])},
         "region": {"asked": asked, "box_mm": list(BOX_MM), "margin_mm": 10.0},
@@ -163,6 +168,7 @@ def write_result(
                 "measured": {side: {"status": "found"} for side in ("left", "right")},
             },
             {"step": "segmenting", "parameters": used, "measured": {}, "seconds": 1.0},
+            {"step": "writing", "parameters": {}, "measured": {"grid": grid_of(masks["bone"])}, "seconds": 1.0},
         ],
     }
     (folder / "record.json").write_text(json.dumps(record), encoding="utf-8")

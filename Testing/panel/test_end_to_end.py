@@ -171,7 +171,7 @@ def test_a_surgeon_gets_from_the_scan_to_the_file(host, panel, work, in_a_box, p
     masks = KeptProbabilities(ct, fields, Region(tuple(in_a_box))).masks(limits)
     for name, mask in masks.items():
         np.testing.assert_array_equal(array_on(node, name, mask), sitk.GetArrayFromImage(mask) > 0, name)
-    wall, bone = (array_on(node, name, ct) for name in ("inferred", "bone"))
+    wall, bone = (array_on(node, name, masks["bone"]) for name in ("inferred", "bone"))
     assert not (wall & bone).any()
     surface = node.GetSegmentation().GetSegment("bone").GetRepresentation
     assert surface(segments.SURFACE) is None
@@ -244,7 +244,7 @@ def inside(box_mm: list[float], image: sitk.Image) -> np.ndarray:
 
 
 def paint(slicer, host, editor_node, node, index: list[int]) -> None:
-    """Add one voxel of the scan (x, y, z) to the bone, through the editor's own logic."""
+    """Add one voxel of the result grid (x, y, z) to the bone, through the editor's own logic."""
     editor = slicer.vtkSlicerSegmentEditorLogic()
     editor.SetMRMLScene(host.scene)
     editor.SetSegmentEditorNode(editor_node)
@@ -253,7 +253,7 @@ def paint(slicer, host, editor_node, node, index: list[int]) -> None:
     dot = slicer.vtkOrientedImageData()
     dot.DeepCopy(segments.label_map(node, "bone"))
     dot.SetExtent(*[edge for place in index for edge in (place, place)])
-    dot.SetGeometryFromImageToWorldMatrix(volumes.matrix_of(segments.scan_grid(node)[0]))
+    dot.SetGeometryFromImageToWorldMatrix(volumes.matrix_of(segments.grid_of(node)[0]))
     dot.AllocateScalars(3, 1)
     dot.GetPointData().GetScalars().Fill(1)
     editor.SaveStateForUndo()

@@ -570,7 +570,7 @@ def whole(node, identity: str) -> np.ndarray:
     """A segment on the grid of the pretended scan (z, y, x)."""
     labels = segments.label_map(node, identity)
     array, extent = segments.array_of(labels), labels.GetExtent()
-    place = np.linalg.inv(segments.scan_grid(node)[0]) @ segments.image_to_ras(labels) @ (*extent[::2], 1)
+    place = np.linalg.inv(segments.grid_of(node)[0]) @ segments.image_to_ras(labels) @ (*extent[::2], 1)
     x, y, z = np.rint(place[:3]).astype(int)
     found = np.zeros_like(mask_array(), bool)
     found[z : z + array.shape[0], y : y + array.shape[1], x : x + array.shape[2]] = array

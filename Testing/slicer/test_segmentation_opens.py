@@ -7,6 +7,7 @@ from vtkmodules.vtkCommonCore import reference
 from vtkmodules.vtkCommonMath import vtkMatrix4x4
 
 from OrbitalSegLib.export.segmentation import read_segmentation, term_of, write_segmentation
+from OrbitalSegLib.record.edits import count, edited_masks
 from OrbitalSegLib.structures import STRUCTURES
 
 SIZE_ZYX = (6, 7, 8)
@@ -130,6 +131,30 @@ def test_a_segment_that_was_edited_renamed_and_saved_reads_back(slicer, scene, s
     read = voxel_places(read_segmentation(tmp_path / "edited.seg.nrrd", "floor, by hand"))
     np.testing.assert_allclose(read, voxel_places_in_slicer(slicer, opened, "thin"), atol=1e-3)
     assert abs(len(read) - len(voxel_places(segments["thin"]))) == 1
+
+
+def test_one_voxel_of_a_fine_result_edited_in_slicer_is_one_voxel_of_a_review(slicer, scene, tmp_path):
+    """On a result's own grid of 0.5 mm, oblique in the patient, which is none of the scan's."""
+    array = np.zeros((12, 14, 16), np.uint8)
+    array[3:9, 4:10, 5:12] = 1
+    bone = sitk.GetImageFromArray(array)
+    bone.SetSpacing((0.5, 0.5, 0.5))
+    bone.SetOrigin((-31.3, 12.7, 40.1))
+    bone.SetDirection(OBLIQUE)
+    masks = {"bone": bone, "cortical": sitk.BinaryErode(bone), "thin": bone, "inferred": 0 * bone}
+    write_segmentation(masks, tmp_path / "result.seg.nrrd")
+    node = scene.segmentations.LoadSegmentationFromFile(str(tmp_path / "result.seg.nrrd"), True)
+    labels = slicer.vtkOrientedImageData()
+    node.GetBinaryLabelmapRepresentation("bone", labels)
+    labels.SetScalarComponentFromDouble(*labels.GetExtent()[::2], 0, 0)
+    labels.Modified()
+    scene.segmentations.SetBinaryLabelmapToSegment(labels, node, "bone")
+    save(scene, node, tmp_path / "edited.seg.nrrd")
+    left = edited_masks(masks, tmp_path / "edited.seg.nrrd")
+    counted = {name: count(masks[name], left[name]) for name in masks}
+    assert counted["bone"]["removed_voxels"] == 1
+    assert counted["bone"]["removed_ml"] == pytest.approx(0.125e-3, abs=5e-5)
+    assert sum(one["added_voxels"] + one["removed_voxels"] for one in counted.values()) == 1
 
 
 def test_segments_that_slicer_put_into_one_layer_read_back(scene, segments, tmp_path):

@@ -1,0 +1,166 @@
+"""The grid on which a result lies: the scan's own, or the probabilities' where that is finer."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from tiny_network import SPACING_MM
+
+from OrbitalSegLib import CONTRACT, worker
+from OrbitalSegLib.export.segmentation import read_segmentation, write_segmentation
+from OrbitalSegLib.export.stl import read_stl
+from OrbitalSegLib.methods.method import ByValue
+from OrbitalSegLib.phantom import Anatomy, Scanner, scan
+from OrbitalSegLib.region import Region
+from OrbitalSegLib.result_grid import is_finer, on_result_grid
+
+BOX_MM = [-12.0, 12.0, 4.0, 24.0, -8.0, 8.0]
+NAMES = ("bone", "cortical", "thin", "inferred")
+
+
+def grid(spacing_mm: tuple[float, float, float]) -> sitk.Image:
+    image = sitk.Image(8, 8, 8, sitk.sitkUInt8)
+    image.SetSpacing(spacing_mm)
+    return image
+
+
+@pytest.mark.parametrize(
+    ("scan_mm", "finer"),
+    [
+        ((0.5, 0.5, 0.5), False),
+        ((0.3, 0.3, 0.4), False),
+        ((0.501, 0.501, 0.503), False),
+        ((0.3, 0.3, 0.6), True),
+        ((0.6, 0.6, 0.5), True),
+        ((0.4, 0.4, 3.0), True),
+    ],
+)
+def test_a_grid_is_finer_where_any_side_of_the_scans_voxels_is_longer(scan_mm, finer: bool):
+    assert is_finer(grid((0.5, 0.5, 0.5)), grid(scan_mm)) is finer
+
+
+def test_a_threshold_has_no_grid_but_the_scans():
+    ct = sitk.Cast(grid((0.4, 0.4, 3.0)), sitk.sitkInt16) + 500
+    bone = sitk.Cast(ct > 300, sitk.sitkUInt8)
+    found = ByValue(ct, bone, {"lower_hu": 300.0})
+    own = found.classes(bone)
+    on_scan = found.on_scan(own)
+    assert on_result_grid(on_scan, own, Region()) is on_scan
+
+
+@pytest.fixture(scope="module")
+def ct(tmp_path_factory) -> Path:
+    """A scan with slices of 2.5 mm."""
+    taken = scan(Anatomy(), Scanner(48, 1.0, 2.5, 2.5, 30.0, (0.0, 15.0, 0.0)))
+    image = sitk.GetImageFromArray(taken.voxels)
+    image.SetOrigin(taken.grid.origins[0].tolist())
+    image.SetSpacing((1.0, 1.0, 2.5))
+    path = tmp_path_factory.mktemp("ct") / "ct.nrrd"
+    sitk.WriteImage(image, str(path))
+    return path
+
+
+def run(output: Path | None, **job) -> dict:
+    """The summary of a job."""
+    lines: list[dict] = []
+    out = {} if output is None else {"output": str(output)}
+    worker.run({"contract": CONTRACT, **out, **job}, lines.append)
+    assert lines[-1]["event"] == "result", lines[-1]
+    return lines[-1]["summary"]
+
+
+@pytest.fixture(scope="module")
+def results(ct, tmp_path_factory, tiny_package) -> dict[str, Path]:
+    """By the grid that was asked for."""
+    folder = tmp_path_factory.mktemp("results")
+    for asked in ("auto", "scan"):
+        job = {"method": "multigrey", "region": BOX_MM, "grid": asked, "model": str(tiny_package.folder)}
+        run(folder / asked, task="segment", input=str(ct), **job)
+    return {asked: folder / asked for asked in ("auto", "scan")}
+
+
+def masks_of(result: Path) -> dict[str, sitk.Image]:
+    return {name: read_segmentation(result / "segmentation.seg.nrrd", name) for name in NAMES}
+
+
+def record_of(result: Path) -> dict:
+    return json.loads((result / "record.json").read_text(encoding="utf-8"))
+
+
+def test_the_result_of_a_coarse_scan_lies_on_the_grid_of_the_probabilities(results, ct):
+    fine, coarse = (masks_of(results[asked]) for asked in ("auto", "scan"))
+    probability = sitk.ReadImage(str(results["auto"] / "probability-thin.nrrd"))
+    for name in NAMES:
+        assert fine[name].GetSpacing() == probability.GetSpacing() == (SPACING_MM,) * 3
+        offset = (np.array(fine[name].GetOrigin()) - probability.GetOrigin()) / SPACING_MM
+        np.testing.assert_allclose(offset, np.rint(offset), atol=1e-6)
+    assert coarse["bone"].IsSameImageGeometryAs(sitk.ReadImage(str(ct)))
+    grid = next(step["measured"] for step in record_of(results["auto"])["steps"] if step["step"] == "writing")["grid"]
+    assert (grid["size"], grid["spacing_mm"]) == (list(fine["bone"].GetSize()), [SPACING_MM] * 3)
+    label_map = sitk.ReadImage(str(results["auto"] / "bone.nii.gz"))
+    assert label_map.GetSize() == fine["bone"].GetSize()
+
+
+def test_nothing_lies_outside_the_region(results):
+    for result in results.values():
+        bone = masks_of(result)["bone"]
+        outside = sitk.GetArrayFromImage(bone) & (1 - sitk.GetArrayFromImage(Region(tuple(BOX_MM)).within(bone)))
+        assert not outside.any()
+
+
+def test_surface_and_verdict_are_the_same_on_either_grid(results):
+    assert (results["auto"] / "bone.stl").read_bytes() == (results["scan"] / "bone.stl").read_bytes()
+    fine, coarse = (record_of(results[asked])["monitoring"] for asked in ("auto", "scan"))
+    assert fine == coarse
+
+
+@pytest.mark.parametrize("asked", ["auto", "scan"])
+def test_it_is_verified_on_its_own_grid(results, ct, tiny_package, asked: str):
+    said = run(None, task="verify", input=str(ct), record=str(results[asked]), model=str(tiny_package.folder))
+    assert said["reproduced"], said["differences"]
+
+
+def test_an_edit_of_one_voxel_is_counted_and_nothing_else_changes(results, tmp_path):
+    result, before = results["auto"], masks_of(results["auto"])
+    voxel = [int(i) for i in np.argwhere(sitk.GetArrayFromImage(before["bone"]) == 0)[0][::-1]]
+    edited = {name: sitk.Image(mask) for name, mask in before.items()}
+    edited["bone"][voxel] = 1
+    write_segmentation(edited, tmp_path / "edited.seg.nrrd")
+    said = run(tmp_path / "reviewed", task="review", input=str(result), edited=str(tmp_path / "edited.seg.nrrd"))
+    changes = said["edits"]["segments"]
+    assert (changes["bone"]["added_voxels"], changes["bone"]["removed_voxels"]) == (1, 0)
+    assert changes["bone"]["added_ml"] == pytest.approx(SPACING_MM**3 / 1000)
+    assert not any(changes[name]["added_voxels"] + changes[name]["removed_voxels"] for name in NAMES[1:])
+    after = masks_of(tmp_path / "reviewed")
+    for name in NAMES:
+        different = sitk.GetArrayFromImage(before[name]) != sitk.GetArrayFromImage(after[name])
+        assert different.sum() == (name == "bone")
+
+
+def test_the_surface_of_what_was_edited_lies_where_the_segmentation_lies(results, ct, tmp_path):
+    run(tmp_path / "out", task="surface", input=str(results["auto"] / "segmentation.seg.nrrd"), ct=str(ct))
+    own, made = (read_stl(folder / "bone.stl").GetBounds() for folder in (results["auto"], tmp_path / "out"))
+    np.testing.assert_allclose(made, own, atol=1.5 * SPACING_MM)
+
+
+def test_other_limits_give_a_result_on_the_same_grid(results, ct, tmp_path, tiny_package):
+    result, package = results["auto"], {"model": str(tiny_package.folder)}
+    used = next(s["parameters"] for s in record_of(result)["steps"] if s["step"] == "segmenting")
+    limits = {name: value for name, value in used.items() if name.endswith("_above")}
+    job = {"method": "multigrey", "parameters": limits, "region": BOX_MM, "record": str(result), **package}
+    run(tmp_path / "again", task="segment", input=str(ct), **job)
+    before, after = masks_of(result), masks_of(tmp_path / "again")
+    for name in NAMES:
+        assert after[name].IsSameImageGeometryAs(before[name])
+        np.testing.assert_array_equal(sitk.GetArrayFromImage(after[name]), sitk.GetArrayFromImage(before[name]))
+
+
+def test_a_segmentation_on_the_scans_grid_is_no_edit_of_a_finer_result(results, tmp_path):
+    write_segmentation(masks_of(results["scan"]), tmp_path / "edited.seg.nrrd")
+    lines: list[dict] = []
+    job = {"task": "review", "input": str(results["auto"]), "edited": str(tmp_path / "edited.seg.nrrd")}
+    assert worker.run({"contract": CONTRACT, "output": str(tmp_path / "out"), **job}, lines.append) == 3
+    assert lines[-1]["code"] == "different-grids"
+    assert "the result's own geometry" in lines[-1]["text"]
