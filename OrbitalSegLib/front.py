@@ -25,6 +25,7 @@ from OrbitalSegLib.networks.resources import limit_bytes
 from OrbitalSegLib.postprocessing import PostprocessingParameters
 from OrbitalSegLib.progress import Progress, Steps, Warn, silent, unheard
 from OrbitalSegLib.region import Region
+from OrbitalSegLib.result_grid import GridChoice
 from OrbitalSegLib.scan import Scan
 from OrbitalSegLib.segmenting import Segmentation, Wish
 from OrbitalSegLib.structures import BONE, INFERRED
@@ -47,6 +48,7 @@ def segment(
     region: Region | AskedOrbit = "auto",
     postprocess: PostprocessingParameters | None = PostprocessingParameters(),  # noqa: B008 - it is frozen
     model: Path | None = None,
+    grid: GridChoice = "auto",
     progress: Progress = silent,
     warn: Warn = unheard,
 ) -> Segmentation:
@@ -66,18 +68,20 @@ def segment(
         What is repaired; None leaves the bone alone.
     model
         The folder of a model package, for methods with networks; None is the shipped one.
+    grid
+        `auto`: the result lies on the networks' grid where the scan's voxels are longer; `scan`: on the scan's.
 
     Returns
     -------
     Segmentation
-        `masks` by structure on the scan grid (unsigned 8 bits, 0 or 1), and the verdict of `monitoring`.
+        `masks` by structure on the result grid (unsigned 8 bits, 0 or 1), and the verdict of `monitoring`.
 
     Raises
     ------
     OrbitalSegError
         `InputError` where nothing can be found, `JobError` where method or parameters mean nothing.
     """
-    wish = Wish(method, parameters or {}, region, postprocess, Resources(model=model))
+    wish = Wish(method, parameters or {}, region, postprocess, Resources(model=model), grid)
     steps = Steps(segmenting.shares(wish), lambda percent, _step, _left: progress(percent / 100))
     return segmenting.segment(scan, wish, steps, warn)
 

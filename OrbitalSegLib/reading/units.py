@@ -55,8 +55,9 @@ MAKERS = (
     *("LARGEV", "FONA", "VILLA SISTEMI", "DENTSPLY", "SIRONA", "CARESTREAM DENTAL", "YOSHIDA", "RAYSCAN", "DENTIUM"),
     *("IMTEC", "VERVIEW", "OSSTEM", "DURR DENTAL", "DÜRR DENTAL", "ZIEHM"),
 )
-"""Who makes cone-beam devices and no other CT. Those before 2010 stand in Inside Dentistry 3(6), 2007, and 5(3), 2009;
-the others were not held against a source. Medtronic is none of them: its navigation passes on CT of other makers."""
+"""Who makes cone-beam devices and no other CT. Imtec, Imaging Sciences, Sirona, Morita, Planmeca and E-Woo stand in
+Inside Dentistry 3(6), 2007, and 5(3), 2009; the others were not held against a source. Medtronic is none of them: its
+navigation passes on CT of other makers."""
 
 MODELS = (
     *(
