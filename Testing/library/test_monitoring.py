@@ -305,7 +305,7 @@ def test_a_whole_scan_is_monitored_where_its_orbits_are(phantom):
     for name, found in figures[0].items():
         assert figures[1][name] == pytest.approx(found, rel=0.02), name
     assert of_whole.entries["monitoring"]["verdict"] == of_auto.entries["monitoring"]["verdict"]
-    assert whole.middle_mm == auto.middle_mm
+    assert whole.place.middle_mm == auto.place.middle_mm
 
 
 @pytest.mark.slow
@@ -316,7 +316,7 @@ def test_a_box_is_monitored_for_the_orbits_that_it_holds(phantom):
         assert row_of(record, "orbits")["found"] == f"{side} found"
         assert 0.3 < row_of(record, "wall_completeness")["found"] <= 1
         assert "symmetry" not in last_step(record.entries, "monitoring")["measured"]
-        assert bone.middle_mm is None
+        assert bone.place.middle_mm is None
     _, record = monitored(phantom, [*left[:5], 8.0])
     assert row_of(record, "orbits")["found"] == "left cut off"
     assert row_of(record, "orbits")["verdict"] == DO_NOT_USE
