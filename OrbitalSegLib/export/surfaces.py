@@ -31,6 +31,8 @@ class Format:
     ending: str
     write: Callable[[Floats, Integers, Path, str, Colour], None]
     read: Callable[[Path], tuple[Floats, Integers]]
+    title: str
+    """For people who choose one."""
 
 
 def _write_stl(points: Floats, triangles: Integers, path: Path, name: str, _colour: Colour) -> None:
@@ -38,10 +40,10 @@ def _write_stl(points: Floats, triangles: Integers, path: Path, name: str, _colo
 
 
 FORMATS = {
-    "stl": Format("stl", _write_stl, stl.read_corners),
-    "3mf": Format("3mf", threemf.write, threemf.read),
-    "obj": Format("obj", obj.write, obj.read),
-    "ply": Format("ply", ply.write, ply.read),
+    "stl": Format("stl", _write_stl, stl.read_corners, "STL, for printers"),
+    "3mf": Format("3mf", threemf.write, threemf.read, "3MF, for printers"),
+    "obj": Format("obj", obj.write, obj.read, "OBJ"),
+    "ply": Format("ply", ply.write, ply.read, "PLY"),
 }
 
 

@@ -23,6 +23,8 @@ def run(_job: MethodsJob, _steps: Steps, _record: Record) -> Outcome:
             "name": method.name,
             "title": method.title,
             "source": method.source,
+            "family": method.family,
+            "structures": list(method.structures),
             "infers": method.infers,
             "needs_model": method.needs_model,
             "parameters": method.describe(),

@@ -235,8 +235,8 @@ for name in ("torch", "onnx", "safetensors", "scipy"):
     sys.modules[name] = None
 import numpy as np
 from OrbitalSegLib.networks.engines import choose
-from OrbitalSegLib.networks.package import load
-engine = choose(load(sys.argv[1]), "single", threads=1, precision="fp32")
+from OrbitalSegLib.networks.package import load_package
+engine = choose(load_package(sys.argv[1]), "single", threads=1, precision="fp32")
 slices = np.random.default_rng(0).integers(0, 256, (2, 40, 50), np.uint8)
 print(json.dumps([engine.name, float(engine.probabilities(slices).sum())]))
 """
@@ -248,3 +248,12 @@ def test_the_processor_needs_no_torch(tiny_package):
     slices = np.random.default_rng(0).integers(0, 256, (2, 40, 50), np.uint8)
     expected = choose(tiny_package, "single", "torch", "fp32", threads=1).probabilities(slices).sum()
     assert json.loads(done.stdout) == ["openvino", pytest.approx(float(expected), rel=1e-5)]
+
+
+def test_openvino_tells_nobody_that_it_was_imported():
+    """Its package of telemetry sends an event as soon as it is there when OpenVINO is imported."""
+    pytest.importorskip("openvino")
+    said = "import sys; import OrbitalSegLib.networks.engines.openvino; print(sys.modules['openvino_telemetry'])"
+    told = "; print([name for name in sys.modules if name.startswith('openvino_telemetry.')])"
+    done = subprocess.run([sys.executable, "-c", said + told], text=True, capture_output=True, check=True)
+    assert done.stdout.split() == ["None", "[]"]

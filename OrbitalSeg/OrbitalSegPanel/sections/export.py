@@ -6,6 +6,7 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 
+from OrbitalSegLib.export import surfaces
 from OrbitalSegLib.modelling.surface import SMOOTHINGS
 from OrbitalSegLib.structures import BONE, CORTICAL, INFERRED, THIN
 from OrbitalSegPanel import exporting, packages, quality
@@ -14,11 +15,7 @@ from OrbitalSegPanel.process import Outcome
 from OrbitalSegPanel.sections.section import Panel, Section, choose, fill, hear_path, quiet, show_path
 from OrbitalSegPanel.settings import SEGMENTATION
 
-FORMATS = {
-    "stl": "STL, for printers",
-    "3mf": "3MF, for printers",
-    "obj": "OBJ",
-    "ply": "PLY",
+FORMATS = {name: one.title for name, one in surfaces.FORMATS.items()} | {
     "nrrd": "NRRD, the voxels",
     "nifti": "NIfTI, the voxels",
     "dicom": "DICOM, for the archive",
