@@ -7,7 +7,6 @@ from typing import Literal
 
 import SimpleITK as sitk
 
-from OrbitalSegLib.methods.method import Masks
 from OrbitalSegLib.region import Region
 
 GridChoice = Literal["auto", "scan"]
@@ -22,7 +21,9 @@ def is_finer(own: sitk.Image, scan: sitk.Image) -> bool:
     return bool(max(scan.GetSpacing()) > SAME_LENGTH * max(own.GetSpacing()))
 
 
-def on_result_grid(on_scan: Masks, own: Masks, region: Region, grid: GridChoice = "auto") -> Masks:
+def on_result_grid(
+    on_scan: dict[str, sitk.Image], own: dict[str, sitk.Image], region: Region, grid: GridChoice = "auto"
+) -> dict[str, sitk.Image]:
     """The masks of a result, of those on the scan grid and those on the method's own: the latter, cut to the region,
     where theirs is the finer grid."""
     if grid == "auto" and is_finer(next(iter(own.values())), next(iter(on_scan.values()))):
