@@ -1,6 +1,5 @@
 """The main job on real scans."""
 
-import json
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -88,14 +87,10 @@ def test_every_scan_is_segmented_on_its_own_grid(name, real_scans):
 
 
 @pytest.mark.parametrize(
-    ("name", "method"),
-    [
-        *((name, "multigrey") for name in SCANS if (name, "multigrey") not in SURFACES),
-        (next(iter(SCANS)), "singlegrey"),
-    ],
+    ("name", "method"), [*((name, "multigrey") for name in SCANS), (next(iter(SCANS)), "singlegrey")]
 )
 def test_the_networks_run_on_every_scan(name, method, real_scans):
-    """On one orbit, which has everything that two have; where a surface is judged, they run there."""
+    """One orbit: it has everything that two have, and takes half the time."""
     require_a_package()
     bone, record = found_in(real_scans / name, method=method, region="right")
     assert last_step(record, "segmenting")["measured"]["model"]["name"] == package.DEFAULT
@@ -214,11 +209,10 @@ def test_a_surface_is_sound_and_others_find_nothing_to_repair(name, method, real
     folder = result(name) if method == "threshold" else segmented(real_scans / name, tmp_path / "result", method)
     assert {path.name for path in folder.iterdir()} >= {"segmentation.seg.nrrd", "preview.png", "log.txt"}
     bone = sitk.ReadImage(str(folder / "bone.nii.gz"))
-    assert bone.GetSize() == SCANS[name][0]
-    if method == "multigrey":
-        record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
-        assert last_step(record, "segmenting")["measured"]["model"]["name"] == package.DEFAULT
-        assert 2 * 5 < volume_ml(bone) < 2 * 60
+    if method == "threshold":
+        assert bone.GetSize() == SCANS[name][0]
+    else:  # its slices are thicker than what the networks say
+        np.testing.assert_allclose(bone.GetSpacing(), 0.5)
     stl_file = folder / "bone.stl"
     report = mesh.check(read_stl(stl_file))
     assert report.sound, report
