@@ -10,7 +10,7 @@ from OrbitalSegLib import acquisition, monitoring
 from OrbitalSegLib.acquisition import Condition, Feasibility
 from OrbitalSegLib.errors import InputError, JobError
 from OrbitalSegLib.images import volume_ml
-from OrbitalSegLib.locating.place import AskedOrbit, Place, name_of, place_of
+from OrbitalSegLib.locating.place import AskedOrbit, Place, check_side, name_of, place_of
 from OrbitalSegLib.methods import DEFAULT_METHOD, METHODS, Method
 from OrbitalSegLib.methods.method import Masks, Resources, Segmented, Task
 from OrbitalSegLib.modelling.field import BoneField, agreeing
@@ -79,6 +79,7 @@ class Examined:
 def examine(scan: Scan, wanted: Region | AskedOrbit, steps: Steps, warn: Warn = unheard) -> Examined:
     """Find the region in a scan and hold it against table A.1 [3532-2 A]. Raises `InputError` `no-orbit`."""
     taken: list[StepTaken] = []
+    check_side(wanted, sides_known=all(code != "orientation-unknown" for code, _ in scan.warnings))
     with step_of(taken, "locating", {"region": name_of(wanted)}) as measured:
         place = place_of(scan.image, wanted, steps.step("locating"), warn)
         measured |= place.measured

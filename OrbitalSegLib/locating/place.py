@@ -71,6 +71,16 @@ def name_of(wanted: Region | AskedOrbit) -> str:
     return wanted
 
 
+def check_side(wanted: Region | AskedOrbit, *, sides_known: bool) -> None:
+    """Raises `InputError` `no-orbit` where one side is asked for and nobody knows which is which."""
+    if wanted in ("left", "right") and not sides_known:
+        raise InputError(
+            "no-orbit",
+            "No file says how the patient lies, so that left and right may be exchanged: take both orbits (`auto`), or "
+            "give the region as a box in mm.",
+        )
+
+
 def place_of(
     ct: sitk.Image, wanted: Region | AskedOrbit = "auto", progress: Progress = silent, warn: Warn = unheard
 ) -> Place:

@@ -9,7 +9,7 @@ from OrbitalSegLib.cavity.orbits import measure_orbits
 from OrbitalSegLib.export.segmentation import read_segmentation, segment_ids
 from OrbitalSegLib.export.surfaces import write_map, write_surface
 from OrbitalSegLib.locating import locate
-from OrbitalSegLib.locating.place import AskedOrbit
+from OrbitalSegLib.locating.place import AskedOrbit, check_side
 from OrbitalSegLib.progress import Steps
 from OrbitalSegLib.record import Record
 from OrbitalSegLib.results import new_result, segmentation_in
@@ -39,6 +39,7 @@ def run(job: OrbitsJob, steps: Steps, record: Record) -> Outcome:
     """See `measure_orbits`."""
     with new_result(job.output, job.overwrite, job.segmentation) as folder:
         ct, bone, inferred = _read(job, steps, record)
+        check_side(job.region, sides_known=record.sides_known)
         with record.step("locating", {"region": job.region}) as said:
             located = locate(ct, steps.step("locating"))
             wanted = [orbit for orbit in located.both if job.region in ("auto", orbit.side)]

@@ -11,6 +11,10 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+pytest.importorskip("typer")
+
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 METHOD = '''"""A test's method, with a parameter of each kind."""

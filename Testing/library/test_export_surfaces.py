@@ -1,6 +1,7 @@
 """Every format gives back what was written, under a name that every file system takes."""
 
 import errno
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,6 @@ import SimpleITK as sitk
 from judges import prusa_slicer_info
 
 from OrbitalSegLib.errors import OutputError
-from OrbitalSegLib.export import surfaces
 from OrbitalSegLib.export.stl import read_stl, write_stl
 from OrbitalSegLib.export.surfaces import FORMATS, write_map, write_surface
 from OrbitalSegLib.files import RESERVED
@@ -114,7 +114,7 @@ def test_a_file_that_is_not_what_was_written_is_an_error(ball, tmp_path, format_
         points, triangles = chosen.read(path)
         return points, triangles[1:]
 
-    changed = surfaces.Format(chosen.ending, chosen.write, spoilt)
+    changed = replace(chosen, read=spoilt)
     monkeypatch.setitem(FORMATS, format_name, changed)
     with pytest.raises(OutputError) as caught:
         write_surface(ball, tmp_path, "bone", format_name)
@@ -130,7 +130,7 @@ def test_a_folder_that_vanished_and_a_full_disk_are_errors(ball, tmp_path, forma
     def full(*_):
         raise OSError(errno.ENOSPC, "full")
 
-    changed = surfaces.Format(FORMATS[format_name].ending, full, FORMATS[format_name].read)
+    changed = replace(FORMATS[format_name], write=full)
     monkeypatch.setitem(FORMATS, format_name, changed)
     with pytest.raises(OutputError) as caught:
         write_surface(ball, tmp_path, "bone", format_name)

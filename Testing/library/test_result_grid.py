@@ -6,6 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+
+pytest.importorskip("torch")
+
 from tiny_network import SPACING_MM
 
 from OrbitalSegLib import CONTRACT, worker
@@ -15,6 +18,8 @@ from OrbitalSegLib.methods.method import ByValue
 from OrbitalSegLib.phantom import Anatomy, Scanner, scan
 from OrbitalSegLib.region import Region
 from OrbitalSegLib.result_grid import is_finer, on_result_grid
+
+pytestmark = [pytest.mark.slow, pytest.mark.learn]
 
 BOX_MM = [-12.0, 12.0, 4.0, 24.0, -8.0, 8.0]
 NAMES = ("bone", "cortical", "thin", "inferred")

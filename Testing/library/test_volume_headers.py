@@ -779,6 +779,11 @@ def test_what_has_no_sides_says_so_in_summary_record_and_verdict(tmp_path):
     assert SIDES_UNKNOWN in (tmp_path / "out" / "record.html").read_text(encoding="utf-8")
     assert "incomplete" in said(lines)
     assert not {"bone-left.stl", "bone-right.stl"} & {path.name for path in (tmp_path / "out").iterdir()}
+    asked = {"task": "orbits", "input": str(tmp_path / "out"), "ct": str(volume)}
+    for one in (job | {"region": "left", "sides": False}, asked | {"region": "right"}):
+        refused = lines_of(**one, output=str(tmp_path / "one side"))[-1]
+        assert refused["code"] == "no-orbit"
+        assert "left and right may be exchanged" in refused["text"]
     known = lines_of(**job | {"input": str(nrrd(volume, stored()))}, output=str(tmp_path / "other"))
     assert known[-1]["summary"]["sides_known"] is True
     assert {"bone-left.stl", "bone-right.stl"} <= {path.name for path in (tmp_path / "other").iterdir()}
