@@ -1,6 +1,7 @@
 """`orbitalseg`: the worker's jobs, for people. Needs the extra `cli`."""
 
 import io
+import json
 import sys
 from contextvars import ContextVar
 from datetime import date
@@ -415,6 +416,18 @@ def phantom(
     summary = _run(job, progress)
     if progress is not ProgressStyle.json:
         console.print(f"[bold]{escape(str(output))}[/]: {summary['description']}")
+
+
+@app.command()
+def schema(task: Annotated[str, typer.Argument(help="A task of the worker, such as segment.")]) -> None:
+    """Print the JSON Schema of a task's jobs, for programs that start the worker."""
+    from OrbitalSegLib.tasks import schema_of
+
+    try:
+        typer.echo(json.dumps(schema_of(task), indent=2))  # as it is, for a program reads it
+    except JobError as error:
+        errors.print(f"[red]Error:[/] {escape(error.text)}", soft_wrap=True)
+        raise typer.Exit(error.exit_code) from None
 
 
 @app.command()

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from OrbitalSegLib import CONTRACT
+from OrbitalSegLib import CONTRACT, PRODUCT
 from OrbitalSegLib.errors import JobError
 from OrbitalSegLib.progress import Steps
-from OrbitalSegLib.tasks.keys import Job, read_keys
+from OrbitalSegLib.tasks.keys import Job, is_required, keys_of, read_keys
 
 if TYPE_CHECKING:  # what records need takes a while to load
     from OrbitalSegLib.record import Record
@@ -53,6 +53,26 @@ def work_of(task: str) -> Work:
     """What a task is, by its name in the table."""
     work: Work = import_module(f"{__name__}.{TASKS[task]}").TASK
     return work
+
+
+def schema_of(task: str) -> dict[str, Any]:
+    """The jobs of a task as JSON Schema (draft 2020-12). Raises `JobError` for a task that is not in the table.
+
+    What takes more than one key to see (surfaces in DICOM need STL, and a structure must be one that the method gives),
+    and that a box must grow, is not in it.
+    """
+    if task not in TASKS:
+        raise JobError("invalid-job", f"There is no task {task}; there are: {', '.join(TASKS)}.")
+    known = keys_of(work_of(task).job)
+    properties = {name: field.metadata["kind"].schema for name, field in known.items()}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"A job `{task}` of {PRODUCT}",
+        "type": "object",
+        "properties": {"contract": {"const": CONTRACT}, "task": {"const": task}} | properties,
+        "required": ["contract", "task", *(name for name, field in known.items() if is_required(field))],
+        "additionalProperties": False,
+    }
 
 
 def job_from(values: object) -> Job:
