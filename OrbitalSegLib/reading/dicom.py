@@ -91,7 +91,7 @@ NO_STUDY = Study("", "", "", "")
 
 @dataclass(frozen=True)
 class Series:
-    """The slices of one series that belong to one stack (docs/contracts.md, section 4), or why there are none."""
+    """The slices of one series that belong to one stack (docs/reading.md), or why there are none."""
 
     uid: str
     number: str
