@@ -144,7 +144,7 @@ def test_delivered(start, benchmark, tiny_package, templates, tmp_path, monkeypa
     said = start("delivered", *where, "--heads", 1)
     assert "head 1 of 1" in said
     figures = json.loads((tmp_path / "figures.json").read_text())["heads"]["1, 0.5"]["0"]
-    assert set(figures) == {f"{at}, {what}" for at in ("bare", "working", "delivered") for what in ("seen", "either")}
+    assert set(figures) == {f"{at}, {what}" for at in ("bare", "working", "scan grid") for what in ("seen", "either")}
     assert all(min(one["wall_of"], one["holes_of"]) > 0 for one in figures.values())
 
 

@@ -115,7 +115,7 @@ def test_eyes_go_from_a_folder_to_a_package_and_to_two_segments_that_are_no_bone
 
     scanned = data / "test" / "broken"
     model = ("--model", data / "package", "--region", "whole")
-    run("segment", scanned / "image.nrrd", *model, "-p", "left-eye_above=0.4", "-o", data / "out")
+    run("segment", scanned / "image.nrrd", *model, "-p", "left-eye_above=0.4", "--grid", "scan", "-o", data / "out")
     file = data / "out" / "segmentation.seg.nrrd"
     assert segment_ids(file) == {"right-eye", "right eye", "left-eye", "left eye"}
     truth = sitk.GetArrayFromImage(sitk.ReadImage(str(scanned / "label.nrrd")))

@@ -21,7 +21,7 @@ def test_a_segmentation_in_dicom_is_read_back_in_its_place(real_scans, tmp_path,
     masks = {"bone": ct > 300, "cortical": ct > 700}
     headers, _ = prepared(reading.read_headers(real_scans / name))
     dicom.write_dicom_segmentation(
-        masks, headers, tmp_path / "seg.dcm", dicom.Algorithm("threshold", "values", "1.0.0", {})
+        masks, headers, tmp_path / "seg.dcm", dicom.Algorithm("threshold", "Histogram Analysis", "1.0.0", {})
     )
     assert highdicom_agrees(tmp_path / "seg.dcm", list(masks.values()))
     assert dcmqi_agrees(tmp_path / "seg.dcm", list(masks.values()), tmp_path)

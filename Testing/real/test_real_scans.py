@@ -92,7 +92,7 @@ def test_every_scan_is_segmented_on_its_own_grid(name, real_scans):
 def test_the_networks_run_on_every_scan(name, method, real_scans):
     """One orbit: it has everything that two have, and takes half the time."""
     require_a_package()
-    bone, record = found_in(real_scans / name, method=method, region="right")
+    bone, record = found_in(real_scans / name, method=method, region="right", grid="scan")
     assert last_step(record, "segmenting")["measured"]["model"]["name"] == package.DEFAULT
     assert bone.masks["bone"].GetSize() == SCANS[name][0]
     assert 5 < volume_ml(bone.masks["bone"]) < 60
