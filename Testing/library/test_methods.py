@@ -69,11 +69,15 @@ def test_every_method_describes_parameters_that_it_accepts(method):
     described = method.describe()
     assert described
     for item in described:
+        assert item["title"]
+        if item["kind"] == "choice":
+            assert item["default"] in item["choices"]
+        if item["kind"] != "number":
+            continue
         if item["unit"] == "probability":  # the package says
             assert item["default"] is None
         else:
             assert item["minimum"] <= item["default"] <= item["maximum"]
-        assert item["title"]
         assert item["unit"] in ({"probability", "HU", "logit"} if method.needs_model else {"HU"})
     defaults = {item["name"]: item["default"] for item in described if item["default"] is not None}
     assert method.make_parameters(defaults) == method.make_parameters({})
