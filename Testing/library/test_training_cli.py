@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 from OrbitalSegLib.cli import app
 from OrbitalSegLib.networks import package
-from OrbitalSegLib.training import commands, loop
+from OrbitalSegLib.training import commands, front, loop
 from OrbitalSegLib.training.cases import read_case
 from OrbitalSegLib.training.synthesis.settings import Settings
 from OrbitalSegLib.training.templates.template import read_template, write_template
@@ -205,12 +205,11 @@ def test_a_training_that_was_interrupted_does_not_go_on_with_other_numbers(data:
 def test_a_signal_ends_a_training_with_a_checkpoint(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    steps = loop.Trainer.one_step
+    steps, handlers = loop.Trainer.one_step, {}
+    monkeypatch.setattr(front.signal, "signal", handlers.__setitem__)
 
     def interrupted(trainer: loop.Trainer) -> dict[str, float]:
-        handler = signal.getsignal(signal.SIGTERM)
-        assert callable(handler)
-        handler(signal.SIGTERM, None)  # as it is called when the signal comes
+        handlers[signal.SIGTERM](signal.SIGTERM, None)  # as it is called when the signal comes
         return steps(trainer)
 
     monkeypatch.setattr(loop.Trainer, "one_step", interrupted)
