@@ -108,7 +108,7 @@ def _found_again(result: ResultFolder, wish: Wish, task: Task) -> Segmented | No
     """What the method found: by running it, or where it runs networks, by what they gave."""
     method = wish.chosen
     if not method.needs_model:
-        return method.run(task, wish.understood, silent)
+        return method.run(task, wish.understood(), silent)
     step, names = last_step(result.entries, "segmenting"), list(_kept(result))
     if step is None or not names:
         return None

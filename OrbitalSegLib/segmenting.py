@@ -54,7 +54,6 @@ class Wish:
             raise JobError("unknown-method", f"There is no method {self.method}; there are: {', '.join(METHODS)}.")
         return METHODS[self.method]
 
-    @property
     def understood(self) -> Any:
         """The method's parameters. Raises `JobError` `unknown-parameter` or `invalid-job`."""
         return self.chosen.make_parameters(self.parameters)
@@ -134,7 +133,7 @@ def segment(
 
     Raises `InputError` `slice-gap`, `no-orbit`, `region-outside` or `empty-result`, and what the method raises.
     """
-    method, parameters = wish.chosen, wish.understood
+    method, parameters = wish.chosen, wish.understood()
     examined = examine(scan, wish.region, steps, warn)
     region = examined.place.region
     taken: list[StepTaken] = []

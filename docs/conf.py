@@ -28,7 +28,6 @@ exclude_patterns = ["api/modules.rst"]
 html_theme = "furo"
 html_theme_options = {"footer_icons": []}
 html_show_sphinx = False
-html_extra_path = ["experiment/experiment.html"]
 
 # Pages are written for readers of the repository too: links go from file to file, headings have the anchors of GitHub.
 myst_heading_anchors = 4

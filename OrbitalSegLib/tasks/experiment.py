@@ -128,7 +128,7 @@ def _contestants(job: ExperimentJob) -> tuple[Contestant, ...]:
     """Those that the job names, understood. Raises `JobError`."""
     chosen = job.methods or DEFAULT
     for one in chosen:
-        Wish(one.method, one.parameters).understood  # noqa: B018 - raises
+        Wish(one.method, one.parameters).understood()
     if len({safe_name(one.name) for one in chosen}) < len(chosen):
         raise invalid("Two of the `methods` have one name: give each its own.")
     return chosen

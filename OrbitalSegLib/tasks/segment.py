@@ -121,7 +121,7 @@ def _check_surfaces(job: SegmentJob) -> None:
 def find(job: SegmentJob, steps: Steps, record: Record) -> Segmentation:
     """The bone of the job's scan, with the record of how it was found. Raises `OrbitalSegError`."""
     wish = job.wish
-    wish.understood  # noqa: B018 - what is wrong with it is said before a scan is read
+    wish.understood()  # what is wrong with it is said before a scan is read
     scan = read_scan(job, steps, record)
     found = segmenting.segment(scan, wish, steps, record.warn, _kept(job.kept, wish))
     record.add_segmentation(found)
