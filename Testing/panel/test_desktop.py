@@ -454,6 +454,7 @@ def test_segment_and_verdict_are_in_sight_at_every_step(segment, ready, python, 
         for _ in range(4):
             window.resize(WIDTH, max(200, window.layout().totalHeightForWidth(WIDTH)))
             host.qt.QApplication.processEvents()
+            ready.look()  # as the panel does some times a second while it is shown
         for widget in (ready.ui.segmentButton, ready.ui.verdictLabel):
             assert widget.isVisible()
             bottom = widget.mapTo(window, host.qt.QPoint(0, widget.height)).y()
