@@ -10,7 +10,7 @@ from OrbitalSegLib.errors import JobError
 from OrbitalSegLib.methods import Method
 from OrbitalSegPanel.sections.section import choose, fill, quiet
 
-STEPS = {"HU": 10.0, "probability": 0.01}
+STEPS = {"HU": 10.0, "probability": 0.01} | dict.fromkeys(("rounds", "voxels", "thresholds", "classes"), 1.0)
 """By unit, what one click moves."""
 
 Item = dict[str, Any]

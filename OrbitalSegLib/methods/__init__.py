@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from OrbitalSegLib.errors import InputError
-from OrbitalSegLib.methods import hysteresis, multigrey, packaged, singlegrey, threshold
+from OrbitalSegLib.methods import multigrey, packaged, singlegrey
+from OrbitalSegLib.methods.classical import CLASSICAL
 from OrbitalSegLib.methods.method import Method
 from OrbitalSegLib.networks import package
 from OrbitalSegLib.structures import BONE, INFERRED, parts_of
@@ -13,9 +14,8 @@ METHODS: dict[str, Method] = {
     for method in (
         multigrey.MULTIGREY,
         singlegrey.SINGLEGREY,
-        threshold.THRESHOLD,
-        hysteresis.HYSTERESIS,
         packaged.PACKAGED,
+        *CLASSICAL,
     )
 }
 

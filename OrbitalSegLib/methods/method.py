@@ -43,11 +43,17 @@ class Task:
     region: Region
     """Voxels beyond the region and its margin must not change the result inside the region."""
     resources: Resources = field(default_factory=Resources)
+    start: sitk.Image | None = None
+    """The bone that another method found, a mask on the grid of `part`: where this one begins, or where bone may be."""
 
     @property
     def part(self) -> sitk.Image:
         """The CT cut to region and margin."""
         return self.region.working_part(self.scan)
+
+    def allowed(self, bone: sitk.Image) -> sitk.Image:
+        """A mask on the grid of `part`, without what the method that ran first left out."""
+        return bone if self.start is None else bone & self.start
 
 
 class Segmented(Protocol):
@@ -174,6 +180,8 @@ class Method:
     """A key of `FAMILIES`."""
     structures: tuple[str, ...] = (BONE, *parts_of(BONE))
     """What it gives, by name; a model package may bring more."""
+    begins: Literal["", "seed", "region"] = ""
+    """What another method's bone is to it: where it begins to grow, or where alone bone may be. Empty: takes none."""
     networks: Runs = ()
     """The networks of a model package that it runs."""
     seconds: float = 0.3
@@ -182,6 +190,11 @@ class Method:
     def __post_init__(self) -> None:
         if self.family not in FAMILIES:
             raise ValueError(f"{self.family} is none of DICOM's families of algorithms: {', '.join(FAMILIES)}.")
+
+    @property
+    def has_bone(self) -> bool:
+        """Whether it finds bone, of all that it can find without a model package."""
+        return BONE in self.structures
 
     @property
     def infers(self) -> bool:

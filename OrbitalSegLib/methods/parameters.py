@@ -52,21 +52,27 @@ class Number:
     unit: str
     minimum: float
     maximum: float
+    whole: bool = False
 
     def describe(self) -> dict[str, Any]:
         return {"unit": self.unit, "minimum": self.minimum, "maximum": self.maximum}
 
     def read(self, name: str, value: Any) -> Any:
         if isinstance(value, bool) or not isinstance(value, int | float) or not self.minimum <= value <= self.maximum:
-            raise JobError("invalid-job", f"{name} must be a number from {self.minimum:g} to {self.maximum:g}.")
-        return value
+            raise self._wrong(name)
+        if self.whole and value != int(value):
+            raise self._wrong(name)
+        return int(value) if self.whole else value
 
     def parse(self, name: str, words: str) -> Any:
         try:
             return float(words)
         except ValueError as error:
-            text = f"{name} must be a number from {self.minimum:g} to {self.maximum:g}."
-            raise JobError("invalid-job", text) from error
+            raise self._wrong(name) from error
+
+    def _wrong(self, name: str) -> JobError:
+        number = "a whole number" if self.whole else "a number"
+        return JobError("invalid-job", f"{name} must be {number} from {self.minimum:g} to {self.maximum:g}.")
 
 
 @dataclass(frozen=True)
@@ -156,9 +162,11 @@ def _is_place(value: Any) -> bool:
     return number and math.isfinite(value) and abs(value) <= FARTHEST_MM
 
 
-def parameter(default: float | None, title: str, unit: str, minimum: float, maximum: float) -> Any:
+def parameter(
+    default: float | None, title: str, unit: str, minimum: float, maximum: float, *, whole: bool = False
+) -> Any:
     """A dataclass field that is a number and carries its own description; None is the model package's own."""
-    return field(default=default, metadata={KIND: Number(title, unit, minimum, maximum)})
+    return field(default=default, metadata={KIND: Number(title, unit, minimum, maximum, whole)})
 
 
 def choice(default: str, title: str, choices: Mapping[str, str]) -> Any:

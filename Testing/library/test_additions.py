@@ -67,8 +67,8 @@ def read(path):
 
 ROWS = {
     "methods/__init__.py": (
-        ("import hysteresis,", "import growing, hysteresis,"),
-        ("        threshold.THRESHOLD,\n", "        threshold.THRESHOLD,\n        growing.GROWING,\n"),
+        ("import multigrey,", "import growing, multigrey,"),
+        ("        packaged.PACKAGED,\n", "        packaged.PACKAGED,\n        growing.GROWING,\n"),
     ),
     "export/surfaces.py": (
         ("import obj, ply,", "import npz, obj, ply,"),

@@ -11,6 +11,9 @@ from OrbitalSegLib.networks import package
 from OrbitalSegLib.progress import silent
 from OrbitalSegLib.region import Region
 
+UNITS = {"HU", "SD", "rounds", "voxels", "thresholds", "classes", "exponent", "share"}
+"""Of what methods without networks can be told."""
+
 
 def ct(values: list[int]) -> sitk.Image:
     image = sitk.GetImageFromArray(np.array(values, np.int16).reshape(1, 1, -1))
@@ -78,7 +81,7 @@ def test_every_method_describes_parameters_that_it_accepts(method):
             assert item["default"] is None
         else:
             assert item["minimum"] <= item["default"] <= item["maximum"]
-        assert item["unit"] in ({"probability", "HU", "logit"} if method.needs_model else {"HU"})
+        assert item["unit"] in ({"probability", "HU", "logit"} if method.needs_model else UNITS)
     defaults = {item["name"]: item["default"] for item in described if item["default"] is not None}
     assert method.make_parameters(defaults) == method.make_parameters({})
 

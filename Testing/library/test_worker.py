@@ -15,6 +15,7 @@ import SimpleITK as sitk
 
 from OrbitalSegLib import CONTRACT, worker
 from OrbitalSegLib.export.stl import read_stl
+from OrbitalSegLib.methods import METHODS
 from OrbitalSegLib.phantom import VARIANTS, scan, write_series
 from OrbitalSegLib.results import last_step
 
@@ -272,9 +273,7 @@ def test_a_wrong_phantom_is_named_with_those_that_exist(tmp_path):
 def test_the_methods_are_listed():
     code, lines = run({"task": "methods"})
     assert code == 0
-    assert {method["name"] for method in lines[-1]["summary"]["methods"]} == {
-        *("multigrey", "singlegrey", "packaged", "threshold", "hysteresis")
-    }
+    assert [method["name"] for method in lines[-1]["summary"]["methods"]] == list(METHODS)
 
 
 @pytest.mark.parametrize(("error", "code", "word"), [(MemoryError, 3, "memory"), (ZeroDivisionError, 1, "report")])

@@ -18,7 +18,7 @@ from OrbitalSegLib.evaluation.table import Row, Table, write_tables
 from OrbitalSegLib.evaluation.walls import wall_figures
 from OrbitalSegLib.methods import METHODS
 from OrbitalSegLib.methods.by_networks import ConsensusBone, Limits
-from OrbitalSegLib.methods.hysteresis import HysteresisParameters
+from OrbitalSegLib.methods.classical.hysteresis import HysteresisParameters
 from OrbitalSegLib.methods.method import Task
 from OrbitalSegLib.networks.consensus import consensus_grid
 from OrbitalSegLib.progress import silent

@@ -945,12 +945,48 @@
    <translation>Eine Klasse oder ein Netz des Pakets über</translation>
   </message>
   <message>
+   <source>Across corners too</source>
+   <translation>Auch über Ecken</translation>
+  </message>
+  <message>
+   <source>Across faces</source>
+   <translation>Über Flächen</translation>
+  </message>
+  <message>
+   <source>Around a place</source>
+   <translation>Um eine Stelle</translation>
+  </message>
+  <message>
+   <source>Begins at</source>
+   <translation>Beginnt bei</translation>
+  </message>
+  <message>
+   <source>Belongs to bone by</source>
+   <translation>Gehört zu Knochen mit</translation>
+  </message>
+  <message>
    <source>Bone above</source>
    <translation>Knochen über</translation>
   </message>
   <message>
+   <source>Bone has its middle above</source>
+   <translation>Knochen hat seine Mitte über</translation>
+  </message>
+  <message>
+   <source>Classes</source>
+   <translation>Klassen</translation>
+  </message>
+  <message>
    <source>Cortical bone above</source>
    <translation>Kompakter Knochen über</translation>
+  </message>
+  <message>
+   <source>Counted above</source>
+   <translation>Gezählt über</translation>
+  </message>
+  <message>
+   <source>Counted up to</source>
+   <translation>Gezählt bis</translation>
   </message>
   <message>
    <source>Default</source>
@@ -959,6 +995,10 @@
   <message>
    <source>Denoise, edges from</source>
    <translation>Entrauschen, Kanten ab</translation>
+  </message>
+  <message>
+   <source>Fuzziness</source>
+   <translation>Unschärfe</translation>
   </message>
   <message>
    <source>Grown down to</source>
@@ -973,20 +1013,44 @@
    <translation>Untere Grenze</translation>
   </message>
   <message>
+   <source>Neighbourhood</source>
+   <translation>Nachbarschaft</translation>
+  </message>
+  <message>
+   <source>Neighbours</source>
+   <translation>Nachbarn</translation>
+  </message>
+  <message>
    <source>Random field</source>
    <translation>Zufallsfeld</translation>
+  </message>
+  <message>
+   <source>Rounds</source>
+   <translation>Runden</translation>
   </message>
   <message>
    <source>Seeds above</source>
    <translation>Keime über</translation>
   </message>
   <message>
+   <source>Standard deviations</source>
+   <translation>Standardabweichungen</translation>
+  </message>
+  <message>
    <source>Thin bone above</source>
    <translation>Dünner Knochen über</translation>
   </message>
   <message>
+   <source>Thresholds</source>
+   <translation>Schwellen</translation>
+  </message>
+  <message>
    <source>Upper limit</source>
    <translation>Obere Grenze</translation>
+  </message>
+  <message>
+   <source>Without places, above</source>
+   <translation>Ohne Stellen, über</translation>
   </message>
   <message>
    <source>no</source>
@@ -1142,16 +1206,52 @@
    <translation>Apple-Grafik (MPS)</translation>
   </message>
   <message>
+   <source>Around a place</source>
+   <translation>Um eine Stelle</translation>
+  </message>
+  <message>
+   <source>Begins at</source>
+   <translation>Beginnt bei</translation>
+  </message>
+  <message>
+   <source>Belongs to bone by</source>
+   <translation>Gehört zu Knochen mit</translation>
+  </message>
+  <message>
    <source>Bone above</source>
    <translation>Knochen über</translation>
+  </message>
+  <message>
+   <source>Bone has its middle above</source>
+   <translation>Knochen hat seine Mitte über</translation>
+  </message>
+  <message>
+   <source>Classes</source>
+   <translation>Klassen</translation>
   </message>
   <message>
    <source>Cortical bone above</source>
    <translation>Kompakter Knochen über</translation>
   </message>
   <message>
+   <source>Counted above</source>
+   <translation>Gezählt über</translation>
+  </message>
+  <message>
+   <source>Counted up to</source>
+   <translation>Gezählt bis</translation>
+  </message>
+  <message>
    <source>Denoise, edges from</source>
    <translation>Entrauschen, Kanten ab</translation>
+  </message>
+  <message>
+   <source>Fuzziness</source>
+   <translation>Unschärfe</translation>
+  </message>
+  <message>
+   <source>Fuzzy C-means</source>
+   <translation>Unscharfe C-Means</translation>
   </message>
   <message>
    <source>Global threshold</source>
@@ -1170,6 +1270,10 @@
    <translation>Erschlossene Wand über</translation>
   </message>
   <message>
+   <source>K-means</source>
+   <translation>K-Means</translation>
+  </message>
+  <message>
    <source>Lower limit</source>
    <translation>Untere Grenze</translation>
   </message>
@@ -1178,8 +1282,20 @@
    <translation>NVIDIA-Grafik (CUDA)</translation>
   </message>
   <message>
+   <source>Neighbourhood</source>
+   <translation>Nachbarschaft</translation>
+  </message>
+  <message>
+   <source>Neighbours</source>
+   <translation>Nachbarn</translation>
+  </message>
+  <message>
    <source>One network, three planes</source>
    <translation>Ein Netz, drei Ebenen</translation>
+  </message>
+  <message>
+   <source>Otsu's thresholds</source>
+   <translation>Schwellen nach Otsu</translation>
   </message>
   <message>
    <source>Processor</source>
@@ -1190,12 +1306,32 @@
    <translation>Zufallsfeld</translation>
   </message>
   <message>
+   <source>Region growing between limits</source>
+   <translation>Bereichswachstum zwischen Grenzen</translation>
+  </message>
+  <message>
+   <source>Region growing by confidence</source>
+   <translation>Bereichswachstum nach Vertrauen</translation>
+  </message>
+  <message>
+   <source>Region growing by neighbourhoods</source>
+   <translation>Bereichswachstum nach Nachbarschaften</translation>
+  </message>
+  <message>
+   <source>Rounds</source>
+   <translation>Runden</translation>
+  </message>
+  <message>
    <source>Seeds above</source>
    <translation>Keime über</translation>
   </message>
   <message>
    <source>Segment will ask to install: {names}</source>
    <translation>Segmentieren fragt, ob installiert werden soll: {names}</translation>
+  </message>
+  <message>
+   <source>Standard deviations</source>
+   <translation>Standardabweichungen</translation>
   </message>
   <message>
    <source>The best there is</source>
@@ -1206,12 +1342,20 @@
    <translation>Dünner Knochen über</translation>
   </message>
   <message>
+   <source>Thresholds</source>
+   <translation>Schwellen</translation>
+  </message>
+  <message>
    <source>Two networks, three planes</source>
    <translation>Zwei Netze, drei Ebenen</translation>
   </message>
   <message>
    <source>Upper limit</source>
    <translation>Obere Grenze</translation>
+  </message>
+  <message>
+   <source>Without places, above</source>
+   <translation>Ohne Stellen, über</translation>
   </message>
  </context>
  <context>
@@ -1451,8 +1595,16 @@ Durch das neue Ergebnis ersetzen? Ein Rückgängig im Segment Editor bringt sie 
    <translation>Knochen über</translation>
   </message>
   <message>
+   <source>Bone has its middle above</source>
+   <translation>Knochen hat seine Mitte über</translation>
+  </message>
+  <message>
    <source>Cortical bone above</source>
    <translation>Kompakter Knochen über</translation>
+  </message>
+  <message>
+   <source>Counted above</source>
+   <translation>Gezählt über</translation>
   </message>
   <message>
    <source>For a result of networks: it keeps its probabilities. Thresholds have none.</source>
@@ -1473,6 +1625,10 @@ Durch das neue Ergebnis ersetzen? Ein Rückgängig im Segment Editor bringt sie 
   <message>
    <source>Thin bone above</source>
    <translation>Dünner Knochen über</translation>
+  </message>
+  <message>
+   <source>Without places, above</source>
+   <translation>Ohne Stellen, über</translation>
   </message>
   <message>
    <source>{title} this probability, 0 to 1.</source>

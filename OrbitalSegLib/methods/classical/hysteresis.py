@@ -2,11 +2,8 @@
 
 from dataclasses import asdict, dataclass
 
-import numpy as np
-import SimpleITK as sitk
-
 from OrbitalSegLib.errors import JobError
-from OrbitalSegLib.images import on_grid
+from OrbitalSegLib.methods.classical.seeds import objects_with
 from OrbitalSegLib.methods.method import ByValue, Method, Task
 from OrbitalSegLib.methods.parameters import parameter
 from OrbitalSegLib.progress import Progress
@@ -29,15 +26,11 @@ class HysteresisParameters:
 def run(task: Task, parameters: HysteresisParameters, progress: Progress) -> ByValue:
     """See `Method`. Bone is the 26-connected objects that hold a seed."""
     ct = task.part
-    objects = sitk.ConnectedComponent(ct > parameters.lower_hu, True)
-    progress(0.6)
-    labels = sitk.GetArrayFromImage(objects)
-    seeded = np.unique(labels[sitk.GetArrayFromImage(ct) > parameters.seed_hu])
-    keep = np.zeros(int(labels.max()) + 1, np.uint8)
-    keep[seeded[seeded > 0]] = 1
-    bone = on_grid(keep[labels], ct)
+    bone = task.allowed(objects_with(ct > parameters.lower_hu, ct > parameters.seed_hu))
     progress(1.0)
     return ByValue(ct, bone, asdict(parameters), parameters.lower_hu)
 
 
-HYSTERESIS = Method("hysteresis", "Hysteresis threshold", "ISO/IEC 3532-2 annex B", HysteresisParameters, run)
+HYSTERESIS = Method(
+    "hysteresis", "Hysteresis threshold", "ISO/IEC 3532-2 annex B", HysteresisParameters, run, begins="region"
+)

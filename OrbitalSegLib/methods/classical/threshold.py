@@ -2,8 +2,6 @@
 
 from dataclasses import asdict, dataclass
 
-import SimpleITK as sitk
-
 from OrbitalSegLib.errors import JobError
 from OrbitalSegLib.methods.method import ByValue, Method, Task
 from OrbitalSegLib.methods.parameters import parameter
@@ -26,9 +24,11 @@ class ThresholdParameters:
 def run(task: Task, parameters: ThresholdParameters, progress: Progress) -> ByValue:
     """See `Method`."""
     ct = task.part
-    bone = sitk.And(ct > parameters.lower_hu, ct <= parameters.upper_hu)
+    bone = task.allowed((ct > parameters.lower_hu) & (ct <= parameters.upper_hu))
     progress(1.0)
     return ByValue(ct, bone, asdict(parameters), parameters.lower_hu, parameters.upper_hu)
 
 
-THRESHOLD = Method("threshold", "Global threshold", "ISO/IEC 3532-2 D.4, method A", ThresholdParameters, run)
+THRESHOLD = Method(
+    "threshold", "Global threshold", "ISO/IEC 3532-2 D.4, method A", ThresholdParameters, run, begins="region"
+)

@@ -1,0 +1,83 @@
+"""Fuzzy C-means: each value belongs to every class, to one more than to another [3532-1 6.3]."""
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from OrbitalSegLib.methods.classical.histogram import (
+    SOFT_HU,
+    bone_above,
+    check_counted,
+    counted,
+    metal_parameter,
+    no_bone,
+    start_classes,
+    tissue_parameter,
+)
+from OrbitalSegLib.methods.method import ByValue, Method, Task
+from OrbitalSegLib.methods.parameters import parameter
+from OrbitalSegLib.progress import Progress
+
+MOST_ROUNDS = 500
+SETTLED_HU = 0.01
+"""It ends when no middle moves further."""
+
+
+@dataclass(frozen=True)
+class FuzzyParameters:
+    """Bone is what belongs to classes whose middle is above `bone_hu` by at least `share`."""
+
+    classes: int = parameter(4, "Classes", "classes", 2, 10, whole=True)  # ours: fat, soft tissue, thin, cortical bone
+    fuzziness: float = parameter(2.0, "Fuzziness", "exponent", 1.1, 5)  # Bezdek's own
+    share: float = parameter(0.5, "Belongs to bone by", "share", 0.05, 0.95)
+    bone_hu: float = parameter(200.0, "Bone has its middle above", "HU", SOFT_HU, 3071.0)  # cortical [3532-2 D.3]
+    tissue_hu: float = tissue_parameter()
+    metal_hu: float = metal_parameter()
+
+    def __post_init__(self) -> None:
+        check_counted(self.tissue_hu, self.metal_hu)
+
+
+def run(task: Task, parameters: FuzzyParameters, progress: Progress) -> ByValue:
+    """See `Method`. Between the last middle that is not bone's and the first that is, one limit parts them; above that
+    all is bone."""
+    values, often = counted(task, parameters.tissue_hu, parameters.metal_hu)
+    progress(0.3)
+    middles = start_classes(values, parameters.classes)
+    for done in range(MOST_ROUNDS):
+        weight = _belonging(values, middles, parameters.fuzziness) ** parameters.fuzziness * often
+        moved = weight @ values / weight.sum(axis=1)
+        settled = np.abs(moved - middles).max() < SETTLED_HU
+        middles = moved
+        progress(0.3 + 0.7 * done / MOST_ROUNDS)
+        if settled:
+            break
+    middles = np.sort(middles)
+    bone = middles > parameters.bone_hu
+    if not bone.any() or bone.all():
+        raise no_bone(float(middles[-1]))
+    first = int(np.argmax(bone))
+    between = np.linspace(middles[first - 1], middles[first], 2001)
+    to_bone = _belonging(between, middles, parameters.fuzziness)[first:].sum(axis=0)
+    limit = float(between[np.argmax(to_bone >= parameters.share)])
+    progress(1.0)
+    return bone_above(task, limit, asdict(parameters), {"middles_hu": [round(float(middle), 1) for middle in middles]})
+
+
+def _belonging(values: NDArray[np.float64], middles: NDArray[np.float64], fuzziness: float) -> NDArray[np.float64]:
+    """(classes, values): how much each value belongs to each class; all of one value make 1."""
+    apart = np.maximum((values - middles[:, None]) ** 2, 1e-9)
+    near: NDArray[np.float64] = (apart / apart.min(axis=0)) ** (-1 / (fuzziness - 1))
+    return near / near.sum(axis=0)
+
+
+FUZZYCMEANS = Method(
+    "fuzzycmeans",
+    "Fuzzy C-means",
+    "ISO/IEC 3532-1 6.3",
+    FuzzyParameters,
+    run,
+    family="Cluster Analysis",
+    begins="region",
+)

@@ -1,0 +1,241 @@
+"""The classical methods of the standard, on a few voxels whose answer is plain."""
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from OrbitalSegLib.errors import OrbitalSegError
+from OrbitalSegLib.methods import METHODS
+from OrbitalSegLib.methods.classical import CLASSICAL
+from OrbitalSegLib.methods.method import ByValue, Task
+from OrbitalSegLib.progress import silent
+from OrbitalSegLib.region import Region
+
+SOFT, BONE, DENSE, AIR = 40, 250, 900, -1000
+
+
+def image(voxels: np.ndarray) -> sitk.Image:
+    found = sitk.GetImageFromArray(voxels.astype(np.int16))
+    found.SetSpacing((0.5, 0.5, 0.6))
+    found.SetOrigin((-10.0, -20.0, 30.0))
+    return found
+
+
+def place(index: tuple[int, int, int]) -> list[float]:
+    """The middle of a voxel (z, y, x), LPS mm."""
+    return list(image(np.zeros((1, 1, 1))).TransformIndexToPhysicalPoint(index[::-1]))
+
+
+def found(name: str, ct: sitk.Image, start: np.ndarray | None = None, **parameters: object) -> ByValue:
+    method = METHODS[name]
+    begin = None if start is None else sitk.GetImageFromArray(start.astype(np.uint8))
+    if begin is not None:
+        begin.CopyInformation(ct)
+    task = Task(ct, Region(), start=begin)
+    result = method.run(task, method.make_parameters(parameters), silent)
+    assert result.bone.IsSameImageGeometryAs(ct)
+    assert result.bone.GetPixelID() == sitk.sitkUInt8
+    assert sitk.GetArrayFromImage(result.bone).max() <= 1
+    return result
+
+
+def bone(name: str, ct: sitk.Image, start: np.ndarray | None = None, **parameters: object) -> np.ndarray:
+    return sitk.GetArrayFromImage(found(name, ct, start, **parameters).bone) > 0
+
+
+def sentence(name: str, ct: sitk.Image, start: np.ndarray | None = None, **parameters: object) -> OrbitalSegError:
+    with pytest.raises(OrbitalSegError) as caught:
+        found(name, ct, start, **parameters)
+    assert caught.value.text.endswith(".")
+    return caught.value
+
+
+@pytest.fixture(scope="module")
+def two_blocks() -> np.ndarray:
+    """Soft tissue in air, with a block of dense bone, thinner bone on it, and a second block apart from both."""
+    noise = np.random.default_rng(3).normal(0, 8, (20, 24, 40))
+    voxels = np.full(noise.shape, float(SOFT))
+    voxels[:, :3] = AIR
+    voxels[5:15, 6:20, 4:14] = DENSE
+    voxels[8:12, 10:14, 14:18] = BONE
+    voxels[5:15, 6:20, 26:36] = DENSE
+    return voxels + noise
+
+
+@pytest.fixture(scope="module")
+def anatomy(two_blocks) -> np.ndarray:
+    """Where there is bone in it."""
+    truth = np.zeros(two_blocks.shape, bool)
+    truth[5:15, 6:20, 4:14] = truth[8:12, 10:14, 14:18] = truth[5:15, 6:20, 26:36] = True
+    return truth
+
+
+NO_LEARNING = [method.name for method in CLASSICAL if method.has_bone]
+
+
+@pytest.mark.parametrize("name", NO_LEARNING)
+def test_every_method_finds_both_blocks_the_same_every_time(name, two_blocks, anatomy):
+    ct = image(two_blocks)
+    first = bone(name, ct)
+    np.testing.assert_array_equal(first, bone(name, ct))
+    dice = 2 * (first & anatomy).sum() / (first.sum() + anatomy.sum())
+    assert dice > 0.9
+    assert not first[two_blocks < -500].any()
+
+
+@pytest.mark.parametrize("name", [name for name in NO_LEARNING if name not in ("threshold", "hysteresis")])
+@pytest.mark.parametrize("fill", ["air", "soft tissue", "both"])
+def test_a_region_without_bone_ends_in_a_sentence(name, fill):
+    noise = np.random.default_rng(4).normal(0, 10, (12, 14, 16))
+    voxels = np.full(noise.shape, AIR if fill == "air" else SOFT) + noise
+    if fill == "both":
+        voxels[:, :7] = AIR + noise[:, :7]
+    assert sentence(name, image(voxels)).code == "empty-result"
+
+
+@pytest.mark.parametrize("name", NO_LEARNING)
+def test_what_lies_beyond_region_and_margin_changes_nothing(name, two_blocks):
+    region = Region((-9.0, -1.0, -19.0, -9.0, 31.0, 40.0))
+    wide = np.pad(two_blocks, ((0, 40), (0, 40), (0, 60)), constant_values=SOFT)
+    other = wide.copy()
+    other[45:, 50:, 70:] = 1500
+    method = METHODS[name]
+    ours, theirs = (
+        method.run(Task(image(voxels), region), method.make_parameters({}), silent).bone for voxels in (wide, other)
+    )
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(ours), sitk.GetArrayFromImage(theirs))
+    assert sitk.GetArrayFromImage(ours).any()
+
+
+# Region growing
+
+GROWING = [method.name for method in CLASSICAL if method.begins == "seed"]
+BY_PLACES = [name for name in GROWING if "seeds" in {item["name"] for item in METHODS[name].describe()}]
+
+
+@pytest.mark.parametrize("name", BY_PLACES)
+def test_growing_from_a_place_finds_what_hangs_together_with_it(name, two_blocks, anatomy):
+    ct, one = image(two_blocks), place((10, 12, 8))
+    apart = anatomy.copy()
+    apart[..., :20] = False
+    grown = bone(name, ct, seeds=[one])
+    assert grown[10, 12, 8]
+    assert not grown[apart].any()
+    assert bone(name, ct, seeds=[one, place((10, 12, 30))])[apart].any()
+
+
+@pytest.mark.parametrize("name", BY_PLACES)
+@pytest.mark.parametrize("index", [(10, 1, 8), (10, 22, 20), (10, 12, 90)], ids=["air", "soft tissue", "outside"])
+def test_a_place_that_is_no_bone_is_refused_in_words(name, index, two_blocks):
+    error = sentence(name, image(two_blocks), seeds=[place((10, 12, 8)), place(index)])
+    assert error.code == "bad-seed"
+    assert ":".join(f"{number:g}" for number in place(index)) in error.text
+
+
+@pytest.mark.parametrize("name", GROWING)
+def test_growing_begins_at_what_another_method_found(name, two_blocks):
+    start = np.zeros(two_blocks.shape, bool)
+    start[7:13, 8:18, 6:12] = True
+    grown = bone(name, image(two_blocks), start)
+    assert grown[5:15, 6:20, 4:14].mean() > 0.7
+    assert not grown[..., 22:].any()
+    nothing = sentence(name, image(two_blocks), np.zeros(two_blocks.shape, bool))
+    assert nothing.code == "empty-result"
+    assert "runs first" in nothing.text
+
+
+@pytest.mark.parametrize("name", BY_PLACES)
+def test_places_and_another_method_are_too_much(name, two_blocks):
+    error = sentence(name, image(two_blocks), np.ones(two_blocks.shape, bool), seeds=[place((10, 12, 8))])
+    assert error.code == "invalid-job"
+
+
+def test_connected_is_simpleitks(two_blocks):
+    ct = image(two_blocks)
+    theirs = sitk.ConnectedThreshold(ct, [(8, 12, 10)], 201, 32767)
+    np.testing.assert_array_equal(bone("connected", ct, seeds=[place((10, 12, 8))]), sitk.GetArrayFromImage(theirs) > 0)
+
+
+def test_confidence_is_simpleitks(two_blocks):
+    ct, told = image(two_blocks), {"deviations": 2.5, "rounds": 4, "radius_voxels": 2}
+    theirs = sitk.ConfidenceConnected(sitk.Cast(ct, sitk.sitkFloat64), [(8, 12, 10)], 3, 2.5, 2, 1)
+    ours = bone("confidence", ct, seeds=[place((10, 12, 8))], **told)
+    assert (ours != (sitk.GetArrayFromImage(theirs) > 0)).mean() < 0.001
+
+
+def test_neighbours_across_corners_are_told_from_those_across_faces():
+    voxels = np.full((3, 4, 4), SOFT)
+    voxels[1, 1, 1] = voxels[1, 2, 2] = DENSE
+    seeds = [place((1, 1, 1))]
+    assert bone("connected", image(voxels), seeds=seeds).sum() == 1
+    assert bone("connected", image(voxels), seeds=seeds, neighbours="corners").sum() == 2
+
+
+def test_neighbourhoods_cross_no_thin_bridge():
+    voxels = np.full((9, 9, 30), SOFT)
+    voxels[2:7, 2:7, 2:10] = voxels[2:7, 2:7, 20:28] = DENSE
+    voxels[4, 4, 10:20] = DENSE
+    seeds = [place((4, 4, 5))]
+    assert bone("connected", image(voxels), seeds=seeds)[4, 4, 24]
+    passed = bone("neighbourhood", image(voxels), seeds=seeds)
+    assert passed[2:7, 2:7, 2:10].all()
+    assert not passed[..., 12:].any()
+    assert sentence("neighbourhood", image(voxels), seeds=seeds, radius_voxels=3).code == "empty-result"
+
+
+# Limits among the values themselves
+
+
+@pytest.mark.parametrize("levels", [1, 2, 3])
+def test_otsu_finds_the_limit_between_bone_and_soft_tissue(levels, two_blocks):
+    measured = found("otsu", image(two_blocks), levels=levels).measured
+    assert len(measured["thresholds_hu"]) == levels
+    assert SOFT + 40 < measured["limit_hu"] < DENSE - 50
+
+
+@pytest.mark.parametrize("name", ["kmeans", "fuzzycmeans"])
+def test_classes_have_their_middles_where_the_tissues_are(name, two_blocks):
+    measured = found(name, image(two_blocks), classes=3).measured
+    low, *between, high = measured["middles_hu"]
+    assert (low, high) == (pytest.approx(SOFT, abs=15), pytest.approx(DENSE, abs=15))
+    assert SOFT < measured["limit_hu"] < DENSE
+    assert [low, *between, high] == sorted([low, *between, high])
+
+
+@pytest.mark.parametrize("name", ["otsu", "kmeans", "fuzzycmeans"])
+def test_neither_air_nor_metal_moves_the_limit(name, two_blocks):
+    plain = found(name, image(two_blocks)).measured["limit_hu"]
+    worse = np.pad(two_blocks, ((0, 0), (40, 0), (0, 0)), constant_values=AIR)
+    worse[0:3, 50:55, 0:3] = 3000
+    assert found(name, image(worse)).measured["limit_hu"] == pytest.approx(plain, abs=10)
+
+
+@pytest.mark.parametrize("name", [method.name for method in CLASSICAL if method.begins == "region"])
+def test_bone_is_only_where_another_method_found_some(name, two_blocks):
+    start = np.zeros(two_blocks.shape, bool)
+    start[:, :, :20] = True
+    alone = bone(name, image(two_blocks), start)
+    assert alone[5:15, 6:20, 4:14].mean() > 0.9
+    assert not alone[..., 20:].any()
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "word"),
+    [
+        ("connected", {"lower_hu": 400, "certain_hu": 300}, "below"),
+        ("connected", {"upper_hu": 300, "certain_hu": 300}, "upper"),
+        ("connected", {"neighbours": "edges"}, "faces, corners"),
+        ("neighbourhood", {"lower_hu": 400}, "below"),
+        ("neighbourhood", {"radius_voxels": 1.5}, "a whole number from 1 to 5"),
+        ("otsu", {"levels": 4}, "a whole number from 1 to 3"),
+        ("kmeans", {"classes": 1}, "2 to 10"),
+        ("kmeans", {"tissue_hu": 2500}, "Nothing is counted"),
+        ("fuzzycmeans", {"fuzziness": 1}, "1.1 to 5"),
+        ("confidence", {"deviations": float("nan")}, "0.1 to 10"),
+    ],
+)
+def test_parameters_that_mean_nothing_are_refused_in_words(name, parameters, word):
+    with pytest.raises(OrbitalSegError) as caught:
+        METHODS[name].make_parameters(parameters)
+    assert caught.value.code == "invalid-job"
+    assert word in caught.value.text
