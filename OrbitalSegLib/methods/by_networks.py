@@ -201,7 +201,7 @@ class ConsensusBone(Segmented):
         """
         seen = mask_array(bone)
         candidates = _above(self.probabilities[self._last], limit) & ~seen
-        wall = candidates & _dilated(candidates & ~_dilated(seen)) | _sheets(candidates, ~(candidates | seen))
+        wall = beyond_edges(candidates, seen) | sheets(candidates, ~(candidates | seen))
         image = self._grid.image(wall.astype(np.uint8))
         large = PostprocessingParameters(fill_objects=False, minimum_object_ml=INFERRED_MINIMUM_ML)
         return postprocess(image, image, large)[0]
@@ -372,7 +372,12 @@ def _above(field: sitk.Image, limit: float) -> NDArray[np.bool_]:
     return sitk.GetArrayFromImage(field) > limit * FULL
 
 
-def _sheets(wall: NDArray[np.bool_], free: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def beyond_edges(candidates: NDArray[np.bool_], seen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """What of the candidates lies at or next to one that is not next to seen bone: no blurred edge of it."""
+    return candidates & _dilated(candidates & ~_dilated(seen))
+
+
+def sheets(wall: NDArray[np.bool_], free: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Runs of wall along an axis, of `THICKEST_SHEET` voxels at most, that end in what is free on both sides."""
     found = np.zeros_like(wall)
     for axis in range(3):

@@ -141,11 +141,17 @@ def test_delivered(start, benchmark, tiny_package, templates, tmp_path, monkeypa
     monkeypatch.setattr(delivered, "SLICES_MM", (1.0,))
     monkeypatch.setattr(delivered, "PIXELS_MM", (0.5,))
     where = ["--package", tiny_package.folder, "--templates", templates, "--template", "two-boxes", "--out", tmp_path]
+    assert "0 scans" in start("delivered", *where, "--heads", 1, "--at-most", 0)
     said = start("delivered", *where, "--heads", 1)
-    assert "head 1 of 1" in said
-    figures = json.loads((tmp_path / "figures.json").read_text())["heads"]["1, 0.5"]["0"]
-    assert set(figures) == {f"{at}, {what}" for at in ("bare", "working", "scan grid") for what in ("seen", "either")}
-    assert all(min(one["wall_of"], one["holes_of"]) > 0 for one in figures.values())
+    assert "| 1, 0.5 | 1 |" in said
+    assert said.splitlines()[1:] == start("delivered", *where, "--heads", 1).splitlines()
+    record = json.loads((tmp_path / "figures" / "two-boxes-00-1-0.5.json").read_text())
+    masks = record["masks"]
+    assert record["delivered_on_working_grid"] is False  # the voxels of the tiny package are as long as the slices
+    assert {name for name in masks if name.startswith("now")} == {
+        f"now{grid}, {what}" for grid in ("", ", scan grid") for what in ("seen", "either")
+    }
+    assert all(min(one["wall_of"], one["holes_of"]) > 0 for one in masks.values())
 
 
 def test_fractures(start, benchmark, tiny_package, templates, tmp_path, monkeypatch):
