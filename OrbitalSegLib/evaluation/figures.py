@@ -4,7 +4,7 @@ from math import isinf, isnan
 
 import SimpleITK as sitk
 
-from OrbitalSegLib.evaluation.grids import on_grid_of
+from OrbitalSegLib.evaluation.grids import at_voxels_of, divided
 from OrbitalSegLib.evaluation.overlap import Overlap, overlap, overlap_by_class
 from OrbitalSegLib.evaluation.surface_distances import TOLERANCE_MM, surface_distances
 from OrbitalSegLib.evaluation.topology import topology
@@ -37,9 +37,13 @@ def evaluate(
     """Compare a mask with the truth (non-zero is bone in both), inside the non-zero voxels of a region.
 
     With the CT in HU, overlap is also given for cortical and thin bone; with points on the walls, what of them is
-    closed. Raises `InputError` `different-grids`, and `no-walls`.
+    closed. Where the grids differ, masks, CT and region are compared on the truth's grid with its voxels `divided`.
+    Raises `InputError` `different-grids` where axes are not parallel, and `no-walls`.
     """
-    result = on_grid_of(truth, result)
+    own = result
+    truth = divided(truth, result)
+    result = at_voxels_of(truth, result)
+    ct, region = (None if image is None else at_voxels_of(truth, image) for image in (ct, region))
     counts: dict[str, Overlap] = (
         {"whole": overlap(truth, result, region)} if ct is None else overlap_by_class(truth, result, ct, region)
     )
@@ -53,7 +57,7 @@ def evaluate(
         found |= {f"{name}_{figure}": value for figure, value in topology(mask, region).figures().items()}
     progress(0.9)
     if walls is not None:
-        found |= wall_figures(walls, result).figures()
+        found |= wall_figures(walls, own).figures()
     progress(1.0)
     return found
 

@@ -9,7 +9,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from OrbitalSegLib import reading
-from OrbitalSegLib.evaluation.grids import on_grid_of
+from OrbitalSegLib.evaluation.grids import at_voxels_of, divided
 from OrbitalSegLib.evaluation.surface_distances import largest_error
 from OrbitalSegLib.evaluation.table import DECISIVE, CaseFiles, Table
 from OrbitalSegLib.export.segmentation import read_segmentation
@@ -65,8 +65,9 @@ def draw_error(truth: sitk.Image, result: sitk.Image, path: Path, title: str, ct
 
     Without a CT the truth is what is grey. Raises `InputError` `different-grids`, and `OutputError`.
     """
-    shown = truth if ct is None else on_grid_of(truth, ct)
-    images = (sitk.DICOMOrient(image, "LPS") for image in (truth, on_grid_of(truth, result), shown))
+    truth = divided(truth, result)
+    shown = truth if ct is None else at_voxels_of(truth, ct)
+    images = (sitk.DICOMOrient(image, "LPS") for image in (truth, at_voxels_of(truth, result), shown))
     truth, result, shown = images
     at = largest_error(truth, result)
     grey = sitk.GetArrayFromImage(shown).astype(np.float32)

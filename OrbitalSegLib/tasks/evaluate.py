@@ -7,6 +7,7 @@ import SimpleITK as sitk
 
 from OrbitalSegLib.evaluation import figures
 from OrbitalSegLib.evaluation.figures import plain
+from OrbitalSegLib.evaluation.grids import divided
 from OrbitalSegLib.evaluation.wall_points import read_walls
 from OrbitalSegLib.export.segmentation import read_segmentation
 from OrbitalSegLib.locating.place import AskedOrbit, place_of
@@ -14,6 +15,7 @@ from OrbitalSegLib.progress import Steps
 from OrbitalSegLib.record import Record
 from OrbitalSegLib.region import Region
 from OrbitalSegLib.results import segmentation_in
+from OrbitalSegLib.scan import grid_of
 from OrbitalSegLib.structures import BONE
 from OrbitalSegLib.tasks import Outcome, Work
 from OrbitalSegLib.tasks.bookkeeping import read_ct
@@ -50,9 +52,10 @@ def run(job: EvaluateJob, steps: Steps, record: Record) -> Outcome:
         steps.step("reading")(0.5)
     ct, region = _judged(job, steps, record)
     within = None if region.box_mm is None else region.within(truth)
+    truth = divided(truth, result)
     with record.step("evaluating"):
         found = figures.evaluate(truth, result, ct, within, walls, progress=steps.step("evaluating"))
-    return [], {"figures": {name: plain(value) for name, value in found.items()}}
+    return [], {"figures": {name: plain(value) for name, value in found.items()}, "grid": grid_of(truth)}
 
 
 def joined(result: Path, segments: str, header: str | None, record: Record) -> sitk.Image:

@@ -6,6 +6,7 @@ from typing import Any
 
 from OrbitalSegLib.evaluation import observers as judges
 from OrbitalSegLib.evaluation.figures import plain
+from OrbitalSegLib.evaluation.grids import at_voxels_of, divided, on_grid_of
 from OrbitalSegLib.export.segmentation import read_segmentation
 from OrbitalSegLib.progress import Steps
 from OrbitalSegLib.record import Record
@@ -44,7 +45,11 @@ def run(job: ObserversJob, steps: Steps, record: Record) -> Outcome:
             for n, path in enumerate(job.observers, 1)
         }
         steps.step("reading")(1.0)
-    within = None if job.region.box_mm is None else job.region.within(persons["observer 1"])
+    first = persons["observer 1"]
+    shared = divided(first, method)
+    persons = {name: at_voxels_of(shared, on_grid_of(first, one)) for name, one in persons.items()}
+    method = at_voxels_of(shared, method)
+    within = None if job.region.box_mm is None else job.region.within(shared)
     with record.step("evaluating"):
         progress = steps.step("evaluating")
         raters = judges.consensus(persons, within).raters

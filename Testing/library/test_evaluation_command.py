@@ -90,6 +90,21 @@ def test_seen_and_inferred_can_be_judged_together(files):
     assert judged(files, segment="bone+inferred")["whole_dice"] == 1
 
 
+def test_a_truth_on_another_grid_is_judged_with_its_voxels_divided(files, tmp_path):
+    coarse = sitk.GetImageFromArray(sitk.GetArrayFromImage(TRUTH)[::4, ::2, ::2])
+    coarse.SetSpacing((1.0, 1.0, 2.0))
+    coarse.SetOrigin((0.25, 0.25, 0.75))
+    sitk.WriteImage(coarse, str(tmp_path / "truth.nrrd"))
+    code, lines = run(task="evaluate", input=files / "result", truth=tmp_path / "truth.nrrd", segment="bone+inferred")
+    assert code == 0, lines[-1]
+    summary = lines[-1]["summary"]
+    assert summary["figures"]["whole_dice"] == 1
+    assert (summary["grid"]["size"], summary["grid"]["spacing_mm"]) == ([28, 24, 20], [0.5] * 3)
+    agreed = run(task="observers", input=files / "result", observers=[str(tmp_path / "truth.nrrd")] * 2)[1][-1]
+    own = run(task="observers", input=files / "result", observers=[str(files / "truth.nrrd")] * 2)[1][-1]
+    assert agreed["summary"] == own["summary"]
+
+
 def test_only_the_region_is_judged(files):
     found = judged(files, region=[-1.0, 20.0, -1.0, 20.0, -1.0, 5.2])
     assert found["whole_dice"] == 1

@@ -13,7 +13,8 @@ import SimpleITK as sitk
 from scipy import ndimage
 
 from OrbitalSegLib.errors import InputError
-from OrbitalSegLib.evaluation.grids import LATTICE_TOLERANCE, on_grid_of
+from OrbitalSegLib.evaluation.figures import evaluate
+from OrbitalSegLib.evaluation.grids import LATTICE_TOLERANCE, at_voxels_of, divided, on_grid_of
 from OrbitalSegLib.evaluation.overlap import overlap, overlap_by_class
 from OrbitalSegLib.evaluation.surface_distances import (
     SurfaceDistances,
@@ -397,3 +398,65 @@ def test_voxels_that_lie_apart_by_the_tolerance_are_others():
     assert overlap(truth, near).dice == 1
     with pytest.raises(InputError):
         overlap(truth, far)
+
+
+def placed(voxels: np.ndarray, spacing_mm: tuple[float, ...], first_mm: tuple[float, ...] = (0.0,) * 3) -> sitk.Image:
+    """Voxels (z, y, x) along the patient's axes; `first_mm` is the corner of the first, not its centre."""
+    image = sitk.GetImageFromArray(voxels.astype(np.uint8))
+    image.SetSpacing(spacing_mm)
+    image.SetOrigin([corner + side / 2 for corner, side in zip(first_mm, spacing_mm, strict=True)])
+    return image
+
+
+@pytest.mark.parametrize("parts", [(1, 1, 4), (2, 1, 3), (1, 1, 1)])
+def test_the_same_bone_on_a_finer_grid_is_the_same(parts):
+    voxels = np.random.default_rng(4).random((5, 8, 9)) < 0.4
+    spacing = np.array([0.5, 0.5, 2.0])
+    fine = voxels.repeat(parts[2], 0).repeat(parts[1], 1).repeat(parts[0], 2)
+    truth, result = placed(voxels, spacing), placed(fine, (spacing / parts).tolist())
+    for first, second in ((truth, result), (result, truth), (truth, sitk.DICOMOrient(result, "RAI"))):
+        found = evaluate(first, second)
+        assert (found["whole_dice"], found["p95_mm"]) == (1, 0)
+        assert found["whole_true_positive"] == fine.sum()
+        assert found["truth_tunnels"] == found["result_tunnels"]
+
+
+@pytest.mark.parametrize("spacing_mm", [(0.47, 0.47, 1.25), (0.7, 0.6, 2.5), (0.3, 0.3, 0.45), (1.0, 1.0, 3.0)])
+def test_no_voxel_of_a_result_on_another_grid_is_lost(spacing_mm):
+    wall = np.zeros((24, 30, 30), bool)
+    wall[2:22, 15, 3:27] = wall[11, 3:27, 3:27] = wall[2:22, 3:27, 8] = True
+    result = placed(wall, (0.5, 0.5, 0.5), (0.13, 0.31, 0.2))
+    truth = placed(np.ones([int(16 / side) for side in spacing_mm[::-1]]), spacing_mm)
+    shared = divided(truth, result)
+    assert all(0.2 < side <= 0.505 for side in shared.GetSpacing())
+    assert sitk.GetArrayViewFromImage(shared).all()
+    brought = at_voxels_of(shared, result)
+    centres = np.argwhere(sitk.GetArrayViewFromImage(brought))[:, ::-1] * shared.GetSpacing() + shared.GetOrigin()
+    held = np.zeros_like(wall)
+    held[tuple(np.rint((centres - result.GetOrigin()) / 0.5).astype(int).T[::-1])] = True
+    assert (held == wall).all()
+    assert topology(brought) == topology(result)
+
+
+def test_a_result_on_axes_that_are_not_parallel_is_refused():
+    turned = placed(BOX, (0.5, 0.5, 0.5))
+    angle = np.deg2rad(3)
+    turned.SetDirection((np.cos(angle), -np.sin(angle), 0, np.sin(angle), np.cos(angle), 0, 0, 0, 1))
+    with pytest.raises(InputError) as raised:
+        evaluate(placed(BOX, (1.0, 1.0, 2.0)), turned)
+    assert raised.value.code == "different-grids"
+
+
+def test_classes_and_region_go_with_the_truths_voxels():
+    truth = placed(BOX, (1.0, 1.0, 2.0))
+    result = placed(BOX.repeat(4, 0).repeat(2, 1).repeat(2, 2), (0.5, 0.5, 0.5))
+    hu = np.where(BOX, 250, -1000)
+    hu[: hu.shape[0] // 2] += 700
+    ct = sitk.GetImageFromArray(hu.astype(np.int16))
+    ct.CopyInformation(truth)
+    region = placed(np.ones(BOX.shape), (1.0, 1.0, 2.0))
+    found, own = evaluate(truth, result, ct, region), evaluate(truth, truth, ct, region)
+    for name in ("whole", "cortical", "thin"):
+        assert found[f"{name}_true_positive"] == 16 * own[f"{name}_true_positive"] > 0
+        assert found[f"{name}_true_negative"] == 16 * own[f"{name}_true_negative"]
+        assert found[f"{name}_dice"] == 1
