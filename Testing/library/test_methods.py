@@ -11,7 +11,10 @@ from OrbitalSegLib.networks import package
 from OrbitalSegLib.progress import silent
 from OrbitalSegLib.region import Region
 
-UNITS = {"HU", "SD", "rounds", "voxels", "thresholds", "classes", "exponent", "share"}
+UNITS = {
+    *("HU", "HU/mm", "HU/voxel", "mm", "voxels", "SD"),
+    *("rounds", "thresholds", "classes", "exponent", "share", "weight"),
+}
 """Of what methods without networks can be told."""
 
 

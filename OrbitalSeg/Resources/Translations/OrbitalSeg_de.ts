@@ -941,6 +941,10 @@
  <context>
   <name>OrbitalSegPanel.parameters</name>
   <message>
+   <source>A block is one within</source>
+   <translation>Ein Block ist eins bis</translation>
+  </message>
+  <message>
    <source>A class or network of the package above</source>
    <translation>Eine Klasse oder ein Netz des Pakets über</translation>
   </message>
@@ -969,8 +973,16 @@
    <translation>Knochen über</translation>
   </message>
   <message>
+   <source>Bone has its mean above</source>
+   <translation>Knochen hat seinen Mittelwert über</translation>
+  </message>
+  <message>
    <source>Bone has its middle above</source>
    <translation>Knochen hat seine Mitte über</translation>
+  </message>
+  <message>
+   <source>Certainly no bone up to</source>
+   <translation>Sicher kein Knochen bis</translation>
   </message>
   <message>
    <source>Classes</source>
@@ -997,12 +1009,40 @@
    <translation>Entrauschen, Kanten ab</translation>
   </message>
   <message>
+   <source>Edge above</source>
+   <translation>Kante über</translation>
+  </message>
+  <message>
+   <source>Edge begins above</source>
+   <translation>Kante beginnt über</translation>
+  </message>
+  <message>
+   <source>Edge goes on above</source>
+   <translation>Kante setzt sich fort über</translation>
+  </message>
+  <message>
+   <source>Edges closed over</source>
+   <translation>Kanten geschlossen über</translation>
+  </message>
+  <message>
    <source>Fuzziness</source>
    <translation>Unschärfe</translation>
   </message>
   <message>
+   <source>Growing force</source>
+   <translation>Wachstumskraft</translation>
+  </message>
+  <message>
    <source>Grown down to</source>
    <translation>Gewachsen bis</translation>
+  </message>
+  <message>
+   <source>Half an edge at</source>
+   <translation>Halbe Kante bei</translation>
+  </message>
+  <message>
+   <source>Image force</source>
+   <translation>Bildkraft</translation>
   </message>
   <message>
    <source>Inferred wall above</source>
@@ -1011,6 +1051,10 @@
   <message>
    <source>Lower limit</source>
    <translation>Untere Grenze</translation>
+  </message>
+  <message>
+   <source>Merged within</source>
+   <translation>Verschmolzen bis</translation>
   </message>
   <message>
    <source>Neighbourhood</source>
@@ -1031,6 +1075,14 @@
   <message>
    <source>Seeds above</source>
    <translation>Keime über</translation>
+  </message>
+  <message>
+   <source>Smoothed by</source>
+   <translation>Geglättet mit</translation>
+  </message>
+  <message>
+   <source>Smoothing force</source>
+   <translation>Glättungskraft</translation>
   </message>
   <message>
    <source>Standard deviations</source>
@@ -1194,6 +1246,10 @@
  <context>
   <name>sections.method</name>
   <message>
+   <source>A block is one within</source>
+   <translation>Ein Block ist eins bis</translation>
+  </message>
+  <message>
    <source>A class or network of the package above</source>
    <translation>Eine Klasse oder ein Netz des Pakets über</translation>
   </message>
@@ -1222,8 +1278,16 @@
    <translation>Knochen über</translation>
   </message>
   <message>
+   <source>Bone has its mean above</source>
+   <translation>Knochen hat seinen Mittelwert über</translation>
+  </message>
+  <message>
    <source>Bone has its middle above</source>
    <translation>Knochen hat seine Mitte über</translation>
+  </message>
+  <message>
+   <source>Certainly no bone up to</source>
+   <translation>Sicher kein Knochen bis</translation>
   </message>
   <message>
    <source>Classes</source>
@@ -1246,6 +1310,30 @@
    <translation>Entrauschen, Kanten ab</translation>
   </message>
   <message>
+   <source>Edge above</source>
+   <translation>Kante über</translation>
+  </message>
+  <message>
+   <source>Edge begins above</source>
+   <translation>Kante beginnt über</translation>
+  </message>
+  <message>
+   <source>Edge goes on above</source>
+   <translation>Kante setzt sich fort über</translation>
+  </message>
+  <message>
+   <source>Edges by Canny</source>
+   <translation>Kanten nach Canny</translation>
+  </message>
+  <message>
+   <source>Edges by Sobel</source>
+   <translation>Kanten nach Sobel</translation>
+  </message>
+  <message>
+   <source>Edges closed over</source>
+   <translation>Kanten geschlossen über</translation>
+  </message>
+  <message>
    <source>Fuzziness</source>
    <translation>Unschärfe</translation>
   </message>
@@ -1254,16 +1342,32 @@
    <translation>Unscharfe C-Means</translation>
   </message>
   <message>
+   <source>Geodesic active contour</source>
+   <translation>Geodätische aktive Kontur</translation>
+  </message>
+  <message>
    <source>Global threshold</source>
    <translation>Globale Schwelle</translation>
+  </message>
+  <message>
+   <source>Growing force</source>
+   <translation>Wachstumskraft</translation>
   </message>
   <message>
    <source>Grown down to</source>
    <translation>Gewachsen bis</translation>
   </message>
   <message>
+   <source>Half an edge at</source>
+   <translation>Halbe Kante bei</translation>
+  </message>
+  <message>
    <source>Hysteresis threshold</source>
    <translation>Schwelle mit Hysterese</translation>
+  </message>
+  <message>
+   <source>Image force</source>
+   <translation>Bildkraft</translation>
   </message>
   <message>
    <source>Inferred wall above</source>
@@ -1276,6 +1380,10 @@
   <message>
    <source>Lower limit</source>
    <translation>Untere Grenze</translation>
+  </message>
+  <message>
+   <source>Merged within</source>
+   <translation>Verschmolzen bis</translation>
   </message>
   <message>
    <source>NVIDIA graphics (CUDA)</source>
@@ -1330,6 +1438,18 @@
    <translation>Segmentieren fragt, ob installiert werden soll: {names}</translation>
   </message>
   <message>
+   <source>Smoothed by</source>
+   <translation>Geglättet mit</translation>
+  </message>
+  <message>
+   <source>Smoothing force</source>
+   <translation>Glättungskraft</translation>
+  </message>
+  <message>
+   <source>Split and merge</source>
+   <translation>Teilen und Verschmelzen</translation>
+  </message>
+  <message>
    <source>Standard deviations</source>
    <translation>Standardabweichungen</translation>
   </message>
@@ -1342,6 +1462,10 @@
    <translation>Dünner Knochen über</translation>
   </message>
   <message>
+   <source>Threshold level set</source>
+   <translation>Level-Set mit Schwellen</translation>
+  </message>
+  <message>
    <source>Thresholds</source>
    <translation>Schwellen</translation>
   </message>
@@ -1352,6 +1476,10 @@
   <message>
    <source>Upper limit</source>
    <translation>Obere Grenze</translation>
+  </message>
+  <message>
+   <source>Watershed from markers</source>
+   <translation>Wasserscheide von Marken</translation>
   </message>
   <message>
    <source>Without places, above</source>
@@ -1595,6 +1723,10 @@ Durch das neue Ergebnis ersetzen? Ein Rückgängig im Segment Editor bringt sie 
    <translation>Knochen über</translation>
   </message>
   <message>
+   <source>Bone has its mean above</source>
+   <translation>Knochen hat seinen Mittelwert über</translation>
+  </message>
+  <message>
    <source>Bone has its middle above</source>
    <translation>Knochen hat seine Mitte über</translation>
   </message>
@@ -1605,6 +1737,18 @@ Durch das neue Ergebnis ersetzen? Ein Rückgängig im Segment Editor bringt sie 
   <message>
    <source>Counted above</source>
    <translation>Gezählt über</translation>
+  </message>
+  <message>
+   <source>Edge above</source>
+   <translation>Kante über</translation>
+  </message>
+  <message>
+   <source>Edge begins above</source>
+   <translation>Kante beginnt über</translation>
+  </message>
+  <message>
+   <source>Edge goes on above</source>
+   <translation>Kante setzt sich fort über</translation>
   </message>
   <message>
    <source>For a result of networks: it keeps its probabilities. Thresholds have none.</source>

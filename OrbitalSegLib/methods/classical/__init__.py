@@ -1,14 +1,20 @@
 """The classical methods that the standard names: what they know of bone stands in their parameters."""
 
 from OrbitalSegLib.methods.classical import (
+    canny,
     confidence,
     connected,
     fuzzycmeans,
+    geodesic,
     hysteresis,
     kmeans,
+    levelset,
     neighbourhood,
     otsu,
+    sobel,
+    splitmerge,
     threshold,
+    watershed,
 )
 from OrbitalSegLib.methods.method import Method
 
@@ -18,8 +24,14 @@ CLASSICAL: tuple[Method, ...] = (
     connected.CONNECTED,
     confidence.CONFIDENCE,
     neighbourhood.NEIGHBOURHOOD,
+    splitmerge.SPLITMERGE,
+    canny.CANNY,
+    sobel.SOBEL,
+    watershed.WATERSHED,
+    geodesic.GEODESIC,
+    levelset.LEVELSET,
     otsu.OTSU,
     kmeans.KMEANS,
     fuzzycmeans.FUZZYCMEANS,
 )
-"""In the order in which they are listed: by limits, by growing, by the values' own classes."""
+"""In the order in which they are listed: by limits, by growing, by edges, by contours, by the values' own classes."""
