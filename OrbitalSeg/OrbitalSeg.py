@@ -25,9 +25,6 @@ make_importable()
 POLL_MS = 50
 """How often the worker's lines are taken; a progress bar needs no more."""
 
-LOOK_MS = 300
-"""How often the panel's width is looked at while it is shown: labels that wrap need another height then."""
-
 
 class OrbitalSeg(ScriptedLoadableModule):
     """What Slicer shows of the module before it is opened."""
@@ -76,11 +73,12 @@ class OrbitalSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         VTKObservationMixin.__init__(self)
         self.logic = None
         self.sections = []
+        self.wrapping = []
 
     def setup(self):
         from OrbitalSegPanel.desktop import OrbitalSegLogic
         from OrbitalSegPanel.sections import SECTIONS
-        from OrbitalSegPanel.sections.section import Panel, fit, name_for_readers
+        from OrbitalSegPanel.sections.section import Panel, name_for_readers, wrapping
 
         ScriptedLoadableModuleWidget.setup(self)
         form = slicer.util.loadUI(self.resourcePath("UI/OrbitalSeg.ui"))
@@ -89,9 +87,10 @@ class OrbitalSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.logic = self.logic or OrbitalSegLogic()
         self.logic.listener = self
         panel = Panel(self.ui, self.logic, ask=slicer.util.confirmYesNoDisplay, say=self.say, refresh=self.refresh)
-        self.panel, self.fit = panel, fit
+        self.panel = panel
         self.sections = [make(panel) for make in SECTIONS]
         name_for_readers(self.ui)
+        self.wrapping = wrapping(self.ui)
         form.setMRMLScene(slicer.mrmlScene)
         self.logic.save_state = next(s.save_state for s in self.sections if hasattr(s, "save_state"))
         scene = slicer.mrmlScene
@@ -107,10 +106,6 @@ class OrbitalSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.rebuilt.setSingleShot(True)
         self.rebuilt.setInterval(0)  # when the combo boxes of nodes have heard of it too
         self.rebuilt.connect("timeout()", self.onRebuilt)
-        self.width = 0
-        self.looking = qt.QTimer()
-        self.looking.setInterval(LOOK_MS)
-        self.looking.connect("timeout()", self.look)
         self.say("")
         self.refresh()
 
@@ -118,7 +113,8 @@ class OrbitalSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """The module is unloaded or reloaded, or Slicer closes: no process and no file may stay."""
         self.timer.stop()
         self.rebuilt.stop()
-        self.looking.stop()
+        for labels in self.wrapping:
+            labels.stop()
         for section in self.sections:
             section.cleanup()
         self.logic.listener = None
@@ -128,11 +124,9 @@ class OrbitalSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def enter(self):
         for section in self.sections:
             section.enter()
-        self.looking.start()
         self.refresh()
 
     def exit(self):
-        self.looking.stop()
         for section in self.sections:
             section.exit()
 
@@ -143,13 +137,6 @@ class OrbitalSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         for section in self.sections:
             section.refresh()
 
-    def look(self):
-        """Let labels that wrap find their height, where the panel has become wider or narrower."""
-        if self.ui.segmentSection.width != self.width:
-            self.width = self.ui.segmentSection.width
-            self.refresh()
-            self.fit(self.ui.messageLabel, self.ui.segmentSection)
-
     def poll(self):
         """Take what the worker said. A mistake of ours is shown, not only logged."""
         with slicer.util.tryWithErrorDisplay(_("The result could not be shown.")):
@@ -159,7 +146,6 @@ class OrbitalSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Show a sentence, or nothing."""
         self.ui.messageLabel.setText(text)
         self.ui.messageLabel.setVisible(bool(text))
-        self.fit(self.ui.messageLabel, self.ui.segmentSection)
 
     # What the logic tells its listener
 

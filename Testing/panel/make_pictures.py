@@ -109,7 +109,6 @@ def save_panel(started, path: Path) -> None:
     for _ in range(4):  # labels that wrap find their height only after their width
         window.resize(PANEL_WIDTH, max(200, window.layout().totalHeightForWidth(PANEL_WIDTH)))
         started.qt.QApplication.processEvents()
-        started.shown().look()
     few = started.qt.QImage.Format_Indexed8  # Git keeps every picture for ever
     window.grab().toImage().convertToFormat(few, started.qt.Qt.AvoidDither).save(str(path))
 

@@ -95,7 +95,6 @@ def test_labels_that_wrap_are_as_high_as_their_text(host, ready, window):
         for _ in range(3):
             window.resize(width, HEIGHT)
             host.qt.QApplication.processEvents()
-            ready.look()
         heights.setdefault(width, []).append(ui.subjectLabel.size.height() + ui.nextLabel.size.height())
         table, section = ui.conditionsTable.geometry, ui.scanSection.size
         assert table.bottom() <= section.height()

@@ -11,7 +11,7 @@ from vtkmodules.vtkCommonCore import vtkCommand
 from OrbitalSegPanel import orbits, quality
 from OrbitalSegPanel.logic import MEASURE
 from OrbitalSegPanel.process import Line, Outcome
-from OrbitalSegPanel.sections.section import Panel, Section, fit, quiet
+from OrbitalSegPanel.sections.section import Panel, Section, quiet
 from OrbitalSegPanel.settings import ORBIT, SEGMENTATION
 
 CHANGES = {
@@ -84,7 +84,6 @@ class OrbitsSection(Section, VTKObservationMixin):
         label = self.ui.measureLabel
         label.setText(text)
         label.setVisible(bool(text))
-        fit(label, self.ui.orbitsSection)
 
     def _watch(self, target: Any, volume: Any) -> None:
         """Hear of every change of the walls and of the scan: old figures must not stand there as if they held."""

@@ -9,7 +9,7 @@ from OrbitalSegLib.reading.frames import CHOICES
 from OrbitalSegPanel import conditions, origin, views
 from OrbitalSegPanel.logic import CHECK, PHANTOM, SEGMENT
 from OrbitalSegPanel.process import Outcome
-from OrbitalSegPanel.sections.section import Panel, Section, Selector, choose, colour, fill, fit, quiet
+from OrbitalSegPanel.sections.section import Panel, Section, Selector, choose, colour, fill, quiet
 from OrbitalSegPanel.settings import VOLUME
 
 SIGNS = {"met": "✓", "not met": "✗", "not stated": "?"}
@@ -52,13 +52,11 @@ class ScanSection(Section):
             self.ui.transformLabel.setText(
                 _("The volume has a parent transform: it is applied to a copy before segmenting, as the views show it.")
             )
-            fit(self.ui.transformLabel, self.ui.scanSection)
         ground = colour("grey", self.ui.conditionsTable)  # another one, where the theme has changed
         state = () if volume is None else (volume.GetID(), str(volume.GetMTime()), str(moved), ground)
         if state != self._shown:
             self._shown = state
             self._judge(volume)
-        fit(self.ui.feasibilityLabel, self.ui.scanSection)
 
     def _volume_chosen(self, node) -> None:
         self.logic.choose_volume(node)
@@ -104,8 +102,6 @@ class ScanSection(Section):
             others = f'<br><b style="color:{shade}">{html.escape(origin.others())}</b>' if origin.others() else ""
             ui.whichLabel.setText(html.escape(origin.which(volume)) + others)
             ui.readingLabel.setText(self._reading(volume))
-            fit(ui.whichLabel, ui.scanSection)
-            fit(ui.readingLabel, ui.scanSection)
 
     def _reading(self, volume) -> str:
         """What reading says, in the colour of its weight."""

@@ -174,16 +174,44 @@ def name_for_readers(ui: Any) -> None:
             buddy.setAccessibleName(label.text.replace("&", "").rstrip(":"))
 
 
-def fit(label: Any, section: Any) -> None:
-    """Give a label that wraps the height that its text needs, which a form would cut off.
+class Wrapping(qt.QObject):
+    """Gives the labels of a section that wrap the height that their text needs, which a form would cut off.
 
-    Its section is as wide as the panel, though it may be collapsed.
+    It does so whenever the section gets another width and whenever a label gets another text: Qt tells the section
+    of both. A section is as wide as the panel, though it may be collapsed.
     """
-    label.setMinimumHeight(0)  # else the height is never less than it was
-    label.setMaximumHeight(NO_LIMIT)
-    height = label.heightForWidth(section.width - 2 * SECTION_MARGIN) if label.text else 0
-    label.setFixedHeight(max(0, height))  # a form would give it more, and cut off what stands below
-    section.layout().invalidate()  # a form keeps the places of rows below a label that has grown
+
+    def __init__(self, section: Any, labels: list[Any]) -> None:
+        qt.QObject.__init__(self)
+        self._section, self._labels = section, labels
+        self._fitted: dict[int, tuple[Any, ...]] = {}
+        section.installEventFilter(self)
+
+    def eventFilter(self, _watched: Any, event: Any) -> bool:  # noqa: N802 - Qt's name
+        if event.type() in (qt.QEvent.Resize, qt.QEvent.LayoutRequest):
+            self.fit()
+        return False
+
+    def fit(self) -> None:
+        width = self._section.width - 2 * SECTION_MARGIN
+        for number, label in enumerate(self._labels):
+            wanted = (label.text, width, label.fontMetrics().height())
+            if self._fitted.get(number) != wanted:  # a height that is set is told again
+                self._fitted[number] = wanted
+                label.setMinimumHeight(0)  # else the height is never less than it was
+                label.setMaximumHeight(NO_LIMIT)
+                label.setFixedHeight(max(0, label.heightForWidth(width) if label.text else 0))
+                self._section.layout().invalidate()  # a form keeps the places of rows below a label that has grown
+
+    def stop(self) -> None:
+        self._section.removeEventFilter(self)
+
+
+def wrapping(ui: Any) -> list[Wrapping]:
+    """One for each section, with the labels that wrap in it."""
+    labels = [label for label in vars(ui).values() if isinstance(label, qt.QLabel) and label.wordWrap]
+    sections = [section for name, section in vars(ui).items() if name.endswith("Section")]
+    return [Wrapping(section, [label for label in labels if label.parent() is section]) for section in sections]
 
 
 def empty_layout(box: Any) -> Any:

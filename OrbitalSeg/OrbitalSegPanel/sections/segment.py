@@ -9,7 +9,7 @@ from slicer.i18n import tr as _
 from OrbitalSegPanel import origin, packages, results, views
 from OrbitalSegPanel.logic import INSTALL, PHANTOM, SEGMENT
 from OrbitalSegPanel.process import Line, Outcome
-from OrbitalSegPanel.sections.section import Panel, Section, Selector, colour, fit
+from OrbitalSegPanel.sections.section import Panel, Section, Selector, colour
 from OrbitalSegPanel.settings import SEGMENTATION, VOLUME
 
 VERDICT_COLOURS = {"trust": "green", "check": "amber", "do not use": "red"}
@@ -60,7 +60,6 @@ class SegmentSection(Section):
         if told:
             parts.append(f'<span style="color:{colour(shade, label)}">{told}</span>')
         label.setText("<br>".join(parts))
-        fit(label, self.ui.segmentSection)
 
     def _show_verdict(self) -> None:
         """For as long as the result is there: it is the last thing to be overlooked."""
@@ -72,7 +71,6 @@ class SegmentSection(Section):
             title = html.escape(_("Verdict: {verdict}.").format(verdict=judged["verdict"]))
             reasons = "".join(f"<br>{html.escape(reason)}" for reason in judged["reasons"])
             label.setText(f'<b style="color:{shade}">{title}</b>{reasons}')
-            fit(label, self.ui.segmentSection)
 
     def heard(self, line: Line) -> None:
         if line["event"] == "progress":

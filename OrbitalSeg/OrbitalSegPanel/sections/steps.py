@@ -8,7 +8,7 @@ from slicer.i18n import tr as _
 from OrbitalSegPanel import results
 from OrbitalSegPanel.logic import EXPORT, RECORD, SEGMENT
 from OrbitalSegPanel.process import Outcome
-from OrbitalSegPanel.sections.section import Panel, Section, fit
+from OrbitalSegPanel.sections.section import Panel, Section
 from OrbitalSegPanel.settings import VOLUME
 
 STEPS = (
@@ -38,7 +38,6 @@ class StepsSection(Section):
             if section.text != title:
                 section.text = title
         self.ui.nextLabel.setText(self._next(done))
-        fit(self.ui.nextLabel, self.ui.segmentSection)
 
     def finished(self, name: str, outcome: Outcome) -> None:
         if not outcome.succeeded:
@@ -49,7 +48,7 @@ class StepsSection(Section):
             self.ui.correctSection.collapsed = False
         if name == EXPORT:
             self.ui.exportSection.collapsed = False
-        self.panel.refresh()  # labels that wrap have found their width
+        self.panel.refresh()
 
     def _opened(self, name: str, collapsed: bool) -> None:
         if not collapsed:
