@@ -454,11 +454,25 @@ def test_segment_and_verdict_are_in_sight_at_every_step(segment, ready, python, 
         for _ in range(4):
             window.resize(WIDTH, max(200, window.layout().totalHeightForWidth(WIDTH)))
             host.qt.QApplication.processEvents()
-            ready.look()  # as the panel does some times a second while it is shown
         for widget in (ready.ui.segmentButton, ready.ui.verdictLabel):
             assert widget.isVisible()
             bottom = widget.mapTo(window, host.qt.QPoint(0, widget.height)).y()
             assert bottom <= HEIGHT, (name, widget.name, bottom)
+
+
+def test_a_text_that_comes_later_is_not_cut_off_and_leaves_no_gap(ready, host):
+    window, label = host.kept[-1], ready.ui.messageLabel
+    window.resize(WIDTH, HEIGHT)
+    window.show()
+    heights = []
+    for text in ("One line.", "A sentence that is longer than a line. " * 8, "One line."):
+        ready.say(text)
+        for _ in range(3):
+            host.qt.QApplication.processEvents()
+        assert label.height >= label.heightForWidth(label.width)
+        heights.append(label.height)
+    assert heights[0] == heights[2] < 2 * label.fontMetrics().height()
+    assert heights[1] >= 3 * heights[0]
 
 
 def test_advanced_parameters_are_folded_away(panel):
