@@ -3,6 +3,7 @@
 import io
 import json
 import sys
+from collections.abc import Callable
 from contextvars import ContextVar
 from datetime import date
 from enum import StrEnum
@@ -17,6 +18,7 @@ from rich.table import Column, Table
 
 from OrbitalSegLib import CONTRACT, NOTICE, __version__, structures, worker
 from OrbitalSegLib.errors import JobError
+from OrbitalSegLib.tasks import TASKS
 from OrbitalSegLib.training import front
 
 VERDICT_STYLES = {
@@ -39,6 +41,16 @@ def _end(_value: object, **_options: object) -> None:
     if code:
         raise typer.Exit(code)
 
+
+class _OnlyAsked(Exception):
+    """A command was asked for its job, and has done nothing."""
+
+
+_instead: ContextVar[Callable[[dict[str, Any]], None] | None] = ContextVar("_instead", default=None)
+"""Takes a command's job instead of the worker, for a batch."""
+
+PLACEHOLDER = "-"
+"""For what a batch gives, scan by scan."""
 
 ended_with: ContextVar[int] = ContextVar("ended_with", default=0)
 """The code with which a command ends once it has shown what was done."""
@@ -583,6 +595,75 @@ def experiment(
     console.print(table)
 
 
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def batch(
+    context: typer.Context,
+    source: Annotated[Path, typer.Argument(help="A folder with scans however deep in it, or a CSV of their paths.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder of all results; one begun goes on.")],
+    take: Annotated[str, typer.Option(help="Of a study: all series fit for the orbit, or the best.")] = "all",
+    retry: Annotated[bool, typer.Option("--retry", help="Try scans again that failed.")] = False,
+    at_once: Annotated[
+        int | None, typer.Option(help="Most scans at a time, as far as memory goes.", show_default="one for each core")
+    ] = None,
+    scheduler: Annotated[str | None, typer.Option(help="A Dask scheduler's address, to work on many machines.")] = None,
+    progress: Style = ProgressStyle.bar,
+) -> None:
+    """Do every scan of an archive once: one result each, and an index (docs/archive.md).
+
+    Options of `segment` may follow; then more tasks with their options, as `orbits --region left`.
+    """
+    job = {
+        "task": "batch",
+        "input": str(source),
+        "output": str(output),
+        "jobs": _jobs_of(context.args),
+        "take": take,
+        "retry": retry,
+        "at_once": at_once,
+        "scheduler": scheduler,
+    }
+    summary = _run(job, progress)
+    if progress is not ProgressStyle.json:
+        counts = ", ".join(f"{count} {name}" for name, count in summary.items() if count)
+        console.print(f"[bold]{escape(str(output / 'index.html'))}[/]: {counts}. {NOTICE}")
+
+
+def _jobs_of(words: list[str]) -> list[dict[str, Any]]:
+    """The jobs of a batch from the options of `segment`, and names of tasks with theirs, as their commands put them."""
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    asked: list[tuple[str, list[str]]] = []
+    for word in words:
+        if word in TASKS and word in commands:
+            asked.append((word, []))
+        elif not asked:
+            asked.append(("segment", [word]))
+        else:
+            asked[-1][1].append(word)
+    return [_job_of(commands[name], given) for name, given in asked or [("segment", [])]]
+
+
+def _job_of(command: Any, given: list[str]) -> dict[str, Any]:
+    """What a command would do, but for the scan and the folder to make."""
+    needed = [word for parameter in command.params if parameter.required for word in _placeholder(parameter)]
+    heard: list[dict[str, Any]] = []
+    before = _instead.set(heard.append)
+    try:
+        command.main([*needed, *given], prog_name=command.name, standalone_mode=False)
+    except _OnlyAsked:
+        pass
+    finally:
+        _instead.reset(before)
+    job = {name: value for name, value in heard[0].items() if value not in (PLACEHOLDER, None)}
+    if not job.get("overwrite"):
+        job.pop("overwrite", None)  # what is asked for is refused; what every command says is not
+    return job
+
+
+def _placeholder(parameter: Any) -> list[str]:
+    """An argument, or an option with its name, that a command must be given."""
+    return [*([parameter.opts[0]] if parameter.param_type_name == "option" else []), PLACEHOLDER]
+
+
 def _contestant(text: str) -> dict[str, Any]:
     """A method of an experiment from `NAME` or `TITLE=NAME,parameter=number`."""
     first, *rest = text.split(",")
@@ -647,6 +728,9 @@ def _modelling(
 
 def _run(job: dict[str, Any], style: ProgressStyle, show_series: Any = lambda _line: None) -> dict[str, Any]:
     """Do a job through the worker and show its lines; exits with the worker's code if that is not 0."""
+    if instead := _instead.get():
+        instead(job)
+        raise _OnlyAsked
     worker.interrupt_once()
     outcome: dict[str, Any] = {}
     bar = Progress(
@@ -668,6 +752,9 @@ def _run(job: dict[str, Any], style: ProgressStyle, show_series: Any = lambda _l
             bar.update(task, completed=line["percent"], description=line["step"], left=left)
         elif line["event"] == "series":
             show_series(line)
+        elif line["event"] == "scan":
+            if line["text"]:
+                errors.print(f"[red]{escape(line['name'])}:[/] {escape(line['text'])}", soft_wrap=True)
         elif line["event"] == "warning":
             errors.print(f"[yellow]Warning:[/] {escape(line['text'])}", soft_wrap=True)
         elif line["event"] == "error":

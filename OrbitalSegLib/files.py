@@ -400,6 +400,14 @@ def temporary_folder() -> Iterator[Path]:
         shutil.rmtree(private, ignore_errors=True)
 
 
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A path beside `path` that takes its place when the block succeeds: a file of our own is never half-written."""
+    new = path.with_name(f".{path.name}.new{path.suffix}")
+    yield new
+    new.replace(path)
+
+
 def _is_full(folder: Path) -> bool:
     try:
         return shutil.disk_usage(folder).free < FULL_DISK_BYTES

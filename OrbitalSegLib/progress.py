@@ -12,6 +12,10 @@ It raises to stop the work; a step lets that exception pass."""
 Warn = Callable[[str, str], None]
 """Hears at once of a warning: its code and its sentence."""
 
+HELD = "--held"
+"""Instead of a job's file the worker takes this: the job is the first line of its standard input, and the work stops
+where that ends, which it does when whoever started it is gone."""
+
 StepTaken = dict[str, Any]
 """A step that was taken, as the record has it: `step`, `parameters`, `measured`, `seconds`."""
 

@@ -5,18 +5,20 @@
 
 import _thread
 import json
+import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TextIO
 
 from OrbitalSegLib import tasks
 from OrbitalSegLib.errors import INTERNAL, NO_MEMORY, Cancelled, InputError, JobError, OrbitalSegError
-from OrbitalSegLib.progress import Steps
+from OrbitalSegLib.progress import HELD, Steps
 
 Emit = Callable[[dict[str, Any]], None]
 
@@ -114,6 +116,25 @@ def stopped_if_asked(request: Path) -> Iterator[None]:
         done.set()
 
 
+TIDYING_SECONDS = 30.0
+"""What work that is to stop may take to tidy up, where nobody is left to wait for it."""
+
+
+@contextmanager
+def _held() -> Iterator[None]:
+    """Stop the work of the block where standard input ends: whoever started it is gone, however that ended."""
+
+    def look() -> None:
+        while os.read(sys.stdin.fileno(), 1 << 10):
+            pass
+        _thread.interrupt_main(signal.SIGINT)
+        time.sleep(TIDYING_SECONDS)
+        os._exit(Cancelled.exit_code)
+
+    threading.Thread(target=look, daemon=True).start()
+    yield
+
+
 def writer(stream: TextIO) -> Emit:
     """Writes lines of JSON to a stream, flushed; ASCII alone, so that no stream's encoding can refuse them."""
 
@@ -132,18 +153,30 @@ def main(arguments: list[str]) -> int:
         values = _read_job(arguments)
     except OrbitalSegError as error:
         return _fail(error, emit)
-    with nullcontext() if arguments[0] == "-" else stopped_if_asked(Path(arguments[0] + CANCEL)):
+    with _stopped_by(arguments[0]):
         return run(values, emit)
+
+
+def _stopped_by(argument: str) -> AbstractContextManager[None]:
+    """What may stop the work besides signals."""
+    if argument == HELD:
+        return _held()
+    return nullcontext() if argument == "-" else stopped_if_asked(Path(argument + CANCEL))
 
 
 def _read_job(arguments: list[str]) -> object:
     if len(arguments) != 1:
         raise JobError("invalid-job", "Give one job: a JSON file, or - for standard input.")
     try:
-        text = sys.stdin.read() if arguments[0] == "-" else Path(arguments[0]).read_text(encoding="utf-8")
-        return json.loads(text)
+        return json.loads(_text_of(arguments[0]))
     except (OSError, ValueError, RecursionError) as error:
         raise JobError("invalid-job", "The job cannot be read: give a JSON file in UTF-8.") from error
+
+
+def _text_of(argument: str) -> str:
+    if argument == HELD:
+        return sys.stdin.readline()
+    return sys.stdin.read() if argument == "-" else Path(argument).read_text(encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ SETS = {
     "mesh": [],
     "infer": [],
     "dicom": [],
+    "cluster": [],
     "learn": ["--no-deps"],  # by themselves: what torch pulls on Linux weighs gigabytes
 }
 """The sets of requirements that a user may install, with further arguments for pip."""

@@ -16,7 +16,7 @@ from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.files import temporary_files, temporary_folder
 from OrbitalSegLib.progress import Progress, silent
 from OrbitalSegLib.reading import dicom, units
-from OrbitalSegLib.reading.dicom import acquisition_of, day_of, series_in, study_of
+from OrbitalSegLib.reading.dicom import acquisition_of, day_of, identity_of, series_in, study_of
 from OrbitalSegLib.reading.origin import UNKNOWN, Origin, with_origin
 from OrbitalSegLib.reading.volumes import read_volume, volume_kind
 from OrbitalSegLib.scan import Scan
@@ -26,6 +26,9 @@ __all__ = [
     "Origin",
     "acquisition_of",
     "day_of",
+    "identity_of",
+    "is_zip",
+    "listing",
     "must_exist",
     "read",
     "read_headers",
@@ -101,7 +104,7 @@ def read(
         said_by = scan.acquisition
         problem = problem or units.cone_beam(units.cone_beam_device(said_by.manufacturer, said_by.model))
     else:
-        with _listing(path, lambda fraction: progress(0.3 * fraction)) as found:
+        with listing(path, lambda fraction: progress(0.3 * fraction)) as found:
             listed(found)
             chosen, reason = dicom.choose(found, series, grey_values)
             problem = chosen.not_hu
@@ -129,14 +132,14 @@ def read_headers(path: Path, series: str | None = None, grey_values: bool = Fals
         raise InputError(
             "no-dicom", "A result can be written as DICOM only for a scan that is DICOM: leave that output out."
         )
-    with _listing(path, lambda _fraction: None) as found:
+    with listing(path) as found:
         return dicom.full_headers(dicom.choose(found, series, grey_values)[0])
 
 
 @contextmanager
-def _listing(path: Path, progress: Progress) -> Iterator[list[dicom.Series]]:
+def listing(path: Path, progress: Progress = silent) -> Iterator[list[dicom.Series]]:
     """The DICOM series under a folder, in a file or in a zip; a zip's files exist inside the block only."""
-    if _is_zip(path):
+    if is_zip(path):
         with temporary_folder() as private:
             _unpack(path, private)
             yield dicom.list_series(private, progress)
@@ -161,7 +164,7 @@ def _cannot_open() -> InputError:
     return InputError("unreadable", "The input cannot be opened: check its permissions, or copy it to your disk.")
 
 
-def _is_zip(path: Path) -> bool:
+def is_zip(path: Path) -> bool:
     """By its first bytes, as a zip that is cut off has lost what stands at its end."""
     if not path.is_file():
         return False

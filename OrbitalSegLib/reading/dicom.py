@@ -133,12 +133,27 @@ class Series:
         return self.slices[-1].depth_mm - self.slices[0].depth_mm + self.slice_distance_mm if self.slices else 0.0
 
     @property
+    def shows_other_part(self) -> bool:
+        """Whether the stated part of the body can show no orbit."""
+        body = self.body_part.upper()
+        return bool(body) and not any(word in body for word in HEAD_WORDS)
+
+    @property
+    def is_projection(self) -> bool:
+        """Whether its values are not those of the tissue at their place."""
+        return any(word in self.image_type for word in PROJECTIONS)
+
+    @property
+    def fits_orbit(self) -> bool:
+        """Whether, as far as headers say, it can show a whole orbit."""
+        return not (self.unfit or self.shows_other_part or self.is_projection or self.extent_mm < ORBIT_MM)
+
+    @property
     def preference(self) -> tuple[object, ...]:
         """Sorts fit series, the best for the orbit first."""
-        body = self.body_part.upper()
         return (
-            bool(body) and not any(word in body for word in HEAD_WORDS),
-            any(word in self.image_type for word in PROJECTIONS),
+            self.shows_other_part,
+            self.is_projection,
             self.extent_mm < ORBIT_MM,
             self.slice_distance_mm > THIN_SLICES_MM,
             "ORIGINAL" not in self.image_type,
@@ -230,6 +245,22 @@ def _study(header: Header) -> Study:
     said = ("PatientID", "StudyInstanceUID", "StudyDate", "StudyTime")
     patient, uid, day, time = (text_of(header.get(keyword)) for keyword in said)
     return Study(patient, uid or f"{day} {time}", day, time, header.patient_unclear)
+
+
+def identity_of(path: Path) -> tuple[str, str, tuple[str, str]] | None:
+    """The UID of a file's image and of its series, and what tells its study and patient; None for no DICOM image.
+
+    Raises `InputError` `truncated` of a damaged file, and `unreadable`.
+    """
+    try:
+        header = header_of(path)
+    except DamagedFile as error:
+        raise _damaged("A DICOM file is") from error
+    if header is None:
+        return None
+    study = _study(header)
+    said = (text_of(header.get(keyword)) for keyword in ("SOPInstanceUID", "SeriesInstanceUID"))
+    return next(said), next(said), (study.patient, study.uid)
 
 
 def study_of(path: Path) -> Study | None:

@@ -225,9 +225,9 @@ def _reconstruction(record: dict[str, Any]) -> str:
     step = _step(record, "modelling")
     if step is None:
         return ""
-    surfaces = {name: _flat(found) for name, found in step["measured"].items() if isinstance(found, dict)}
+    surfaces = {name: flattened(found) for name, found in step["measured"].items() if isinstance(found, dict)}
     figures = list(dict.fromkeys(key for found in surfaces.values() for key in found))
-    rows = [[escape(_term(key)), *(escape(_shown(found.get(key))) for found in surfaces.values())] for key in figures]
+    rows = [[escape(term_of(key)), *(escape(worded(found.get(key))) for found in surfaces.values())] for key in figures]
     told = f"<p>Marching cubes (flying edges); {escape(_sentence(step['parameters'])) or 'no parameters'}.</p>"
     return section("3D reconstruction", told + table(["", *map(escape, surfaces)], rows))
 
@@ -239,7 +239,7 @@ def _monitoring(record: dict[str, Any]) -> str:
     rows = [
         [
             escape(check["term"]),
-            escape(f"{_shown(check['found'])} {check['unit']}".strip()),
+            escape(f"{worded(check['found'])} {check['unit']}".strip()),
             escape(_range(check["low"], check["high"], check["unit"])),
             f"<span class='{TONES[check['verdict']]}'>{escape(check['verdict'])}</span>",
         ]
@@ -322,11 +322,11 @@ def _sentence(values: dict[str, Any], but: Sequence[str] = ()) -> str:
 
 
 def _said_of(name: str, value: Any) -> str:
-    words, _, unit = _term(name).partition(", ")
-    return f"{words} {_shown(value)} {unit}".strip()
+    words, _, unit = term_of(name).partition(", ")
+    return f"{words} {worded(value)} {unit}".strip()
 
 
-def _term(name: str) -> str:
+def term_of(name: str) -> str:
     """A key of the record in words, its unit behind."""
     words = name.split("_")
     units = {"mm": "mm", "ml": "ml", "hu": "HU", "gb": "GB", "mm2": "mm²", "cm2": "cm²"}
@@ -335,20 +335,20 @@ def _term(name: str) -> str:
     return " ".join(words)
 
 
-def _flat(found: dict[str, Any], before: str = "") -> dict[str, Any]:
+def flattened(found: dict[str, Any], before: str = "") -> dict[str, Any]:
     """Figures of figures, by their names one behind the other; of a list of things, how many there are."""
     flat: dict[str, Any] = {}
     for name, value in found.items():
         key = f"{before}{name}"
         if isinstance(value, dict):
-            flat |= _flat(value, f"{key}_")
+            flat |= flattened(value, f"{key}_")
         else:
             several = isinstance(value, list) and any(isinstance(item, dict) for item in value)
             flat[key] = len(value) if several else value
     return flat
 
 
-def _shown(value: Any) -> str:
+def worded(value: Any) -> str:
     if value is None:
         return "-"
     if isinstance(value, bool):
@@ -356,7 +356,7 @@ def _shown(value: Any) -> str:
     if isinstance(value, float):
         return _number(value)
     if isinstance(value, list | tuple):
-        return ", ".join(map(_shown, value)) or "none"
+        return ", ".join(map(worded, value)) or "none"
     return str(value)
 
 

@@ -31,6 +31,7 @@ TASKS = {
     "verify": "verify",
     "dicom": "dicom",
     "experiment": "experiment",
+    "batch": "batch",
 }
 """By the task's name its file, which is loaded when the task is asked for."""
 

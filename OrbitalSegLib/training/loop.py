@@ -12,8 +12,8 @@ import json
 import math
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ import torch
 from torch import nn
 
 from OrbitalSegLib.errors import InputError
+from OrbitalSegLib.files import replacing
 from OrbitalSegLib.networks.unet import UNet
 from OrbitalSegLib.training import dataset, sampling, store
 from OrbitalSegLib.training.augmentation import Augmentation
@@ -322,16 +323,16 @@ def _rows(table: Path, step: int) -> list[dict[str, float]]:
 def _checkpoint(trainer: Trainer, rows: list[dict[str, float]], out: Path, tell: Tell | None) -> None:
     """Write the table and the curve, then the state: the state is never ahead of its table."""
     training = trainer.training
-    with _replacing(out / TABLE) as path, path.open("w", newline="") as file:
+    with replacing(out / TABLE) as path, path.open("w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
         writer.writerows({key: f"{row[key]:.6g}" for key in COLUMNS} for row in rows)
     if trainer.step % training.keep_steps == 0 or trainer.step == training.steps:
-        with _replacing(out / f"weights-{trainer.step:06d}.pt") as path:
+        with replacing(out / f"weights-{trainer.step:06d}.pt") as path:
             torch.save(trainer.weights(), path)
-    with _replacing(out / LAST) as path:
+    with replacing(out / LAST) as path:
         torch.save(trainer.state(), path)
-    with _replacing(out / "losses.png") as path:
+    with replacing(out / "losses.png") as path:
         draw_losses(rows, path)
     if tell:
         late = rows[-training.checkpoint_steps :]
@@ -343,14 +344,6 @@ def _checkpoint(trainer: Trainer, rows: list[dict[str, float]], out: Path, tell:
             f"overlap {1 - means['overlap']:.4f} hole weight {means['hole_weight']:.2f} "
             f"rate {rows[-1]['learning_rate']:.2e} {speed:.1f} patches/s, {len(trainer.cases)} cases"
         )
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A path beside `path` that takes its place when the block succeeds: never a half-written checkpoint."""
-    new = path.with_name(f".{path.name}.new{path.suffix}")
-    yield new
-    new.replace(path)
 
 
 def draw_losses(rows: list[dict[str, float]], path: Path) -> None:

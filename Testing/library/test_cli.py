@@ -218,3 +218,56 @@ def test_orbits_shows_a_table_and_what_the_difference_means(monkeypatch, larger,
     assert "25.0" in done.stdout
     assert "7%" in done.stdout
     assert "not a medical device" in done.stdout
+
+
+def jobs_given(monkeypatch, *arguments: object) -> dict:
+    """The job that a command gives to the worker."""
+    given: list[dict] = []
+
+    def run(job, emit):
+        given.append(job)
+        emit({"event": "error", "code": "internal", "text": "not now"})
+        return 1
+
+    monkeypatch.setattr("OrbitalSegLib.cli.worker.run", run)
+    orbitalseg(*arguments)
+    return given[0] if given else {}
+
+
+def test_a_batch_takes_the_options_of_the_commands_as_they_are(monkeypatch):
+    segment = (*THRESHOLD, "-p", "lower_hu=250", "--surface", "thin", "--postprocess", "none", "--purpose", "a plate")
+    job = jobs_given(
+        monkeypatch, "batch", "scans", "-o", "out", *segment, "--take", "best", "orbits", "--region", "left"
+    )
+    assert (job["task"], job["input"], job["output"], job["take"]) == ("batch", "scans", "out", "best")
+    own = ("contract", "input", "output", "ct", "overwrite")
+    alone = jobs_given(monkeypatch, "segment", "a", "-o", "b", *segment)
+    first = {name: value for name, value in alone.items() if name not in own and value is not None}
+    alone = jobs_given(monkeypatch, "orbits", "a", "--ct", "c", "-o", "b", "--region", "left")
+    second = {name: value for name, value in alone.items() if name not in own and value is not None}
+    assert job["jobs"] == [first, second]
+    assert first["parameters"] == {"lower_hu": 250.0}
+    plain = jobs_given(monkeypatch, "segment", "a", "-o", "b")
+    plain = {name: value for name, value in plain.items() if name not in own and value is not None}
+    assert jobs_given(monkeypatch, "batch", "scans", "-o", "out")["jobs"] == [plain]
+
+
+@pytest.mark.parametrize(("words", "says"), [
+    (("--methd", "threshold"), "--methd"),
+    (("orbits", "--smoothing", "none"), "--smoothing"),
+    (("-p", "lower_hu"), "name=value"),
+])  # fmt: skip
+def test_options_that_no_command_has_are_refused(monkeypatch, words, says):
+    assert jobs_given(monkeypatch, "batch", "scans", "-o", "out", *words) == {}
+    outcome = orbitalseg("batch", "scans", "-o", "out", *words)
+    assert outcome.exit_code == 2
+    assert says in outcome.output
+
+
+def test_a_batch_says_what_went_wrong_and_where_the_index_is(tmp_path):
+    (tmp_path / "scans").mkdir()
+    (tmp_path / "scans/broken.nrrd").write_text("x")
+    outcome = orbitalseg("batch", tmp_path / "scans", "-o", tmp_path / "out", *THRESHOLD)
+    assert outcome.exit_code == 6
+    assert "0001: The volume file cannot be read" in outcome.output
+    assert "index.html: 1 scans, 1 failed" in outcome.output.replace("\n", " ")
