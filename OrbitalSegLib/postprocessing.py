@@ -4,7 +4,7 @@ Every step says what it removed and added, and warns when what it removed is as 
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import SimpleITK as sitk
@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from OrbitalSegLib.errors import JobError
 from OrbitalSegLib.images import on_grid
 from OrbitalSegLib.progress import Progress, silent
+
+Flag = TypeVar("Flag", np.uint8, np.bool_)
 
 AIR_BELOW_HU = -200.0
 """A hole that is darker than this on average holds air, or air and fat [3532-2 8.2]."""
@@ -131,7 +133,7 @@ def keep_touching(mask: sitk.Image, other: sitk.Image) -> tuple[sitk.Image, dict
     box = _Box.around(mask)
     array = box.cut(mask)
     objects = _Objects.of(array, box)
-    near_other = _dilated(box.cut(other)).ravel()[objects.voxels] != 0
+    near_other = dilated(box.cut(other)).ravel()[objects.voxels] != 0
     touching = np.bincount(objects.of_voxel, near_other, minlength=len(objects.volumes_ml)) > 0
     step = objects.remove("keep touching objects", ~touching)
     return box.paste(array), step
@@ -316,8 +318,8 @@ def _numbered_by_first(labels: NDArray[np.int64]) -> NDArray[np.int64]:
     return number[labels]
 
 
-def _dilated(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The mask and its 26-neighbourhood; the mask's rim must be empty or of no interest."""
+def dilated(mask: NDArray[Flag]) -> NDArray[Flag]:
+    """A mask (flags, or 8 bits of 0 and 1) with the 26-neighbourhood of each voxel."""
     for axis in range(3):
         along = np.moveaxis(mask, axis, 0)
         grown = along.copy()

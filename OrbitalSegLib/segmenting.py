@@ -19,7 +19,7 @@ from OrbitalSegLib.postprocessing import PostprocessingParameters
 from OrbitalSegLib.progress import Steps, StepTaken, Warn, step_of, unheard
 from OrbitalSegLib.region import Region
 from OrbitalSegLib.repairing import repair
-from OrbitalSegLib.result_grid import GridChoice, on_result_grid
+from OrbitalSegLib.result_grid import GridChoice, is_finer
 from OrbitalSegLib.scan import Scan
 from OrbitalSegLib.structures import BONE
 
@@ -157,7 +157,7 @@ def segment(
             f"{what} was found: widen the region or lower the limit, and check that the scan shows a head.",
         )
     with step_of(taken, "monitoring") as measured:
-        judged, figures = _judged(method, examined, found, cut.own.get(BONE), cut.on_scan.get(BONE))
+        judged, figures = _judged(method, examined, found, cut.own.get(BONE), cut.bone_on_scan)
         measured |= figures
         steps.step("monitoring")(1.0)
     return Segmentation(examined, found, cut.own, cut.masks, judged, taken, method)
@@ -169,8 +169,8 @@ class Cut:
 
     own: Masks
     """On the method's own grid."""
-    on_scan: Masks
-    """On the scan grid, where monitoring looks at them."""
+    bone_on_scan: sitk.Image | None
+    """The bone, if there is any, on the scan grid, where monitoring looks at it."""
     masks: Masks
     """On the result grid."""
 
@@ -178,9 +178,13 @@ class Cut:
 def cut_to(found: Segmented, repaired: sitk.Image, region: Region, scan: sitk.Image, grid: GridChoice) -> Cut:
     """What is left of repaired bone in the region."""
     own = found.classes(repaired)
+    inside = region.within(next(iter(own.values())))
+    within = own if region.box_mm is None else {name: mask * inside for name, mask in own.items()}
+    if grid == "auto" and is_finer(inside, scan):
+        bone = region.cut(found.bone_on_scan(own), scan) if found.has_bone else None
+        return Cut(within, bone, {name: region.inner_part(mask) for name, mask in within.items()})
     on_scan = {name: region.cut(mask, scan) for name, mask in found.on_scan(own).items()}
-    masks = on_result_grid(on_scan, own, region, grid)
-    return Cut({name: region.cut(mask, mask) for name, mask in own.items()}, on_scan, masks)
+    return Cut(within, on_scan.get(BONE), on_scan)
 
 
 def _judged(

@@ -34,7 +34,7 @@ from OrbitalSegLib.networks.consensus import (
 from OrbitalSegLib.networks.engines import Engine
 from OrbitalSegLib.networks.package import Network, Package
 from OrbitalSegLib.networks.resources import limit_bytes
-from OrbitalSegLib.postprocessing import PostprocessingParameters, keep_touching, postprocess
+from OrbitalSegLib.postprocessing import PostprocessingParameters, dilated, keep_touching, postprocess
 from OrbitalSegLib.preprocessing import (
     BYTES_OF_DENOISED,
     WINDOW_HU,
@@ -127,9 +127,16 @@ class ConsensusBone(Segmented):
         }
         return self._bone_on_scan(masks) | others if self._bones else others
 
-    def _bone_on_scan(self, masks: Masks) -> Masks:
+    def bone_on_scan(self, masks: Masks) -> sitk.Image:
+        """See `Segmented`."""
+        return self._seen_on_scan(masks)[BONE]
+
+    def _seen_on_scan(self, masks: Masks) -> Masks:
         seen = self._seen(lambda name: from_working(self._edited(name, masks[BONE]), self._part))
-        found = self._classes(with_walls(seen, masks[BONE]), self._part)
+        return with_walls(seen, masks[BONE])
+
+    def _bone_on_scan(self, masks: Masks) -> Masks:
+        found = self._classes(self._seen_on_scan(masks), self._part)
         limit = self._limits.inferred
         if limit is None:
             return found | {INFERRED: 0 * found[BONE]}
@@ -213,7 +220,7 @@ class ConsensusBone(Segmented):
         """
         wall, bone = mask_array(masks[INFERRED]), mask_array(masks[BONE])
         field = sitk.GetArrayFromImage(self.probabilities[self._last])
-        field[(field > limit * FULL) & ~wall & ~(bone & _dilated(wall))] = 0
+        field[(field > limit * FULL) & ~wall & ~(bone & dilated(wall))] = 0
         return self._grid.image(field)
 
 
@@ -374,7 +381,7 @@ def _above(field: sitk.Image, limit: float) -> NDArray[np.bool_]:
 
 def beyond_edges(candidates: NDArray[np.bool_], seen: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """What of the candidates lies at or next to one that is not next to seen bone: no blurred edge of it."""
-    return candidates & _dilated(candidates & ~_dilated(seen))
+    return candidates & dilated(candidates & ~dilated(seen))
 
 
 def sheets(wall: NDArray[np.bool_], free: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -391,9 +398,3 @@ def sheets(wall: NDArray[np.bool_], free: NDArray[np.bool_]) -> NDArray[np.bool_
             for part in within:
                 result[part] |= runs
     return found
-
-
-def _dilated(array: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """With the 26-neighbourhood of each voxel."""
-    image = sitk.GetImageFromArray(array.astype(np.uint8))
-    return mask_array(sitk.BinaryDilate(image, [1, 1, 1], sitk.sitkBox))

@@ -6,6 +6,7 @@ Arrays of vectors have x, y and z in front, (3, ...): whole rows are what NumPy 
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,9 @@ CHUNK_TRIANGLES = 1 << 13
 
 CELLS = 64
 """Of the grid on which triangles are near each other, along its longest side."""
+
+SLACK = 1e-3
+"""Of a cell: chosen triangles are so much larger, so that what touches them is near them."""
 
 EIGHT_TRUE = np.uint64(0x0101010101010101)
 """Eight flags, all set, seen as one number."""
@@ -100,7 +104,7 @@ def near(points: Floats, triangles: Integers, chosen: Flags) -> Flags:
     """Flag the triangles near chosen ones: all whose boxes meet a chosen one's, and some more.
 
     Boxes that meet have first corners that lie no further apart than the widest box, twice: on a grid of cells, so many
-    cells round a chosen triangle's are looked at.
+    cells round a chosen triangle's are looked at; and what is found there is looked at closely.
     """
     if not chosen.any():
         return np.zeros(len(triangles), bool)
@@ -114,7 +118,44 @@ def near(points: Floats, triangles: Integers, chosen: Flags) -> Flags:
     covered[x[first], y[first], z[first]] = True
     for axis in range(3):
         covered = spread(covered, axis, int(2 * widest / cell) + 1)
-    return np.asarray(covered[x, y, z].take(columns[0]))
+    flags: Flags = np.asarray(covered[x, y, z].take(columns[0]))
+    some = np.flatnonzero(flags)
+    flags[some] = _in_cells_of(points, triangles[some], chosen[some])
+    return flags
+
+
+def _in_cells_of(points: Floats, triangles: Integers, chosen: Flags) -> Flags:
+    """Which triangles have a box that shares a cell of a finer grid with a chosen one's."""
+    lows, ends, first = [], [], points[triangles[:, 0]].min(axis=0)
+    cell = float((points[triangles[:, 0]].max(axis=0) - first).max()) / CELLS or 1.0
+    for axis, begin in zip(points.T, first, strict=True):
+        a, b, c = (axis.take(column).astype(np.float64) - begin for column in triangles.T)
+        reach = np.where(chosen, SLACK, 0)
+        low = np.minimum(np.minimum(a, b), c) / cell - reach
+        high = np.maximum(np.maximum(a, b), c) / cell + reach
+        lows.append(np.clip(low, 0, CELLS).astype(np.int32))
+        ends.append(np.clip(high, 0, CELLS).astype(np.int32) + 1)
+    changes = np.zeros((CELLS + 2,) * 3, np.int32)
+    for corner, sign in _signed_corners([low[chosen] for low in lows], [end[chosen] for end in ends]):
+        np.add.at(changes, corner, sign)
+    before = np.pad(_summed(_summed(changes) > 0), ((1, 0),) * 3)
+    within = np.zeros(len(triangles), np.int32)
+    for corner, sign in _signed_corners(lows, ends):
+        within -= sign * before[corner]
+    return np.asarray(within > 0)
+
+
+def _signed_corners(lows: list[Integers], ends: list[Integers]) -> Iterator[tuple[tuple[Integers, ...], int]]:
+    """The eight corners of boxes of cells, and 1 for those at an even number of ends, -1 for the others."""
+    for upper in product((0, 1), repeat=3):
+        yield tuple((lows, ends)[end][axis] for axis, end in enumerate(upper)), (-1) ** sum(upper)
+
+
+def _summed(cells: Integers | Flags) -> Integers:
+    """For each cell the sum over all that are no further along any axis."""
+    for axis in range(3):
+        cells = np.cumsum(cells, axis=axis, dtype=np.int32)
+    return np.asarray(cells)
 
 
 def _widest(axis: Floats, columns: list[Integers]) -> float:

@@ -17,7 +17,8 @@ from OrbitalSegLib.export.stl import read_stl
 from OrbitalSegLib.methods.method import ByValue
 from OrbitalSegLib.phantom import Anatomy, Scanner, scan
 from OrbitalSegLib.region import Region
-from OrbitalSegLib.result_grid import is_finer, on_result_grid
+from OrbitalSegLib.result_grid import is_finer
+from OrbitalSegLib.segmenting import cut_to
 
 pytestmark = [pytest.mark.slow, pytest.mark.learn]
 
@@ -50,9 +51,10 @@ def test_a_threshold_has_no_grid_but_the_scans():
     ct = sitk.Cast(grid((0.4, 0.4, 3.0)), sitk.sitkInt16) + 500
     bone = sitk.Cast(ct > 300, sitk.sitkUInt8)
     found = ByValue(ct, bone, {"lower_hu": 300.0})
-    own = found.classes(bone)
-    on_scan = found.on_scan(own)
-    assert on_result_grid(on_scan, own, Region()) is on_scan
+    cut = cut_to(found, bone, Region(), ct, "auto")
+    for name, mask in found.classes(bone).items():
+        assert cut.masks[name].IsSameImageGeometryAs(ct)
+        assert sitk.Hash(cut.masks[name]) == sitk.Hash(mask)
 
 
 @pytest.fixture(scope="module")
