@@ -164,6 +164,10 @@ def segment(
     parameter: Annotated[
         list[str] | None, typer.Option("--parameter", "-p", help="A parameter of the method, as thin_above=0.4.")
     ] = None,
+    first: Annotated[
+        str | None,
+        typer.Option("--from", help="Run this method first, and begin at its bone: NAME or NAME,parameter=value."),
+    ] = None,
     series: SeriesOption = None,
     header: HeaderOption = None,
     grey_values: GreyValues = False,
@@ -226,6 +230,7 @@ def segment(
         "grid": grid,
         "method": chosen,
         "parameters": _parameters(chosen, parameter or []),
+        "from": None if first is None else _first(first),
         "model": model,
         "engine": engine,
         "precision": precision,
@@ -566,7 +571,10 @@ def experiment(
     ] = None,
     method: Annotated[
         list[str] | None,
-        typer.Option(help="A method, as NAME, or TITLE=NAME,parameter=number.", show_default="thresholds, hysteresis"),
+        typer.Option(
+            help="A method, as NAME, or TITLE=NAME,parameter=number; with ,from=NAME another runs first.",
+            show_default="thresholds, hysteresis",
+        ),
     ] = None,
     cases: Annotated[int, typer.Option(help="How many phantoms, where no data is given.")] = 20,
     model: Annotated[
@@ -665,10 +673,17 @@ def _placeholder(parameter: Any) -> list[str]:
 
 
 def _contestant(text: str) -> dict[str, Any]:
-    """A method of an experiment from `NAME` or `TITLE=NAME,parameter=number`."""
-    first, *rest = text.split(",")
-    title, _, name = first.rpartition("=")
-    return {"name": title or name, "method": name, "parameters": _parameters(name, rest)}
+    """A method of an experiment from `NAME` or `TITLE=NAME,parameter=number`, and `,from=NAME` with its parameters."""
+    text, after, first = text.partition(",from=")
+    title, _, _ = text.split(",")[0].rpartition("=")
+    given = _first(text.removeprefix(f"{title}=") if title else text)
+    return {"name": title or given["method"], **given} | ({"from": _first(first)} if after else {})
+
+
+def _first(text: str) -> dict[str, Any]:
+    """A method from `NAME` or `NAME,parameter=number`."""
+    name, *rest = text.split(",")
+    return {"method": name, "parameters": _parameters(name, rest)}
 
 
 front.mount(app)

@@ -27,7 +27,7 @@ from OrbitalSegLib.progress import Progress, Steps, Warn, silent, unheard
 from OrbitalSegLib.region import Region
 from OrbitalSegLib.result_grid import GridChoice
 from OrbitalSegLib.scan import Scan
-from OrbitalSegLib.segmenting import Segmentation, Wish
+from OrbitalSegLib.segmenting import First, Segmentation, Wish
 from OrbitalSegLib.structures import BONE, INFERRED
 
 __all__ = ["evaluate", "locate", "orbits", "read", "segment", "surface", "write"]
@@ -51,6 +51,8 @@ def segment(
     grid: GridChoice = "auto",
     progress: Progress = silent,
     warn: Warn = unheard,
+    *,
+    first: First | None = None,
 ) -> Segmentation:
     """Find the bone of a scan.
 
@@ -70,6 +72,8 @@ def segment(
         The folder of a model package, for methods with networks; None is the shipped one.
     grid
         `auto`: the result lies on the networks' grid where the scan's voxels are longer; `scan`: on the scan's.
+    first
+        The method that runs first: `method` begins at its bone, or looks in it alone.
 
     Returns
     -------
@@ -81,7 +85,7 @@ def segment(
     OrbitalSegError
         `InputError` where nothing can be found, `JobError` where method or parameters mean nothing.
     """
-    wish = Wish(method, parameters or {}, region, postprocess, Resources(model=model), grid)
+    wish = Wish(method, parameters or {}, region, postprocess, Resources(model=model), grid, first)
     steps = Steps(segmenting.shares(wish), lambda percent, _step, _left: progress(percent / 100))
     return segmenting.segment(scan, wish, steps, warn)
 

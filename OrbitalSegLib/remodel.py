@@ -18,7 +18,7 @@ from OrbitalSegLib.region import MARGIN_MM, Region
 from OrbitalSegLib.repairing import repair
 from OrbitalSegLib.results import NO_RESULT, ResultFolder, last_step, sha256_of_file
 from OrbitalSegLib.scan import sha256_of
-from OrbitalSegLib.segmenting import Wish, cut_to
+from OrbitalSegLib.segmenting import Wish, cut_to, run_method
 from OrbitalSegLib.structures import Structure, described, structures_of
 
 
@@ -108,7 +108,7 @@ def _found_again(result: ResultFolder, wish: Wish, task: Task) -> Segmented | No
     """What the method found: by running it, or where it runs networks, by what they gave."""
     method = wish.chosen
     if not method.needs_model:
-        return method.run(task, wish.understood(), silent)
+        return run_method(task, wish, silent)
     step, names = last_step(result.entries, "segmenting"), list(_kept(result))
     if step is None or not names:
         return None

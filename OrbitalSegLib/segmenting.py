@@ -1,7 +1,7 @@
 """A scan in, its bone out, in memory: region, table A.1, method, repair and monitoring, in this order."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import SimpleITK as sitk
@@ -16,7 +16,7 @@ from OrbitalSegLib.methods.method import Masks, Resources, Segmented, Task
 from OrbitalSegLib.modelling.field import BoneField, agreeing
 from OrbitalSegLib.monitoring import measures
 from OrbitalSegLib.postprocessing import PostprocessingParameters
-from OrbitalSegLib.progress import Steps, StepTaken, Warn, step_of, unheard
+from OrbitalSegLib.progress import Progress, Steps, StepTaken, Warn, span, step_of, unheard
 from OrbitalSegLib.region import Region
 from OrbitalSegLib.repairing import repair
 from OrbitalSegLib.result_grid import GridChoice, is_finer
@@ -33,6 +33,14 @@ KEPT_SECONDS = 0.3
 
 
 @dataclass(frozen=True)
+class First:
+    """The method that runs first, where one takes what another finds [3532-1 6.3]."""
+
+    method: str
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Wish:
     """What decides a segmentation, besides the scan."""
 
@@ -46,6 +54,15 @@ class Wish:
     resources: Resources = field(default_factory=Resources)
     grid: GridChoice = "auto"
     """Of the result."""
+    first: First | None = None
+    """Whose bone the method begins at, or alone looks in (`Method.begins`)."""
+
+    @property
+    def before(self) -> "Wish | None":
+        """What runs first, if anything does."""
+        if self.first is None:
+            return None
+        return Wish(self.first.method, self.first.parameters, self.region, resources=self.resources)
 
     @property
     def chosen(self) -> Method:
@@ -55,13 +72,22 @@ class Wish:
         return METHODS[self.method]
 
     def understood(self) -> Any:
-        """The method's parameters. Raises `JobError` `unknown-parameter` or `invalid-job`."""
+        """The method's parameters. Raises `JobError` `unknown-parameter`, `unknown-method` or `invalid-job`."""
+        if self.before is not None:
+            self.before.understood()
+            if not self.chosen.begins:
+                takers = ", ".join(one.name for one in METHODS.values() if one.begins)
+                raise JobError(
+                    "invalid-job",
+                    f"{self.chosen.title} takes nothing from another method; those that do are: {takers}.",
+                )
         return self.chosen.make_parameters(self.parameters)
 
 
 def shares(wish: Wish, *, kept: bool = False) -> dict[str, float]:
     """The seconds of each step of `segment`; `kept` where networks do not run again."""
-    return {**EXAMINE_SHARES, "segmenting": KEPT_SECONDS if kept else wish.chosen.seconds, **FIND_SHARES}
+    seconds = wish.chosen.seconds + (wish.before.chosen.seconds if wish.before else 0.0)
+    return {**EXAMINE_SHARES, "segmenting": KEPT_SECONDS if kept else seconds, **FIND_SHARES}
 
 
 @dataclass(frozen=True)
@@ -141,8 +167,8 @@ def segment(
     asked = {"method": method.name, **method.recorded(parameters)}
     with step_of(taken, "segmenting", asked) as measured:
         progress, task = steps.step("segmenting"), Task(scan.image, region, wish.resources)
-        found = kept(task) if kept else method.run(task, parameters, progress)
-        asked |= found.parameters
+        found = kept(task) if kept else run_method(task, wish, progress)
+        asked |= found.parameters | ({"from": wish.first.method} if wish.first else {})
         measured |= {**found.measured, "bone_with_margin_ml": volume_ml(found.bone)}
     repaired = found.bone
     if wish.postprocess is not None and found.has_bone:
@@ -161,6 +187,20 @@ def segment(
         measured |= figures
         steps.step("monitoring")(1.0)
     return Segmentation(examined, found, cut.own, cut.masks, judged, taken, method)
+
+
+def run_method(task: Task, wish: Wish, progress: Progress) -> Segmented:
+    """What the method of a wish finds, after the one that it takes its beginning from. Raises what they raise."""
+    before = wish.before
+    if before is None:
+        return wish.chosen.run(task, wish.understood(), progress)
+    share = before.chosen.seconds / (before.chosen.seconds + wish.chosen.seconds)
+    earlier = before.chosen.run(task, before.understood(), span(progress, 0.0, share))
+    if not earlier.has_bone:
+        raise JobError("invalid-job", f"{before.chosen.title} finds no bone to begin at: take another method first.")
+    start = earlier.on_scan(earlier.classes(earlier.bone))[BONE]
+    progress(share)
+    return wish.chosen.run(replace(task, start=start), wish.understood(), span(progress, share, 1.0))
 
 
 @dataclass(frozen=True)

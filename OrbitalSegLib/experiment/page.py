@@ -83,9 +83,11 @@ def _contestant(given: dict[str, Any]) -> str:
     """A method with all its parameters, those too that were left out."""
     method = METHODS[given["method"]]
     values = {row["name"]: row["default"] for row in method.describe() if row["kind"] != "limits"} | given
+    first = values.pop("from", None)
     del values["method"]
     said = ", ".join(f"{name} {_value(value)}" for name, value in values.items())
-    return f"{method.title} ({method.source}): {said}" if said else f"{method.title} ({method.source})"
+    own = f"{method.title} ({method.source}): {said}" if said else f"{method.title} ({method.source})"
+    return own if first is None else f"{own}; from what is found by {_contestant(first)}"
 
 
 def _value(value: Any) -> str:

@@ -19,7 +19,7 @@ from OrbitalSegLib.progress import Progress, Steps, span
 from OrbitalSegLib.record import Record
 from OrbitalSegLib.region import Region
 from OrbitalSegLib.results import new_result
-from OrbitalSegLib.segmenting import Wish
+from OrbitalSegLib.segmenting import First, Wish
 from OrbitalSegLib.structures import BONE
 from OrbitalSegLib.tasks import Outcome, Work
 from OrbitalSegLib.tasks.evaluate_cases import write_evaluation
@@ -36,7 +36,7 @@ from OrbitalSegLib.tasks.keys import (
     made_of,
     optional,
 )
-from OrbitalSegLib.tasks.parts import POSTPROCESS, REGION, Networks, NewFolder, VolumeFiles
+from OrbitalSegLib.tasks.parts import FIRST, POSTPROCESS, REGION, Networks, NewFolder, VolumeFiles
 
 PAGE_FILE = "experiment.html"
 
@@ -56,6 +56,8 @@ class Contestant:
     name: str
     method: str
     parameters: dict[str, Any]
+    first: First | None = None
+    """See `Wish`."""
 
 
 DEFAULT = (
@@ -67,18 +69,22 @@ DEFAULT = (
 hysteresis [3532-2 B]."""
 
 _OF_CONTESTANT = made_of(
-    {"name": TEXT, "method": TEXT, "parameters": OBJECT},
+    {"name": TEXT, "method": TEXT, "parameters": OBJECT, "from": optional(FIRST)},
     ("method",),
-    "Each of `{name}` must hold `method`, and may hold `name` and `parameters`.",
+    "Each of `{name}` must hold `method`, and may hold `name`, `parameters` and `from`.",
 )
 
 
 def _contestant(name: str, value: object) -> Contestant:
     given = _OF_CONTESTANT.read(name, value)
-    return Contestant(given.get("name", given["method"]), given["method"], given.get("parameters", {}))
+    return Contestant(
+        given.get("name", given["method"]), given["method"], given.get("parameters", {}), given.get("from")
+    )
 
 
-CONTESTANTS = listed(ValueKind(_contestant, _OF_CONTESTANT.schema), "objects with `name`, `method` and `parameters`")
+CONTESTANTS = listed(
+    ValueKind(_contestant, _OF_CONTESTANT.schema), "objects with `name`, `method`, `parameters` and `from`"
+)
 CASES = counted(1, MOST_CASES, f"must be a whole number from 1 to {MOST_CASES}.")
 
 
@@ -107,7 +113,7 @@ def run(job: ExperimentJob, steps: Steps, record: Record) -> Outcome:
         new_result(job.output, job.overwrite, job.data) as folder,
         tempfile.TemporaryDirectory(prefix="orbitalseg-") as private,
     ):
-        asked = {"methods": {c.name: {"method": c.method, **c.parameters} for c in contestants}}
+        asked = {"methods": {one.name: _said(one) for one in contestants}}
         with record.step("experiment", asked | {"data": "phantoms" if job.data is None else "given"}) as measured:
             cases = _with_results(job, contestants, Path(private), steps.step("experiment"))
             measured["cases"] = len(cases)
@@ -124,11 +130,17 @@ def run(job: ExperimentJob, steps: Steps, record: Record) -> Outcome:
     }
 
 
+def _said(one: Contestant) -> dict[str, Any]:
+    """A method with its parameters, and what ran first, for the record."""
+    first = {} if one.first is None else {"from": {"method": one.first.method, **one.first.parameters}}
+    return {"method": one.method, **one.parameters, **first}
+
+
 def _contestants(job: ExperimentJob) -> tuple[Contestant, ...]:
     """Those that the job names, understood. Raises `JobError`."""
     chosen = job.methods or DEFAULT
     for one in chosen:
-        Wish(one.method, one.parameters).understood()
+        Wish(one.method, one.parameters, first=one.first).understood()
     if len({safe_name(one.name) for one in chosen}) < len(chosen):
         raise invalid("Two of the `methods` have one name: give each its own.")
     return chosen
@@ -164,7 +176,7 @@ def _case_of(
     assert case.ct is not None
     scan = reading.read(case.ct, header=job.header, grey_values=job.grey_values)
     for done, one in enumerate(contestants):
-        wish = Wish(one.method, one.parameters, place, job.postprocess, job.resources)
+        wish = Wish(one.method, one.parameters, place, job.postprocess, job.resources, first=one.first)
         bone = segmenting.segment(scan, wish, Steps(segmenting.shares(wish)))
         results[one.name] = folder / f"{safe_name(one.name)}.nrrd"
         write_image(bone.masks[BONE], results[one.name])

@@ -17,6 +17,7 @@ from OrbitalSegLib.reading.frames import CHOICES
 from OrbitalSegLib.reading.origin import Origin
 from OrbitalSegLib.region import Region
 from OrbitalSegLib.scan import Acquisition, acquisition_from
+from OrbitalSegLib.segmenting import First
 from OrbitalSegLib.tasks.keys import (
     AMOUNT,
     DAY,
@@ -166,6 +167,13 @@ def _surface_names(name: str, value: object) -> tuple[str, ...]:
 SURFACE_NAMES = ValueKind(
     _surface_names, {"type": "array", "items": {"type": "string", "pattern": f"^{STRUCTURE_NAME}$"}, "minItems": 0}
 )
+
+_FIRST = made_of(
+    {"method": TEXT, "parameters": OBJECT},
+    ("method",),
+    "`{name}` must hold `method`, and may hold `parameters`, of the method that runs first.",
+)
+FIRST = ValueKind(lambda name, value: First(**_FIRST.read(name, value)), _FIRST.schema)
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Parts of jobs

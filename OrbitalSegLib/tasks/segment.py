@@ -22,7 +22,7 @@ from OrbitalSegLib.region import Region
 from OrbitalSegLib.result_grid import GridChoice
 from OrbitalSegLib.results import ResultFolder, new_result
 from OrbitalSegLib.scan import grid_of, sha256_of
-from OrbitalSegLib.segmenting import Segmentation, Wish
+from OrbitalSegLib.segmenting import First, Segmentation, Wish
 from OrbitalSegLib.structures import BONE, INFERRED
 from OrbitalSegLib.tasks import Outcome, Work
 from OrbitalSegLib.tasks.bookkeeping import (
@@ -36,7 +36,7 @@ from OrbitalSegLib.tasks.bookkeeping import (
     write_surfaces,
 )
 from OrbitalSegLib.tasks.keys import OBJECT, PATH, TEXT, invalid, key, one_of, optional, read_keys, settings_of
-from OrbitalSegLib.tasks.parts import POSTPROCESS, REGION, Networks, ResultFiles, ScanInput
+from OrbitalSegLib.tasks.parts import FIRST, POSTPROCESS, REGION, Networks, ResultFiles, ScanInput
 
 FILES_SHARES = {"modelling": 6.0, "writing": 2.0, "preview": 2.0}
 """Seconds of each step on a head of 512 x 512 x 140 voxels, by benchmarks/main_job.py."""
@@ -53,6 +53,8 @@ class SegmentJob(ScanInput, Networks, ResultFiles):
     """Of the result."""
     method: str = key(TEXT, DEFAULT_METHOD, setting=True)
     parameters: dict[str, Any] = key(OBJECT, {}, setting=True)
+    first: First | None = key(optional(FIRST), None, name="from", setting=True)
+    """The method whose bone this one begins at, or alone looks in."""
     postprocess: PostprocessingParameters | None = key(POSTPROCESS, PostprocessingParameters(), setting=True)
     """None leaves the bone alone."""
     kept: Path | None = key(optional(PATH), None, name="record")
@@ -66,7 +68,7 @@ class SegmentJob(ScanInput, Networks, ResultFiles):
     @property
     def wish(self) -> Wish:
         """What decides the bone."""
-        return Wish(self.method, self.parameters, self.region, self.postprocess, self.resources, self.grid)
+        return Wish(self.method, self.parameters, self.region, self.postprocess, self.resources, self.grid, self.first)
 
 
 def shares(job: SegmentJob) -> dict[str, float]:
@@ -169,7 +171,8 @@ def _said(name: str, value: Any) -> str:
 
 def wish_of(entries: dict[str, Any]) -> Wish:
     """What decided the bone of a result, by its record. Raises `JobError`."""
-    settings = {name: entries["settings"][name] for name in ("method", "parameters", "postprocess", "grid")}
+    wanted = ("method", "parameters", "from", "postprocess", "grid")
+    settings = {name: value for name, value in entries["settings"].items() if name in wanted}
     return read_keys(SegmentJob, {"input": "-", "output": "-", **settings}).wish
 
 

@@ -15,7 +15,7 @@ from OrbitalSegLib.record import Record
 from OrbitalSegLib.results import NO_RESULT, ResultFolder, changed_entries
 from OrbitalSegLib.scan import sha256_of
 from OrbitalSegLib.tasks import Outcome, Work, segment
-from OrbitalSegLib.tasks.keys import PATH, TEXT, Job, key, optional, read_keys
+from OrbitalSegLib.tasks.keys import PATH, TEXT, Job, in_json, key, optional, read_keys
 from OrbitalSegLib.tasks.segment import SegmentJob
 
 NO_EFFECT = frozenset(("environment",))
@@ -139,7 +139,9 @@ def _other_voxels(then: dict[str, Any], masks: dict[str, sitk.Image]) -> Iterato
 
 
 def _parameters(entries: dict[str, Any], name: str) -> dict[str, Any]:
-    return dict(next((s["parameters"] for s in _automatic_steps(entries) if s["step"] == name), {}))
+    """As a record holds them in JSON: what was a tuple is a list there."""
+    found: dict[str, Any] = next((s["parameters"] for s in _automatic_steps(entries) if s["step"] == name), {})
+    return {item: in_json(value) for item, value in found.items()}
 
 
 def _written(entries: dict[str, Any]) -> dict[str, Any]:

@@ -1,15 +1,20 @@
 """The classical methods of the standard, on a few voxels whose answer is plain."""
 
+import json
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from OrbitalSegLib import CONTRACT, postprocessing, segmenting, worker
 from OrbitalSegLib.errors import OrbitalSegError
 from OrbitalSegLib.methods import METHODS
 from OrbitalSegLib.methods.classical import CLASSICAL, splitmerge
 from OrbitalSegLib.methods.method import ByValue, Task
-from OrbitalSegLib.progress import silent
+from OrbitalSegLib.progress import Steps, silent
 from OrbitalSegLib.region import Region
+from OrbitalSegLib.scan import Acquisition, Planes, Scan
+from OrbitalSegLib.segmenting import First, Wish
 
 SOFT, BONE, DENSE, AIR = 40, 250, 900, -1000
 
@@ -248,6 +253,86 @@ def test_regions_join_the_neighbour_that_is_like_them():
     region = splitmerge.merge(pairs, count, total, 100, silent)
     assert region[0] == region[1] == region[2]
     assert region[3] == region[4] != region[0]
+
+
+# One after another
+
+SMALL = postprocessing.PostprocessingParameters(minimum_object_ml=0)
+
+
+def combined(voxels: np.ndarray, method: str, first: str, **of_first: float) -> np.ndarray:
+    read = scan(image(voxels))
+    wish = Wish(method, region=Region(), postprocess=SMALL, first=First(first, of_first))
+    found = segmenting.segment(read, wish, Steps(segmenting.shares(wish)))
+    assert found.steps[0]["parameters"]["from"] == first
+    return sitk.GetArrayFromImage(found.masks["bone"]) > 0
+
+
+def scan(ct: sitk.Image) -> Scan:
+    spacing = ct.GetSpacing()
+    return Scan(ct, Acquisition("nrrd", ct.GetSize()[1::-1], spacing[0], spacing[2]), Planes.of(ct), "nrrd")
+
+
+def test_a_method_begins_where_another_left_off(two_blocks):
+    voxels = two_blocks.copy()
+    voxels[5:15, 6:20, 26:36] = 500
+    both = combined(voxels, "connected", "threshold", lower_hu=400)
+    one = combined(voxels, "connected", "threshold", lower_hu=700)
+    assert both[5:15, 6:20, 26:36].all()
+    assert not one[..., 22:].any()
+    assert one[9:11, 11:13, 14:18].mean() > 0.9
+
+
+def test_a_method_looks_only_where_another_found_bone(two_blocks):
+    within = combined(two_blocks, "kmeans", "connected")
+    assert within.any()
+    assert not (within & ~bone("connected", image(two_blocks))).any()
+
+
+@pytest.mark.parametrize(
+    ("method", "first", "code", "word"),
+    [
+        ("multigrey", First("threshold"), "invalid-job", "takes nothing from another method"),
+        ("otsu", First("unicorn"), "unknown-method", "unicorn"),
+        ("otsu", First("threshold", {"level": 1}), "unknown-parameter", "no parameter level"),
+        ("otsu", First("threshold", {"lower_hu": 3000}), "empty-result", "nothing to tell apart"),
+        ("connected", First("threshold", {"lower_hu": 3000}), "empty-result", "runs first"),
+    ],
+)
+def test_what_cannot_run_one_after_another_is_said(method, first, code, word, two_blocks):
+    wish = Wish(method, region=Region(), first=first)
+    with pytest.raises(OrbitalSegError) as caught:
+        segmenting.segment(scan(image(two_blocks)), wish, Steps(segmenting.shares(Wish())))
+    assert (caught.value.code, word in caught.value.text) == (code, True)
+
+
+def test_a_result_from_places_comes_out_again(two_blocks, tmp_path):
+    """A record in JSON has lists where a run has tuples."""
+    sitk.WriteImage(image(two_blocks), str(tmp_path / "ct.nrrd"))
+    lines: list[dict] = []
+    job = {"contract": CONTRACT, "task": "segment", "input": str(tmp_path / "ct.nrrd"), "output": str(tmp_path / "out")}
+    told = {"region": "whole", "method": "connected", "parameters": {"seeds": [place((10, 12, 8))]}}
+    assert worker.run(job | told, lines.append) == 0, lines
+    again = {"contract": CONTRACT, "task": "verify", "record": str(tmp_path / "out"), "input": job["input"]}
+    assert worker.run(again, lines.append) == 0
+    assert lines[-1]["summary"]["reproduced"] is True, lines[-1]
+
+
+def test_what_ran_first_stands_in_the_record_and_the_result_comes_out_again(two_blocks, tmp_path):
+    sitk.WriteImage(image(two_blocks), str(tmp_path / "ct.nrrd"))
+    lines: list[dict] = []
+    job = {"contract": CONTRACT, "task": "segment", "input": str(tmp_path / "ct.nrrd"), "output": str(tmp_path / "out")}
+    first = {"method": "threshold", "parameters": {"lower_hu": 700}}
+    told = {"region": "whole", "method": "connected", "from": first, "postprocess": {"minimum_object_ml": 0}}
+    assert worker.run(job | told, lines.append) == 0, lines
+    record = json.loads((tmp_path / "out" / "record.json").read_text(encoding="utf-8"))
+    assert record["settings"]["from"] == first
+    again = {"contract": CONTRACT, "task": "verify", "record": str(tmp_path / "out"), "input": job["input"]}
+    assert worker.run(again, lines.append) == 0
+    assert lines[-1]["summary"]["reproduced"] is True, lines[-1]
+    wrong = job | told | {"output": str(tmp_path / "other"), "from": {"name": "threshold"}}
+    assert worker.run(wrong, lines.append) == 2
+    assert "`from` must hold `method`" in lines[-1]["text"]
 
 
 # Limits among the values themselves

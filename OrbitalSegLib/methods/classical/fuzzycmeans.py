@@ -41,7 +41,7 @@ class FuzzyParameters:
 
 def run(task: Task, parameters: FuzzyParameters, progress: Progress) -> ByValue:
     """See `Method`. Between the last middle that is not bone's and the first that is, one limit parts them; above that
-    all is bone."""
+    all is bone, and so is all that is counted where no class is not."""
     values, often = counted(task, parameters.tissue_hu, parameters.metal_hu)
     progress(0.3)
     middles = start_classes(values, parameters.classes)
@@ -55,14 +55,19 @@ def run(task: Task, parameters: FuzzyParameters, progress: Progress) -> ByValue:
             break
     middles = np.sort(middles)
     bone = middles > parameters.bone_hu
-    if not bone.any() or bone.all():
+    if not bone.any():
         raise no_bone(float(middles[-1]))
     first = int(np.argmax(bone))
-    between = np.linspace(middles[first - 1], middles[first], 2001)
-    to_bone = _belonging(between, middles, parameters.fuzziness)[first:].sum(axis=0)
-    limit = float(between[np.argmax(to_bone >= parameters.share)])
+    limit = _limit(middles, first, parameters) if first else parameters.tissue_hu
     progress(1.0)
     return bone_above(task, limit, asdict(parameters), {"middles_hu": [round(float(middle), 1) for middle in middles]})
+
+
+def _limit(middles: NDArray[np.float64], first: int, parameters: FuzzyParameters) -> float:
+    """Where, between the last middle that is not bone's and the `first` that is, values belong to bone enough."""
+    between = np.linspace(middles[first - 1], middles[first], 2001)
+    to_bone = _belonging(between, middles, parameters.fuzziness)[first:].sum(axis=0)
+    return float(between[np.argmax(to_bone >= parameters.share)])
 
 
 def _belonging(values: NDArray[np.float64], middles: NDArray[np.float64], fuzziness: float) -> NDArray[np.float64]:

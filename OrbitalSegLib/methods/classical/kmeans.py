@@ -37,16 +37,17 @@ class KmeansParameters:
 
 
 def run(task: Task, parameters: KmeansParameters, progress: Progress) -> ByValue:
-    """See `Method`. Values alone tell, so that what is found is a limit: halfway between two middles."""
+    """See `Method`. Values alone tell, so that what is found is a limit: halfway between two middles,
+    or the lowest that is counted where all of them are bone's."""
     values, often = counted(task, parameters.tissue_hu, parameters.metal_hu)
     progress(0.5)
     middles = means(values, often, parameters.classes)
     bone = middles > parameters.bone_hu
-    if not bone.any() or bone.all():
+    if not bone.any():
         raise no_bone(float(middles[-1]))
     first = int(np.argmax(bone))
     progress(1.0)
-    limit = float(middles[first - 1] + middles[first]) / 2
+    limit = float(middles[first - 1] + middles[first]) / 2 if first else parameters.tissue_hu
     return bone_above(task, limit, asdict(parameters), {"middles_hu": [round(float(middle), 1) for middle in middles]})
 
 
