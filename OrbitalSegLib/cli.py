@@ -173,7 +173,10 @@ def segment(
     grey_values: GreyValues = False,
     region: RegionOption = "auto",
     grid: Annotated[
-        str, typer.Option(help="Of the result: auto (finer than a coarse scan's own), or scan, the scan's own.")
+        str,
+        typer.Option(
+            help="Of the result: auto (finer than a coarse scan's own), scan, the scan's own, or a spacing in mm."
+        ),
     ] = "auto",
     model: Annotated[
         str | None, typer.Option(help="A model package's folder, or the name of a shipped one.", show_default="shipped")
@@ -227,7 +230,7 @@ def segment(
         "header": header,
         "grey_values": grey_values,
         "region": _region(region),
-        "grid": grid,
+        "grid": _grid(grid),
         "method": chosen,
         "parameters": _parameters(chosen, parameter or []),
         "from": None if first is None else _first(first),
@@ -712,6 +715,13 @@ def _region(text: str) -> str | list[float]:
         return [float(number) for number in text.split(",")]
     except ValueError as error:
         raise typer.BadParameter("give auto, left, right, whole, or six numbers x0,x1,y0,y1,z0,z1 in mm") from error
+
+
+def _grid(text: str) -> str | float:
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def _parameters(method: str, pairs: list[str]) -> dict[str, Any]:

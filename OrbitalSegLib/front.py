@@ -71,7 +71,8 @@ def segment(
     model
         The folder of a model package, for methods with networks; None is the shipped one.
     grid
-        `auto`: the result lies on the networks' grid where the scan's voxels are longer; `scan`: on the scan's.
+        `auto`: the result lies on the networks' grid where the scan's voxels are longer; `scan`: on the scan's;
+        a number: on an isotropic grid of that spacing in mm.
     first
         The method that runs first: `method` begins at its bone, or looks in it alone.
 

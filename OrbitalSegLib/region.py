@@ -125,6 +125,14 @@ class Region:
         box = np.array(self.box_mm).reshape(3, 2) + np.array([-margin_mm, margin_mm])
         return np.array(list(product(*box)))
 
+    @property
+    def margin_box_mm(self) -> list[float] | None:
+        """The box of region and margin as it is given; None for the whole scan."""
+        corners = self.corners_mm(MARGIN_MM)
+        return (
+            None if corners is None else np.stack([corners.min(axis=0), corners.max(axis=0)], axis=1).ravel().tolist()
+        )
+
     def check_gaps(self, scan: Scan) -> None:
         """Raises `InputError` `slice-gap` where slices are missing inside the region."""
         corners = self.corners_mm()

@@ -3,7 +3,6 @@ runs a second time."""
 
 from typing import Any
 
-import numpy as np
 import SimpleITK as sitk
 
 from OrbitalSegLib.errors import InputError, JobError
@@ -14,7 +13,7 @@ from OrbitalSegLib.modelling.field import BoneField, agreeing
 from OrbitalSegLib.networks import package
 from OrbitalSegLib.networks.consensus import consensus_grid
 from OrbitalSegLib.progress import silent
-from OrbitalSegLib.region import MARGIN_MM, Region
+from OrbitalSegLib.region import Region
 from OrbitalSegLib.repairing import repair
 from OrbitalSegLib.results import NO_RESULT, ResultFolder, last_step, sha256_of_file
 from OrbitalSegLib.scan import sha256_of
@@ -120,9 +119,7 @@ def _found_again(result: ResultFolder, wish: Wish, task: Task) -> Segmented | No
 def _with_limits(result: ResultFolder, task: Task, limits: Limits) -> ConsensusBone | None:
     """The kept probabilities above these limits; None where they are of another grid than the task's."""
     images = {name: sitk.ReadImage(str(result.probability(name))) for name in limits.seen}
-    corners = task.region.corners_mm(MARGIN_MM)
-    box = None if corners is None else np.stack([corners.min(axis=0), corners.max(axis=0)], axis=1).ravel().tolist()
-    grid = consensus_grid(task.scan, images[next(iter(images))].GetSpacing()[0], box)
+    grid = consensus_grid(task.scan, images[next(iter(images))].GetSpacing()[0], task.region.margin_box_mm)
     if any(image.GetSize() != tuple(int(n) for n in grid.size) for image in images.values()):
         return None
     probabilities = {name: grid.image(sitk.GetArrayFromImage(image)) for name, image in images.items()}

@@ -15,11 +15,14 @@ from OrbitalSegLib.methods import DEFAULT_METHOD, METHODS, Method
 from OrbitalSegLib.methods.method import Masks, Resources, Segmented, Task
 from OrbitalSegLib.modelling.field import BoneField, agreeing
 from OrbitalSegLib.monitoring import measures
+from OrbitalSegLib.networks.consensus import BYTES_AFTERWARDS
+from OrbitalSegLib.networks.resources import limit_bytes
 from OrbitalSegLib.postprocessing import PostprocessingParameters
+from OrbitalSegLib.preprocessing import to_working
 from OrbitalSegLib.progress import Progress, Steps, StepTaken, Warn, span, step_of, unheard
 from OrbitalSegLib.region import Region
 from OrbitalSegLib.repairing import repair
-from OrbitalSegLib.result_grid import GridChoice, is_finer
+from OrbitalSegLib.result_grid import GridChoice, asked_grid, is_finer
 from OrbitalSegLib.scan import Scan
 from OrbitalSegLib.structures import BONE
 
@@ -164,6 +167,7 @@ def segment(
     region = examined.place.region
     taken: list[StepTaken] = []
     region.check_gaps(scan)
+    _check_grid(scan.image, region, wish)
     asked = {"method": method.name, **method.recorded(parameters)}
     with step_of(taken, "segmenting", asked) as measured:
         progress, task = steps.step("segmenting"), Task(scan.image, region, wish.resources)
@@ -203,6 +207,20 @@ def run_method(task: Task, wish: Wish, progress: Progress) -> Segmented:
     return wish.chosen.run(replace(task, start=start), wish.understood(), span(progress, share, 1.0))
 
 
+def _check_grid(scan: sitk.Image, region: Region, wish: Wish) -> None:
+    """Whether there is memory for a grid that was asked for. Raises `InputError` `too-large`."""
+    if isinstance(wish.grid, str):
+        return
+    needed = asked_grid(scan, wish.grid, region).voxels * BYTES_AFTERWARDS
+    allowed = limit_bytes(wish.resources.memory_gb)
+    if needed > allowed:
+        raise InputError(
+            "too-large",
+            f"A grid of {wish.grid:g} mm needs about {needed / 1e9:.1f} GB of memory for this region and may use "
+            f"{allowed / 1e9:.1f}: ask for a coarser grid or a smaller region, or allow more.",
+        )
+
+
 @dataclass(frozen=True)
 class Cut:
     """The masks of repaired bone, cut to the region."""
@@ -217,12 +235,18 @@ class Cut:
 
 def cut_to(found: Segmented, repaired: sitk.Image, region: Region, scan: sitk.Image, grid: GridChoice) -> Cut:
     """What is left of repaired bone in the region."""
-    own = found.classes(repaired)
+    own, masks = found.classes(repaired), {}
     inside = region.within(next(iter(own.values())))
     within = own if region.box_mm is None else {name: mask * inside for name, mask in own.items()}
-    if grid == "auto" and is_finer(inside, scan):
+    if not isinstance(grid, str):
+        asked = found.on(own, to_working(scan, asked_grid(scan, grid, region)))
+        shown = region.within(next(iter(asked.values())))
+        masks = {name: region.inner_part(mask * shown) for name, mask in asked.items()}
+    elif grid == "auto" and is_finer(inside, scan):
+        masks = {name: region.inner_part(mask) for name, mask in within.items()}
+    if grid != "scan" and masks:
         bone = region.cut(found.bone_on_scan(own), scan) if found.has_bone else None
-        return Cut(within, bone, {name: region.inner_part(mask) for name, mask in within.items()})
+        return Cut(within, bone, masks)
     on_scan = {name: region.cut(mask, scan) for name, mask in found.on_scan(own).items()}
     return Cut(within, on_scan.get(BONE), on_scan)
 

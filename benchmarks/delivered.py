@@ -36,7 +36,7 @@ from OrbitalSegLib.methods.by_networks import INFERRED_MINIMUM_ML, ConsensusBone
 from OrbitalSegLib.methods.method import Masks
 from OrbitalSegLib.networks.consensus import consensus_grid
 from OrbitalSegLib.postprocessing import PostprocessingParameters, keep_touching, postprocess
-from OrbitalSegLib.region import MARGIN_MM, Region
+from OrbitalSegLib.region import Region
 from OrbitalSegLib.repairing import repair
 from OrbitalSegLib.result_grid import is_finer
 from OrbitalSegLib.training.cases import Flag, is_case, read_case, write_case
@@ -126,9 +126,7 @@ def found_in(run: Run, ct: sitk.Image, region: Region, folder: Path) -> RuledBon
         write_json(made.parameters, kept)
     used = json.loads(kept.read_text("utf-8"))
     images = {name: sitk.ReadImage(str(folder / f"probability-{name}.nrrd")) for name in ("cortical", LAST)}
-    corners = region.corners_mm(MARGIN_MM)
-    box = None if corners is None else np.stack([corners.min(axis=0), corners.max(axis=0)], axis=1).ravel().tolist()
-    grid = consensus_grid(ct, images[LAST].GetSpacing()[0], box)
+    grid = consensus_grid(ct, images[LAST].GetSpacing()[0], region.margin_box_mm)
     own = {name: grid.image(sitk.GetArrayFromImage(image)) for name, image in images.items()}
     limits = Limits({name: used[f"{name}_above"] for name in images}, used["inferred_above"])
     return RuledBone(ct, region.working_part(ct), grid, own, limits)

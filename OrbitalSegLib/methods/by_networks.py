@@ -45,7 +45,6 @@ from OrbitalSegLib.preprocessing import (
     walls_through,
 )
 from OrbitalSegLib.progress import Progress, span
-from OrbitalSegLib.region import MARGIN_MM, Region
 from OrbitalSegLib.scan import grid_of
 from OrbitalSegLib.structures import BONE, INFERRED, STRUCTURES, THIN, Structure, described
 
@@ -121,27 +120,31 @@ class ConsensusBone(Segmented):
 
     def on_scan(self, masks: Masks) -> Masks:
         """See `Segmented`."""
-        others = {
-            one: self._above_limit(name, from_working(self.probabilities[name], self._part))
-            for one, name in self._others.items()
-        }
-        return self._bone_on_scan(masks) | others if self._bones else others
+        return self.on(masks, self._part)
 
     def bone_on_scan(self, masks: Masks) -> sitk.Image:
         """See `Segmented`."""
-        return self._seen_on_scan(masks)[BONE]
+        return self._seen_on(masks, self._part)[BONE]
 
-    def _seen_on_scan(self, masks: Masks) -> Masks:
-        seen = self._seen(lambda name: from_working(self._edited(name, masks[BONE]), self._part))
+    def on(self, masks: Masks, ct: sitk.Image) -> Masks:
+        """See `Segmented`: probabilities are brought to the grid, and thresholded there."""
+        others = {
+            one: self._above_limit(name, from_working(self.probabilities[name], ct))
+            for one, name in self._others.items()
+        }
+        return self._bone_on(masks, ct) | others if self._bones else others
+
+    def _seen_on(self, masks: Masks, ct: sitk.Image) -> Masks:
+        seen = self._seen(lambda name: from_working(self._edited(name, masks[BONE]), ct))
         return with_walls(seen, masks[BONE])
 
-    def _bone_on_scan(self, masks: Masks) -> Masks:
-        found = self._classes(self._seen_on_scan(masks), self._part)
+    def _bone_on(self, masks: Masks, ct: sitk.Image) -> Masks:
+        found = self._classes(self._seen_on(masks, ct), ct)
         limit = self._limits.inferred
         if limit is None:
             return found | {INFERRED: 0 * found[BONE]}
-        field = from_working(self._field_of_inferred(masks, limit), self._part)
-        wall = mask_on_grid(_above(field, limit), self._part) | walls_through(masks[BONE] | masks[INFERRED], self._part)
+        field = from_working(self._field_of_inferred(masks, limit), ct)
+        wall = mask_on_grid(_above(field, limit), ct) | walls_through(masks[BONE] | masks[INFERRED], ct)
         return found | {INFERRED: wall & (1 - found[BONE])}
 
     @property
@@ -262,7 +265,7 @@ def segment(
     used = _networks(model, networks)
     of = {field: network for network in used.values() for field in network.fields}
     limits = _limits(of, above, inferred)
-    grid = consensus_grid(task.scan, model.spacing_mm, _with_margin(task.region))
+    grid = consensus_grid(task.scan, model.spacing_mm, task.region.margin_box_mm)
     channels = [network.channels for network in used.values()]
     needed = needed_bytes(grid, channels, part.GetNumberOfPixels(), len(of) - len(used))
     needed += BYTES_OF_DENOISED * task.scan.GetNumberOfPixels() if denoise_hu else 0
@@ -364,11 +367,6 @@ def _engine(model: Package, name: str, asked: Resources) -> Engine:
 
 def _described(engine: Engine) -> dict[str, Any]:
     return {name: getattr(engine, name) for name in ("name", "precision", "device", "threads")}
-
-
-def _with_margin(region: Region) -> list[float] | None:
-    corners = region.corners_mm(MARGIN_MM)
-    return None if corners is None else np.stack([corners.min(axis=0), corners.max(axis=0)], axis=1).ravel().tolist()
 
 
 def _in_8_bits(network: Network) -> NDArray[np.uint8]:

@@ -10,7 +10,7 @@ from OrbitalSegLib.methods.by_networks import with_walls
 from OrbitalSegLib.methods.method import Masks, split_by_value
 from OrbitalSegLib.preprocessing import from_working, to_working, too_coarse, working_grid_of
 from OrbitalSegLib.region import Region
-from OrbitalSegLib.result_grid import GridChoice, is_finer
+from OrbitalSegLib.result_grid import GridChoice, asked_grid, is_finer
 from OrbitalSegLib.structures import BONE, THIN, Structure, described
 
 FULL = 255
@@ -40,10 +40,14 @@ class KeptProbabilities:
         self._bones = [name for name, one in self._of.items() if one.kind == "seen"]
         working = next(iter(probabilities.values()))
         self._ct, coarse = ct, False
-        if grid == "auto" and is_finer(working, ct):
+        if not isinstance(grid, str):
+            self.grid = region.inner_part(to_working(ct, asked_grid(ct, grid, region)))
+            """The grid of the masks."""
+            fields = {name: from_working(field, self.grid) for name, field in probabilities.items()}
+            coarse = too_coarse(self.grid, working)
+        elif grid == "auto" and is_finer(working, ct):
             fields = {name: region.inner_part(field) for name, field in probabilities.items()}
             self.grid = next(iter(fields.values()))
-            """The grid of the masks."""
         else:
             self.grid = region.inner_part(ct)
             fields = {name: from_working(field, self.grid) for name, field in probabilities.items()}

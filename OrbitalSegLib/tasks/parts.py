@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from OrbitalSegLib import reading, structures
 from OrbitalSegLib.export.surfaces import FORMATS, MAIN_FORMAT
@@ -16,6 +16,7 @@ from OrbitalSegLib.postprocessing import PostprocessingParameters
 from OrbitalSegLib.reading.frames import CHOICES
 from OrbitalSegLib.reading.origin import Origin
 from OrbitalSegLib.region import Region
+from OrbitalSegLib.result_grid import COARSEST_MM, FINEST_MM, GridChoice, GridName
 from OrbitalSegLib.scan import Acquisition, acquisition_from
 from OrbitalSegLib.segmenting import First
 from OrbitalSegLib.tasks.keys import (
@@ -61,6 +62,8 @@ DICOM_OUTPUTS = ("segmentation", "surface")
 REVIEW_KINDS = ("slice-by-slice", "physician")
 REVIEW_OUTCOMES = ("accepted", "accepted with edits", "rejected", "incomplete")
 
+GRIDS = get_args(GridName)
+
 ORBITS = get_args(AskedOrbit)
 """Regions that are looked for in the scan."""
 
@@ -88,6 +91,19 @@ def _region(name: str, value: object) -> Region | str:
 
 BOX = ValueKind(_box, {"anyOf": [{"const": "whole"}, _BOX_SCHEMA]})
 REGION = ValueKind(_region, {"anyOf": [{"enum": [*ORBITS, "whole"]}, _BOX_SCHEMA]})
+
+
+def _grid(name: str, value: object) -> GridChoice:
+    if isinstance(value, str) and value in GRIDS:
+        return cast(GridName, value)
+    if isinstance(value, str) or not FINEST_MM <= number(name, value) <= COARSEST_MM:
+        raise invalid(f"`{name}` must be `auto`, `scan` or a spacing from {FINEST_MM:g} to {COARSEST_MM:g} mm.")
+    return number(name, value)
+
+
+GRID = ValueKind(
+    _grid, {"anyOf": [{"enum": list(GRIDS)}, {"type": "number", "minimum": FINEST_MM, "maximum": COARSEST_MM}]}
+)
 
 _POSTPROCESSING = {
     "fill_objects": FLAG,

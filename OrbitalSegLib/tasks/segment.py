@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from vtkmodules.vtkCommonDataModel import vtkPolyData
 
@@ -35,8 +35,8 @@ from OrbitalSegLib.tasks.bookkeeping import (
     write_dicom,
     write_surfaces,
 )
-from OrbitalSegLib.tasks.keys import OBJECT, PATH, TEXT, invalid, key, one_of, optional, read_keys, settings_of
-from OrbitalSegLib.tasks.parts import FIRST, POSTPROCESS, REGION, Networks, ResultFiles, ScanInput
+from OrbitalSegLib.tasks.keys import OBJECT, PATH, TEXT, invalid, key, optional, read_keys, settings_of
+from OrbitalSegLib.tasks.parts import FIRST, GRID, POSTPROCESS, REGION, Networks, ResultFiles, ScanInput
 
 FILES_SHARES = {"modelling": 6.0, "writing": 2.0, "preview": 2.0}
 """Seconds of each step on a head of 512 x 512 x 140 voxels, by benchmarks/main_job.py."""
@@ -49,7 +49,7 @@ class SegmentJob(ScanInput, Networks, ResultFiles):
     task = "segment"
 
     region: Region | AskedOrbit = key(REGION, "auto", setting=True)
-    grid: GridChoice = key(one_of(get_args(GridChoice)), "auto", setting=True)
+    grid: GridChoice = key(GRID, "auto", setting=True)
     """Of the result."""
     method: str = key(TEXT, DEFAULT_METHOD, setting=True)
     parameters: dict[str, Any] = key(OBJECT, {}, setting=True)

@@ -23,6 +23,7 @@ from OrbitalSegLib.segmenting import cut_to
 pytestmark = [pytest.mark.slow, pytest.mark.learn]
 
 BOX_MM = [-12.0, 12.0, 4.0, 24.0, -8.0, 8.0]
+FINE_MM = 0.6
 NAMES = ("bone", "cortical", "thin", "inferred")
 
 
@@ -82,10 +83,10 @@ def run(output: Path | None, **job) -> dict:
 def results(ct, tmp_path_factory, tiny_package) -> dict[str, Path]:
     """By the grid that was asked for."""
     folder = tmp_path_factory.mktemp("results")
-    for asked in ("auto", "scan"):
+    for asked in ("auto", "scan", FINE_MM):
         job = {"method": "multigrey", "region": BOX_MM, "grid": asked, "model": str(tiny_package.folder)}
-        run(folder / asked, task="segment", input=str(ct), **job)
-    return {asked: folder / asked for asked in ("auto", "scan")}
+        run(folder / str(asked), task="segment", input=str(ct), **job)
+    return {asked: folder / asked for asked in ("auto", "scan", str(FINE_MM))}
 
 
 def masks_of(result: Path) -> dict[str, sitk.Image]:
@@ -110,6 +111,53 @@ def test_the_result_of_a_coarse_scan_lies_on_the_grid_of_the_probabilities(resul
     assert label_map.GetSize() == fine["bone"].GetSize()
 
 
+def test_a_grid_that_is_asked_for_holds_the_probabilities_above_their_limits(results, ct):
+    masks, result = masks_of(results[str(FINE_MM)]), results["auto"]
+    scan_image = sitk.ReadImage(str(ct))
+    for name in NAMES:
+        assert masks[name].GetSpacing() == pytest.approx((FINE_MM,) * 3)
+        offset = (np.array(masks[name].GetOrigin()) - scan_image.GetOrigin()) / FINE_MM
+        np.testing.assert_allclose(offset, np.rint(offset), atol=1e-6)
+    used = next(s["parameters"] for s in record_of(result)["steps"] if s["step"] == "segmenting")
+    above = np.zeros(masks["bone"].GetSize()[::-1], bool)
+    for name in ("cortical", "thin"):
+        field = sitk.ReadImage(str(result / f"probability-{name}.nrrd"), sitk.sitkFloat32)
+        here = sitk.Resample(field, masks["bone"], sitk.Transform(), sitk.sitkLinear, 0.0)
+        above |= sitk.GetArrayFromImage(here) > used[f"{name}_above"] * 255
+    bone = sitk.GetArrayFromImage(masks["bone"]) > 0
+    assert bone.any()
+    above &= sitk.GetArrayFromImage(Region(tuple(BOX_MM)).within(masks["bone"])) > 0
+    assert (bone != above).mean() < 0.02  # what post-processing removed and filled
+    assert (results[str(FINE_MM)] / "bone.stl").read_bytes() == (result / "bone.stl").read_bytes()
+
+
+@pytest.mark.parametrize("grid", [0.1, 1.5, -1, "fine", True, None])
+def test_a_grid_that_is_none_is_refused(ct, tmp_path, grid):
+    lines: list[dict] = []
+    job = {"task": "segment", "input": str(ct), "output": str(tmp_path / "out"), "method": "threshold", "grid": grid}
+    assert worker.run({"contract": CONTRACT, **job}, lines.append) == 2
+    assert "`grid` must" in lines[-1]["text"]
+
+
+def test_a_grid_of_more_voxels_than_memory_holds_is_refused_before_the_run(ct, tmp_path):
+    lines: list[dict] = []
+    job = {"task": "segment", "input": str(ct), "output": str(tmp_path / "out"), "method": "threshold", "grid": 0.2}
+    assert worker.run({"contract": CONTRACT, **job, "memory_gb": 0.05}, lines.append) == 3
+    assert lines[-1]["code"] == "too-large"
+    assert "coarser grid" in lines[-1]["text"]
+
+
+def test_thresholds_on_a_finer_grid_are_the_scans_voxels(ct, tmp_path):
+    job = {"method": "threshold", "region": BOX_MM, "grid": 0.5}
+    run(tmp_path / "out", task="segment", input=str(ct), **job)
+    bone = read_segmentation(tmp_path / "out" / "segmentation.seg.nrrd")
+    assert bone.GetSpacing() == (0.5, 0.5, 0.5)
+    on_scan = sitk.Cast(sitk.ReadImage(str(ct)) > 300, sitk.sitkUInt8)
+    expected = sitk.Resample(on_scan, bone, sitk.Transform(), sitk.sitkNearestNeighbor, 0)
+    agree = sitk.GetArrayFromImage(bone) == sitk.GetArrayFromImage(expected)
+    assert agree.mean() > 0.999  # crumbs are dropped
+
+
 def test_nothing_lies_outside_the_region(results):
     for result in results.values():
         bone = masks_of(result)["bone"]
@@ -123,7 +171,7 @@ def test_surface_and_verdict_are_the_same_on_either_grid(results):
     assert fine == coarse
 
 
-@pytest.mark.parametrize("asked", ["auto", "scan"])
+@pytest.mark.parametrize("asked", ["auto", "scan", str(FINE_MM)])
 def test_it_is_verified_on_its_own_grid(results, ct, tiny_package, asked: str):
     said = run(None, task="verify", input=str(ct), record=str(results[asked]), model=str(tiny_package.folder))
     assert said["reproduced"], said["differences"]
