@@ -9,7 +9,7 @@ from OrbitalSegLib import NOTICE, PRODUCT, __version__
 from OrbitalSegLib.archive.names import csv_of
 from OrbitalSegLib.archive.one import DONE, FAILED, INCOMPLETE, Outcome
 from OrbitalSegLib.files import replacing, writing
-from OrbitalSegLib.record.html import html_page, section
+from OrbitalSegLib.record.html import html_page
 from OrbitalSegLib.record.page import TONES, flattened, term_of, worded
 from OrbitalSegLib.results import PAGE_FILE, PREVIEW_FILE
 
@@ -128,7 +128,7 @@ def _page(outcomes: list[Outcome], figures: list[dict[str, Any]]) -> str:
         "<p><input id='find' type='search' placeholder='Words to find' aria-label='Words to find'> "
         f"<select id='verdict' aria-label='Verdict'><option value=''>every verdict</option>{choices}</select> "
         "<span id='count' class='faint'></span></p>",
-        section("", f"<table id='scans'><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"),
+        f"<table id='scans'><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>",
         f"<script>{SCRIPT}</script>",
     ]
     return html_page(f"{PRODUCT}: scans", parts)

@@ -252,15 +252,16 @@ def identity_of(path: Path) -> tuple[str, str, tuple[str, str]] | None:
 
     Raises `InputError` `truncated` of a damaged file, and `unreadable`.
     """
-    try:
-        header = header_of(path)
-    except DamagedFile as error:
-        raise _damaged("A DICOM file is") from error
-    if header is None:
-        return None
-    study = _study(header)
-    said = (text_of(header.get(keyword)) for keyword in ("SOPInstanceUID", "SeriesInstanceUID"))
-    return next(said), next(said), (study.patient, study.uid)
+    with warnings.catch_warnings(action="ignore"):  # as in `list_series`
+        try:
+            header = header_of(path)
+        except DamagedFile as error:
+            raise _damaged("A DICOM file is") from error
+        if header is None:
+            return None
+        study = _study(header)
+        image, series = (text_of(header.get(keyword)) for keyword in ("SOPInstanceUID", "SeriesInstanceUID"))
+    return image, series, (study.patient, study.uid)
 
 
 def study_of(path: Path) -> Study | None:

@@ -15,6 +15,7 @@ pytest.importorskip("torch")
 import numpy as np
 import SimpleITK as sitk
 import torch
+from test_batch import study
 from test_calibration import case
 from test_release import CONFIGURATION, RECIPE
 from test_training_validation import case_with_a_wall
@@ -235,3 +236,17 @@ def test_few_cases(start, benchmark, tmp_path, monkeypatch):
     monkeypatch.setattr(few, "VALIDATION", {"sheet": 1})
     start("few_cases", "--work", work, "--cases", 2, "--steps", 4)
     assert package.read(work / "little" / "packages" / "few-cases-2").name == "few-cases-2"
+
+
+def test_archive(start, benchmark, tmp_path, monkeypatch):
+    module = benchmark("archive")
+    monkeypatch.setattr(module, "LONGEST_SECONDS", 2.0)
+    monkeypatch.setattr(module, "BROKEN", {name: module.BROKEN[name] for name in ("text", "no-volume")})
+    series = study(tmp_path / "series", 1)
+    words = ("--good", 2, "--kills", 1)
+    told = json.loads(start("archive", series, tmp_path / "out", *words))
+    assert (told["done"], told["failed"], told["kills"]) == (2, 2, 1)
+    assert told["same index after kills"] is True
+    assert not told["files other than single runs'"]
+    assert not told["rows with another code than they should"]
+    assert told["processor seconds, batch"] > 0
