@@ -207,7 +207,8 @@ def segment(
     printer_minimum_mm: PrinterMinimum = None,
     quality_map: QualityMap = False,
     surface: Annotated[
-        list[str] | None, typer.Option("--surface", help="A further surface to export: cortical, thin, inferred.")
+        list[str] | None,
+        typer.Option("--surface", help="A further surface to export: cortical, thin, inferred, bone+inferred."),
     ] = None,
     sides: Annotated[bool, typer.Option("--sides", help="Left and right half as surfaces of their own too.")] = False,
     purpose: Purpose = None,

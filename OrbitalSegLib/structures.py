@@ -23,6 +23,9 @@ SOFT_TISSUE_CODE: Code = ("87784001", "SCT", "Soft tissue")
 BONE, CORTICAL, THIN, INFERRED = "bone", "cortical", "thin", "inferred"
 """The names of rows that the library itself means by name."""
 
+EITHER = f"{BONE}+{INFERRED}"
+"""What the surface of bone and inferred wall together is called."""
+
 CORTICAL_ABOVE_HU = 200.0
 """Bone above this is cortical [3532-2 D.3]."""
 
@@ -193,7 +196,8 @@ def structures_of(record: Mapping[str, Any]) -> dict[str, Structure]:
 
 
 def of_surface(name: str, structures: Mapping[str, Structure] = STRUCTURES) -> tuple[Structure | None, str]:
-    """What a surface is of, and which half of it: `bone-left` is the left one of bone."""
+    """What a surface is of, and which half of it: `bone-left` is the left one of bone; `bone+inferred` is of bone."""
+    name = name.replace(EITHER, BONE)
     if name in structures:
         return structures[name], ""
     whole, _, side = name.rpartition("-")

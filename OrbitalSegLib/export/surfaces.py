@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from vtkmodules.util.numpy_support import vtk_to_numpy
 from vtkmodules.vtkCommonDataModel import vtkPolyData
 from vtkmodules.vtkIOXML import vtkXMLPolyDataReader, vtkXMLPolyDataWriter
 
@@ -12,8 +13,8 @@ from OrbitalSegLib.errors import OutputError
 from OrbitalSegLib.export import obj, ply, stl, threemf
 from OrbitalSegLib.files import output_error, safe_name
 from OrbitalSegLib.modelling import mesh
-from OrbitalSegLib.modelling.intersections import Floats, Integers
-from OrbitalSegLib.structures import STRUCTURES, Colour, Structure, of_surface
+from OrbitalSegLib.modelling.intersections import Flags, Floats, Integers
+from OrbitalSegLib.structures import INFERRED, STRUCTURES, Colour, Structure, of_surface
 
 PLAIN: Colour = (0.8, 0.8, 0.8)
 """Of a surface whose name has no colour."""
@@ -33,6 +34,8 @@ class Format:
     read: Callable[[Path], tuple[Floats, Integers]]
     title: str
     """For people who choose one."""
+    write_marked: Callable[[Floats, Integers, Path, str, Colour, Flags], None] | None = None
+    """The same with triangles that are inferred wall marked, where the format can."""
 
 
 def _write_stl(points: Floats, triangles: Integers, path: Path, name: str, _colour: Colour) -> None:
@@ -41,7 +44,7 @@ def _write_stl(points: Floats, triangles: Integers, path: Path, name: str, _colo
 
 FORMATS = {
     "stl": Format("stl", _write_stl, stl.read_corners, "STL, for printers"),
-    "3mf": Format("3mf", threemf.write, threemf.read, "3MF, for printers"),
+    "3mf": Format("3mf", threemf.write, threemf.read, "3MF, for printers", threemf.write),
     "obj": Format("obj", obj.write, obj.read, "OBJ"),
     "ply": Format("ply", ply.write, ply.read, "PLY"),
 }
@@ -90,7 +93,12 @@ def write_surface(
     structure, _side = of_surface(name, structures)
     shown = (structure.title if structure and name == structure.name else name)[:NAME_AT_MOST]
     try:
-        chosen.write(points, triangles, path, shown, structure.colour if structure else PLAIN)
+        colour, inferred = structure.colour if structure else PLAIN, surface.GetPointData().GetArray(INFERRED)
+        if inferred is not None and chosen.write_marked is not None:
+            marked = (vtk_to_numpy(inferred) > 0)[triangles].all(axis=1)
+            chosen.write_marked(points, triangles, path, shown, colour, marked)
+        else:
+            chosen.write(points, triangles, path, shown, colour)
         read_points, read_triangles = chosen.read(path)
     except (OSError, ValueError) as error:
         raise output_error(error, folder) from error

@@ -8,7 +8,8 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 
 from OrbitalSegLib import __version__
-from OrbitalSegLib.modelling.intersections import Floats, Integers
+from OrbitalSegLib.modelling.intersections import Flags, Floats, Integers
+from OrbitalSegLib.structures import INFERRED, STRUCTURES, Colour
 
 MODEL = "3D/3dmodel.model"
 
@@ -30,7 +31,7 @@ HEAD = """<?xml version="1.0" encoding="UTF-8"?>
 <metadata name="Application">OrbitalSeg {version}</metadata>
 <metadata name="Description">SPACE=LPS; not a medical device</metadata>
 <resources>
-<basematerials id="1"><base name={name} displaycolor="#{colour}"/></basematerials>
+<basematerials id="1"><base name={name} displaycolor="#{colour}"/>{further}</basematerials>
 <object id="2" type="model" name={name} pid="1" pindex="0"><mesh>
 """
 
@@ -47,10 +48,23 @@ AT_ONCE = 1 << 16
 """Elements that are made at once."""
 
 
-def write(points: Floats, triangles: Integers, path: Path, name: str, colour: tuple[float, float, float]) -> None:
-    """See `export.surfaces.Format`. Nine digits tell every 32-bit number from the next."""
+def write(
+    points: Floats,
+    triangles: Integers,
+    path: Path,
+    name: str,
+    colour: Colour,
+    marked: Flags | None = None,
+) -> None:
+    """See `export.surfaces.Format`. Nine digits tell every 32-bit number from the next. Triangles that are marked (m)
+    are of a material of their own, that of inferred wall."""
     shown = quoteattr(_xml_text(name))
-    head = HEAD.format(version=__version__, name=shown, colour="".join(f"{round(255 * part):02X}" for part in colour))
+    mark = STRUCTURES[INFERRED]
+    further = "" if marked is None else f'<base name={quoteattr(mark.title)} displaycolor="#{_hex(mark.colour)}"/>'
+    head = HEAD.format(version=__version__, name=shown, colour=_hex(colour), further=further)
+    material = np.array(["", ' pid="1" p1="1"'])[
+        np.zeros(len(triangles), int) if marked is None else marked.astype(int)
+    ]
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         archive.writestr(_entry("[Content_Types].xml"), CONTENT_TYPES)
         archive.writestr(_entry("_rels/.rels"), RELATIONSHIPS)
@@ -63,8 +77,9 @@ def write(points: Floats, triangles: Integers, path: Path, name: str, colour: tu
                 file.write(text.encode())
             file.write(b"</vertices>\n<triangles>\n")
             for start in range(0, len(triangles), AT_ONCE):
-                corners = triangles[start : start + AT_ONCE]
-                text = '<triangle v1="%d" v2="%d" v3="%d"/>\n' * len(corners) % tuple(corners.ravel().tolist())
+                of = slice(start, start + AT_ONCE)
+                rows = zip(triangles[of].tolist(), material[of].tolist(), strict=True)
+                text = "".join(f'<triangle v1="{a}" v2="{b}" v3="{c}"{own}/>\n' for (a, b, c), own in rows)
                 file.write(text.encode())
             file.write(b"</triangles>\n")
             file.write(TAIL.encode())
@@ -79,10 +94,14 @@ def read(path: Path) -> tuple[Floats, Integers]:
         raise ValueError("the file is no 3MF of ours") from error
     begin, middle, end = (content.index(tag) for tag in (b"<vertices>", b"<triangles>", b"</triangles>"))
     points, triangles = (
-        np.array(re.findall(rb'[xyz123]="([^"]+)"', part), np.float64).reshape(-1, 3)
+        np.array(re.findall(rb' (?:[xyz]|v[123])="([^"]+)"', part), np.float64).reshape(-1, 3)
         for part in (content[begin:middle], content[middle:end])
     )
     return points.astype(np.float32), triangles.astype(np.int32)
+
+
+def _hex(colour: Colour) -> str:
+    return "".join(f"{round(255 * part):02X}" for part in colour)
 
 
 def _entry(name: str) -> zipfile.ZipInfo:

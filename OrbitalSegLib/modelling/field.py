@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import reduce
 
 import numpy as np
 import SimpleITK as sitk
@@ -27,6 +28,8 @@ class BoneField:
     """How much of each voxel is bone: 32-bit float, 0 to 1, one half where half of it is. None: all or nothing."""
     source: str = "mask"
     """Where the fraction comes from, for the record: `probability`, `CT`, `CT and mask`, `fraction` or `mask`."""
+    inferred: sitk.Image | None = None
+    """Of the mask what is no bone that the scan shows, where some of it is not: the surface is marked there."""
     edited: bool = False
     """Whether a person may have changed the mask: then what is open in it is meant to be."""
 
@@ -41,6 +44,15 @@ def agreeing(fraction: sitk.Image, mask: sitk.Image) -> sitk.Image:
     values[bone & (values < 0.5)] = 1
     values[~bone & (values >= 0.5)] = 0
     return on_grid(values, fraction)
+
+
+def with_inferred(bone: BoneField, inferred: BoneField) -> BoneField:
+    """Bone and inferred wall as one. The fraction is the higher of theirs, where both have one."""
+    mask = sitk.Or(bone.mask, inferred.mask)
+    if bone.fraction is None or inferred.fraction is None:
+        return replace(bone, mask=mask, fraction=None, inferred=inferred.mask)
+    fraction = agreeing(sitk.Maximum(bone.fraction, inferred.fraction), mask)
+    return replace(bone, mask=mask, fraction=fraction, inferred=inferred.mask)
 
 
 def part_of(bone: BoneField, region: Region) -> BoneField:
@@ -77,15 +89,18 @@ def fields_of(
     warn: Warn = unheard,
 ) -> dict[str, BoneField]:
     """What the surfaces of these structures are made of, of those that hold something; without `field_of` their masks.
+    `bone+inferred` is bone with inferred wall.
 
     `warn` hears of those that are empty.
     """
     fields = {}
     for name in names:
-        if volume_ml(masks[name]) == 0:
+        own = [part for part in name.split("+") if volume_ml(masks[part]) > 0]
+        if not own:
             warn("empty-surface", f"There is no {name} bone within these limits, so no surface of it.")
             continue
-        fields[name] = field_of(name) if field_of else BoneField(masks[name])
+        parts = [field_of(part) if field_of else BoneField(masks[part]) for part in own]
+        fields[name] = reduce(with_inferred, parts)
     return fields
 
 

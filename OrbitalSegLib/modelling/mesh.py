@@ -225,6 +225,12 @@ def volume_ml(points: Floats, triangles: Integers) -> float:
     return float(dot(a, cross(b, c)).sum()) / 6 / 1000
 
 
+def area_mm2(points: Floats, triangles: Integers) -> float:
+    """The area of triangles (m, 3) of points (n, 3) in mm."""
+    a, b, c = corners_of(points, triangles)
+    return float(np.sqrt((cross(b - a, c - a) ** 2).sum(axis=0)).sum() / 2)
+
+
 def coincident_vertices(points: Floats) -> Flags:
     """Whether each point has exactly the position of another one."""
     coordinates = points.T.astype(np.float64) + 0.0  # turns -0.0 into 0.0

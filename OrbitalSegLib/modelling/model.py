@@ -8,6 +8,7 @@ import SimpleITK as sitk
 from vtkmodules.util.numpy_support import numpy_to_vtk
 from vtkmodules.vtkCommonDataModel import vtkPolyData
 
+from OrbitalSegLib.images import volume_ml
 from OrbitalSegLib.modelling import mesh
 from OrbitalSegLib.modelling.collisions import damaged
 from OrbitalSegLib.modelling.field import BoneField
@@ -19,6 +20,7 @@ from OrbitalSegLib.modelling.surface import UNLIMITED, Smoothing, SurfaceParamet
 from OrbitalSegLib.modelling.surface_quality import quality
 from OrbitalSegLib.modelling.thickening import thickened
 from OrbitalSegLib.progress import Progress, silent, span
+from OrbitalSegLib.structures import INFERRED
 
 PRINTER_MINIMUM_MM = 0.8
 """What common printers of plastic can make as a wall: two lines of a nozzle of 0.4 mm."""
@@ -44,7 +46,8 @@ class Model:
     points: Floats
     triangles: Integers
     of_vertices: dict[str, Floats]
-    """`deviation_mm` from the unsmoothed surface, `thickness_mm` of the wall (infinite: unknown), `thickened_mm`."""
+    """`deviation_mm` from the unsmoothed surface, `thickness_mm` of the wall (infinite: unknown), `thickened_mm`, and
+    where inferred wall is part of it `inferred`: 1 at vertices nearer to that than to bone."""
     measured: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -73,7 +76,7 @@ def model_of(
 
     The result is checked as a whole once more before it is given away.
     """
-    own_ml = _volume_ml(bone)
+    own_ml, given = _volume_ml(bone), bone
     bone, slits = joined(bone)
     made = surface_of(
         bone, SurfaceParameters(parameters.smoothing), allowed_bytes, lambda fraction: progress(0.5 * fraction)
@@ -105,6 +108,10 @@ def model_of(
     measured["mask_volume_ml"] = own_ml
     measured["gaps_proposed"] = gaps(bone)
     arrays = {"deviation_mm": found.deviation_mm, "thickness_mm": found.thickness_mm, "thickened_mm": thickened_mm}
+    if given.inferred is not None:
+        arrays[INFERRED] = _nearer_to(given.inferred, given.mask, points)
+        marked = arrays[INFERRED][triangles].all(axis=1)
+        measured["inferred_area_mm2"] = round(mesh.area_mm2(points, triangles[marked]), 2)
     return Model(points, triangles, arrays, measured)
 
 
@@ -119,6 +126,18 @@ def models_of(
         name: model_of(bone, parameters, allowed_bytes, span(progress, done / len(fields), (done + 1) / len(fields)))
         for done, (name, bone) in enumerate(fields.items())
     }
+
+
+def _nearer_to(part: sitk.Image, whole: sitk.Image, points: Floats) -> Floats:
+    """1 for points (n, 3) that lie nearer to a part of a mask than to the rest of it, else 0."""
+    axes = np.reshape(whole.GetDirection(), (3, 3)) * np.array(whole.GetSpacing())
+    index = np.rint((points - np.array(whole.GetOrigin())) @ np.linalg.inv(axes).T).astype(int)
+    x, y, z = np.clip(index, 0, np.array(whole.GetSize()) - 1).T
+    away = []
+    for mask in (part, sitk.And(whole, 1 - part)):
+        far = sitk.SignedMaurerDistanceMap(mask, squaredDistance=False, useImageSpacing=True)
+        away.append(sitk.GetArrayViewFromImage(far)[z, y, x] if volume_ml(mask) else np.full(len(points), np.inf))
+    return (away[0] < away[1]).astype(np.float64)
 
 
 def _volume_ml(bone: BoneField) -> float:

@@ -55,7 +55,9 @@ THICKEST_MM = 10.0
 
 STRUCTURE_NAME = "[a-z][a-z0-9-]{0,39}"
 
-SURFACES = tuple(name for name in structures.printed() if name != structures.BONE)
+SURFACE_NAME = f"{STRUCTURE_NAME}|{re.escape(structures.EITHER)}"
+
+SURFACES = (*(name for name in structures.printed() if name != structures.BONE), structures.EITHER)
 """Besides bone."""
 
 DICOM_OUTPUTS = ("segmentation", "surface")
@@ -175,13 +177,13 @@ def _surface_names(name: str, value: object) -> tuple[str, ...]:
     """Names of structures, each once; a model package brings some of its own."""
     if not isinstance(value, list):
         raise invalid(f"`{name}` must be a list of: {', '.join(SURFACES)}.")
-    if not all(isinstance(item, str) and re.fullmatch(STRUCTURE_NAME, item) for item in value):
+    if not all(isinstance(item, str) and re.fullmatch(SURFACE_NAME, item) for item in value):
         raise invalid(f"`{name}` must be one of: {', '.join(SURFACES)}.")
     return tuple(dict.fromkeys(value))
 
 
 SURFACE_NAMES = ValueKind(
-    _surface_names, {"type": "array", "items": {"type": "string", "pattern": f"^{STRUCTURE_NAME}$"}, "minItems": 0}
+    _surface_names, {"type": "array", "items": {"type": "string", "pattern": f"^({SURFACE_NAME})$"}, "minItems": 0}
 )
 
 _FIRST = made_of(

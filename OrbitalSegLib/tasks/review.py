@@ -92,10 +92,10 @@ def _write_edited(
     folder: ResultFolder,
 ) -> None:
     """Write what the edited masks make, and keep what the method gave before anyone touched it."""
-    lacking = next((name for name in job.surfaces if name not in masks), None)
+    lacking = next((name for name in job.surfaces if not set(name.split("+")) <= masks.keys()), None)
     if lacking:
         raise invalid(f"The result has no {lacking}: leave that surface out.")
-    fields = fields_of(masks, [name for name in (BONE, *job.surfaces) if name in masks], warn=record.warn)
+    fields = fields_of(masks, [*((BONE,) if BONE in masks else ()), *job.surfaces], warn=record.warn)
     surfaces = make_surfaces(
         lambda: with_halves(fields) if can_halve(job.sides, record) else fields, job, steps, record
     )

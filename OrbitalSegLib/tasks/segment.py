@@ -23,7 +23,7 @@ from OrbitalSegLib.result_grid import GridChoice
 from OrbitalSegLib.results import ResultFolder, new_result
 from OrbitalSegLib.scan import grid_of, sha256_of
 from OrbitalSegLib.segmenting import First, Segmentation, Wish
-from OrbitalSegLib.structures import BONE, INFERRED
+from OrbitalSegLib.structures import BONE, EITHER, INFERRED
 from OrbitalSegLib.tasks import Outcome, Work
 from OrbitalSegLib.tasks.bookkeeping import (
     READ_SHARE,
@@ -115,8 +115,8 @@ def _check_surfaces(job: SegmentJob) -> None:
     method = job.wish.chosen
     given = given_by(method, job.model) if job.surfaces else ()
     for name in job.surfaces:
-        if name not in given:
-            what = "inferred wall" if name == INFERRED else name
+        if (INFERRED if name == EITHER else name) not in given:
+            what = "inferred wall" if name in (INFERRED, EITHER) else name
             raise invalid(f"{method.title} gives no {what}: leave that surface out.")
 
 

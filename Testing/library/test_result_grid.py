@@ -1,6 +1,7 @@
 """The grid on which a result lies: the scan's own, or the probabilities' where that is finer."""
 
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,15 @@ import SimpleITK as sitk
 pytest.importorskip("torch")
 
 from tiny_network import SPACING_MM
+from vtkmodules.util.numpy_support import vtk_to_numpy
+from vtkmodules.vtkIOXML import vtkXMLPolyDataReader
 
 from OrbitalSegLib import CONTRACT, worker
 from OrbitalSegLib.export.segmentation import read_segmentation, write_segmentation
 from OrbitalSegLib.export.stl import read_stl
+from OrbitalSegLib.images import volume_ml
 from OrbitalSegLib.methods.method import ByValue
+from OrbitalSegLib.modelling.mesh import area_mm2, arrays_of, check
 from OrbitalSegLib.phantom import Anatomy, Scanner, scan
 from OrbitalSegLib.region import Region
 from OrbitalSegLib.result_grid import is_finer
@@ -85,6 +90,7 @@ def results(ct, tmp_path_factory, tiny_package) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("results")
     for asked in ("auto", "scan", FINE_MM):
         job = {"method": "multigrey", "region": BOX_MM, "grid": asked, "model": str(tiny_package.folder)}
+        job |= {"surfaces": ["bone+inferred"], "formats": ["stl", "3mf"], "quality_map": True}
         run(folder / str(asked), task="segment", input=str(ct), **job)
     return {asked: folder / asked for asked in ("auto", "scan", str(FINE_MM))}
 
@@ -169,6 +175,27 @@ def test_surface_and_verdict_are_the_same_on_either_grid(results):
     assert (results["auto"] / "bone.stl").read_bytes() == (results["scan"] / "bone.stl").read_bytes()
     fine, coarse = (record_of(results[asked])["monitoring"] for asked in ("auto", "scan"))
     assert fine == coarse
+
+
+def test_bone_and_inferred_wall_are_one_closed_surface_that_tells_them_apart(results):
+    folder, masks = results["auto"], masks_of(results["auto"])
+    made = next(s["measured"] for s in record_of(folder)["steps"] if s["step"] == "modelling")["bone+inferred"]
+    assert check(read_stl(folder / "bone_inferred.stl")).sound
+    assert made["mask_volume_ml"] == pytest.approx(volume_ml(masks["bone"]) + volume_ml(masks["inferred"]), abs=1e-3)
+    assert made["source"] == "probability"
+    reader = vtkXMLPolyDataReader()
+    reader.SetFileName(str(folder / "bone_inferred-quality.vtp"))
+    reader.Update()
+    points, triangles = arrays_of(reader.GetOutput())
+    marked = (vtk_to_numpy(reader.GetOutput().GetPointData().GetArray("inferred")) > 0)[triangles].all(axis=1)
+    assert 0 < marked.sum() < len(marked)
+    assert made["inferred_area_mm2"] == pytest.approx(area_mm2(points, triangles[marked]), abs=0.02)
+    with zipfile.ZipFile(folder / "bone_inferred.3mf") as archive:
+        model = archive.read("3D/3dmodel.model").decode()
+    assert model.count(' pid="1" p1="1"/>') == marked.sum()
+    assert '<base name="Inferred wall"' in model
+    with zipfile.ZipFile(folder / "bone.3mf") as archive:
+        assert b"p1=" not in archive.read("3D/3dmodel.model")
 
 
 @pytest.mark.parametrize("asked", ["auto", "scan", str(FINE_MM)])
