@@ -14,6 +14,7 @@ from slicer.i18n import tr as _
 from OrbitalSegLib.export.segmentation import read_segmentation, write_label_map
 from OrbitalSegLib.export.surfaces import FORMATS
 from OrbitalSegLib.files import name_together, workplace
+from OrbitalSegLib.results import RECORD_FILE, ResultFolder
 from OrbitalSegPanel import jobs, segments, volumes
 
 EDITED = "edited.seg.nrrd"
@@ -28,8 +29,6 @@ RECORD = "-record.json"
 
 VOXEL_FORMATS = ("nrrd", "nifti")
 DICOM = "dicom"
-DICOM_FILE = "segmentation.dcm"
-"""As the worker names it."""
 
 ENDINGS = {"nrrd": ".seg.nrrd", "nifti": ".nii.gz"}
 SIDES = ("right", "left")
@@ -85,12 +84,12 @@ class Plan:
 
         Raises `OSError`, `ValueError` or `OrbitalSegError`; no copy is then left.
         """
-        record = {MAP: made / f"{segment}{MAP}", RECORD: made / "record.json"}
+        record = {MAP: ResultFolder(made).quality_map(segment), RECORD: made / RECORD_FILE}
         return self._put(segment, {f".{self.form}": made / f"{segment}.{self.form}", **record})
 
     def take_dicom(self, made: Path) -> list[Path]:
         """Copy the DICOM segmentation that the worker made. Raises as `take`."""
-        return self._put("segmentation", {".dcm": made / DICOM_FILE})
+        return self._put("segmentation", {".dcm": ResultFolder(made).dicom})
 
     def write_voxels(self, target: Any, private: Path) -> list[Path]:
         """The voxels themselves; every file is read back before it gets its name. Raises as `take`."""
@@ -133,7 +132,7 @@ def plan(settings: Any, record: dict[str, Any] | None, target: Any, volume: Any)
         raise ValueError(_("Segment a scan first: there is nothing to export."))
     chosen = tuple(
         identity
-        for identity in segments.OURS
+        for identity in segments.structures(target)
         if identity in settings["exportSegments"] and segments.volume_ml(target, identity) > 0
     )
     if not chosen:
@@ -146,8 +145,9 @@ def plan(settings: Any, record: dict[str, Any] | None, target: Any, volume: Any)
     return Plan(chosen, form, side, middle_mm, jobs.modelling(settings), folder)
 
 
-def save(target: Any, path: Path, wanted: Any = segments.OURS, is_kept: Any = None) -> None:
-    """Save segments of a segmentation, or what of them lies at kept places of the x axis, as Slicer saves them."""
+def save(target: Any, path: Path, wanted: Any = None, is_kept: Any = None) -> None:
+    """Save segments of a segmentation (all that a run makes), or what of them lies at kept places of the x axis, as
+    Slicer saves them."""
     scene = slicer.mrmlScene
     copy = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "for export")
     storage = scene.AddNewNodeByClass("vtkMRMLSegmentationStorageNode")
@@ -155,7 +155,7 @@ def save(target: Any, path: Path, wanted: Any = segments.OURS, is_kept: Any = No
         source = target.GetSegmentation()
         copy.GetSegmentation().SetSourceRepresentationName(segments.BINARY)
         segments.copy_geometry(source, copy.GetSegmentation())
-        for identity in wanted:
+        for identity in segments.structures(target) if wanted is None else wanted:
             if source.GetSegment(identity):
                 copy.GetSegmentation().CopySegmentFromSegmentation(source, identity)
                 if is_kept is not None:

@@ -14,11 +14,12 @@ import numpy as np
 import SimpleITK as sitk
 import slicer
 
-from OrbitalSegLib.structures import BONE, INFERRED
+from OrbitalSegLib.methods import parameters
+from OrbitalSegLib.results import ResultFolder, last_step
+from OrbitalSegLib.structures import BONE, INFERRED, Structure
 from OrbitalSegPanel import exporting, segments, volumes
 from OrbitalSegPanel.settings import PROBABILITY, RESULT, SEGMENTATION, VOLUME, Settings
 
-SEGMENTATION_FILE, RECORD_FILE = "segmentation.seg.nrrd", "record.json"
 PRINTS, LIMITS = "OrbitalSeg.prints", "OrbitalSeg.limits"
 """Of the record's node: the fingerprint of each segment of the result, and its limits of probability. Its text is many
 megabytes long: what is asked for often stands here."""
@@ -44,13 +45,15 @@ class Run:
     """The region, LPS; None for the whole scan."""
     grid: str
     """What grid was asked for, as a job has it."""
+    structures: dict[str, Structure]
+    """What it may have made, by segment."""
 
 
 def read_run(folder: Path) -> Run:
     """What a result folder holds. Raises `OSError`, `ValueError` or `RuntimeError`."""
-    record = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
-    surfaces = _read_surfaces(folder)
-    node = segments.load(folder / SEGMENTATION_FILE, "result")
+    result, record = ResultFolder(folder), _record_in(folder)
+    surfaces = _read_surfaces(result)
+    node = segments.load(result.segmentation, "result", brought=record.get("structures"))
     try:
         return _run_of(node, surfaces, record)
     finally:
@@ -59,13 +62,20 @@ def read_run(folder: Path) -> Run:
 
 def _run_of(node: Any, surfaces: dict[str, Any], record: dict[str, Any]) -> Run:
     """What a run made, from the segmentation that holds it; nothing that happens to that changes it."""
-    labels = {name: segments.label_map(node, name) for name in segments.OURS}
+    structures = segments.structures(node)
+    labels = {name: segments.label_map(node, name) for name in structures}
     held = {name: found for name, found in labels.items() if found is not None}
-    return Run(held, surfaces, limits_of(record), region_of(record), record["settings"]["grid"])
+    limits = parameters.limits_in(_step(record, "segmenting")["parameters"])
+    return Run(held, surfaces, limits, region_of(record), record["settings"]["grid"], structures)
 
 
-def _read_surfaces(folder: Path) -> dict[str, Any]:
-    surfaces = {name: read_surface(folder / f"{name}.stl") for name in SURFACES}
+def _record_in(folder: Path) -> dict[str, Any]:
+    """The record of a result that the worker has just written: its schema was held there."""
+    return dict(json.loads(ResultFolder(folder).record.read_text(encoding="utf-8")))
+
+
+def _read_surfaces(result: ResultFolder) -> dict[str, Any]:
+    surfaces = {name: read_surface(result.surface(name)) for name in SURFACES}
     return {name: surface for name, surface in surfaces.items() if surface is not None}
 
 
@@ -90,12 +100,12 @@ def load(folder: Path, name: str, volume: Any, target: Any, save_state: Callable
     Raises `OSError`, `ValueError` or `RuntimeError` for a result that cannot be read; the scene is then as before.
     """
     with all_or_nothing():
-        record = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
-        found = segments.load(folder / SEGMENTATION_FILE, name, side_of(record))  # beside others it gets a number
+        result, record = ResultFolder(folder), _record_in(folder)
+        # beside others it gets a number
+        found = segments.load(result.segmentation, name, side_of(record), record.get("structures"))
         segments.set_grid(found, _step(record, "writing")["measured"]["grid"])
-        run = _run_of(found, _read_surfaces(folder), record)
-        fields = {path.stem.removeprefix("probability-"): path for path in sorted(folder.glob("probability-*.nrrd"))}
-        probabilities = [_probability(network, path, name) for network, path in fields.items()]
+        run = _run_of(found, _read_surfaces(result), record)
+        probabilities = [_probability(network, path, name) for network, path in result.networks.items()]
         kept = _record_node(pack(folder), name)
     if target is not None:
         segments.put(found, target, save_state)
@@ -142,19 +152,12 @@ def is_own(settings: Settings, identity: str) -> bool:
     return prints.get(identity) == segments.fingerprint(settings.reference(SEGMENTATION), identity)
 
 
-def limits_of(record: dict[str, Any]) -> dict[str, float]:
-    """The limits of probability that a result was made with, by network; empty for thresholds."""
-    used = _step(record, "segmenting")["parameters"]
-    return {
-        name.removesuffix("_above"): value
-        for name, value in used.items()
-        if name.endswith("_above") and name != "inferred_above" and value is not None
-    }
-
-
 def _step(record: dict[str, Any], name: str) -> dict[str, Any]:
-    """The last step of that name; every record of a segmentation has it."""
-    return next(step for step in reversed(record["steps"]) if step["step"] == name)
+    """The last step of that name. Raises `ValueError` where there is none: every record of a segmentation has it."""
+    step = last_step(record, name)
+    if step is None:
+        raise ValueError(f"The record lacks the step {name}.")
+    return step
 
 
 def node_of(settings: Settings) -> Any:
@@ -206,7 +209,7 @@ def pack(folder: Path) -> str:
 
     Not compressed: that takes a second, in which the window would wait, and most files are already.
     """
-    record = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
+    record = _record_in(folder)
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as files:
         for path in sorted(folder.iterdir()):

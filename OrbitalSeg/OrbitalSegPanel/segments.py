@@ -1,6 +1,7 @@
 """The worker's segmentation -> segments of the scene, and what a person made of them since."""
 
 import hashlib
+import json
 from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,13 +12,11 @@ import slicer
 from vtkmodules.vtkCommonCore import reference
 from vtkmodules.vtkCommonMath import vtkMatrix4x4
 
-from OrbitalSegLib.structures import INFERRED, STRUCTURES
+from OrbitalSegLib.structures import INFERRED, STRUCTURES, Structure, structures_of
 from OrbitalSegPanel.volumes import RAS_TO_LPS, array_of_matrix, cells, matrix_of
 
-OURS = tuple(STRUCTURES)
-"""IDs of the segments that a run makes; all others are the user's."""
-
-NAMES = {name: one.told for name, one in STRUCTURES.items()}
+BROUGHT = "OrbitalSeg.structures"
+"""Of a segmentation: the structures that its run's model package brought, as the record has them."""
 
 WARNING_COLOUR = STRUCTURES[INFERRED].colour
 
@@ -27,9 +26,19 @@ HASH_TAG = "OrbitalSeg.sha256"
 BINARY, SURFACE = "Binary labelmap", "Closed surface"
 
 
-def load(path: Path, name: str, side: str = "") -> Any:
-    """A new segmentation node from a result's file, of one side or of both. Raises `RuntimeError` if Slicer cannot read
-    it."""
+def structures(node: Any) -> dict[str, Structure]:
+    """What a run makes, by the IDs of its segments: all others are the user's."""
+    return structures_of({"structures": json.loads(node.GetAttribute(BROUGHT) or "{}")})
+
+
+def brought(node: Any) -> dict[str, Structure]:
+    """Of these what the table does not have: the run's model package brought it."""
+    return {name: one for name, one in structures(node).items() if name not in STRUCTURES}
+
+
+def load(path: Path, name: str, side: str = "", brought: dict[str, Any] | None = None) -> Any:
+    """A new segmentation node from a result's file, of one side or of both; `brought` are the structures that the
+    result's record describes. Raises `RuntimeError` if Slicer cannot read it."""
     logic = slicer.modules.segmentations.logic()
     node = logic.LoadSegmentationFromFile(str(path), True)
     if node is None:
@@ -38,6 +47,7 @@ def load(path: Path, name: str, side: str = "") -> Any:
     node.SetAndObserveStorageNodeID(None)  # the file goes away with the run: saving asks for another one
     slicer.mrmlScene.RemoveNode(storage)
     rename(node, name)
+    node.SetAttribute(BROUGHT, json.dumps(brought or {}))
     _dress(node, side)
     return node
 
@@ -60,9 +70,10 @@ def put(found: Any, target: Any, save_state: Callable[[], None]) -> None:
     save_state()
     segmentation, new = target.GetSegmentation(), found.GetSegmentation()
     with modifying(target):
-        for identity in OURS:
+        for identity in structures(target):
             segmentation.RemoveSegment(identity)
-        for identity in OURS:
+        target.SetAttribute(BROUGHT, found.GetAttribute(BROUGHT))
+        for identity in structures(found):
             if new.GetSegment(identity):
                 segmentation.CopySegmentFromSegmentation(new, identity)
         copy_geometry(new, segmentation)
@@ -80,7 +91,7 @@ def edited(node: Any) -> list[str]:
     """IDs of our segments that hold other voxels than a run gave them, or that are gone."""
     segmentation = node.GetSegmentation()
     changed = []
-    for identity in OURS:
+    for identity in structures(node):
         segment = segmentation.GetSegment(identity)
         if segment is not None and tag(segment, HASH_TAG) != fingerprint(node, identity):
             changed.append(identity)
@@ -97,7 +108,7 @@ def fingerprint(node: Any, identity: str) -> str:
 
 def remember(node: Any) -> None:
     """Note what our segments hold now as what the program made."""
-    for identity in OURS:
+    for identity in structures(node):
         segment = node.GetSegmentation().GetSegment(identity)
         if segment is not None:
             segment.SetTag(HASH_TAG, fingerprint(node, identity))
@@ -105,7 +116,7 @@ def remember(node: Any) -> None:
 
 def remembered(node: Any) -> dict[str, str]:
     """By segment: the fingerprint of what the program made."""
-    found = {identity: node.GetSegmentation().GetSegment(identity) for identity in OURS}
+    found = {identity: node.GetSegmentation().GetSegment(identity) for identity in structures(node)}
     return {identity: tag(segment, HASH_TAG) for identity, segment in found.items() if segment is not None}
 
 
@@ -191,10 +202,9 @@ def show(node: Any) -> None:
     display.SetVisibility2DOutline(True)
     display.SetSliceIntersectionThickness(2)
     segmentation = node.GetSegmentation()
-    for identity in OURS:
+    for identity, structure in structures(node).items():
         if segmentation.GetSegment(identity) is None:
             continue
-        structure = STRUCTURES[identity]
         display.SetSegmentVisibility(identity, structure.shown)
         display.SetSegmentVisibility3D(identity, structure.part_of is None)
         # An outline without filling: bone that is seen is filled, wall that is not seen is not.
@@ -211,7 +221,7 @@ def slice_prints(node: Any) -> dict[int, str]:
     """
     to_index = np.linalg.inv(grid_of(node)[0])
     held: dict[int, Any] = {}
-    for identity in OURS:
+    for identity in structures(node):
         array, first = _cropped(node, identity)
         if array.size:
             x, y, low = np.rint(to_index @ (*first, 1))[:3].astype(int).tolist()
@@ -226,7 +236,7 @@ def slice_prints(node: Any) -> dict[int, str]:
 
 def moments(node: Any) -> tuple[tuple[str, int], ...]:
     """When the voxels of each segment of ours changed last."""
-    found = {identity: node.GetSegmentation().GetSegment(identity) for identity in OURS}
+    found = {identity: node.GetSegmentation().GetSegment(identity) for identity in structures(node)}
     maps = {identity: segment.GetRepresentation(BINARY) for identity, segment in found.items() if segment}
     return tuple((identity, labels.GetMTime()) for identity, labels in maps.items() if labels)
 
@@ -289,10 +299,10 @@ def modifying(node: Any) -> Any:
 
 def _dress(node: Any, side: str) -> None:
     segmentation = node.GetSegmentation()
-    for identity, name in NAMES.items():
+    for identity, structure in structures(node).items():
         segment = segmentation.GetSegment(identity)
         if segment is not None:
-            segment.SetName(f"{name}, {side}" if side else name)
+            segment.SetName(f"{structure.told}, {side}" if side else structure.told)
             if identity == INFERRED:
                 segment.SetColor(*WARNING_COLOUR)
     remember(node)

@@ -30,7 +30,9 @@ class Thresholds:
     ) -> None:
         self._nodes, self._target = list(nodes), target
         fields = {node.GetAttribute("OrbitalSeg.network"): volumes.placed(node).image for node in nodes}
-        self._kept = KeptProbabilities(volumes.placed(volume).image, fields, Region(run.box_mm), grid=run.grid)
+        self._kept = KeptProbabilities(
+            volumes.placed(volume).image, fields, Region(run.box_mm), run.structures, run.grid
+        )
         self._save_state = save_state
         self._moved: dict[str, int] = {}
         self.take(run)

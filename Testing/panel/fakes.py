@@ -16,11 +16,14 @@ from OrbitalSegLib.export.segmentation import write_segmentation
 from OrbitalSegLib.export.stl import write_stl
 from OrbitalSegLib.modelling.surface import SurfaceParameters, surface_of_mask
 from OrbitalSegLib.scan import Acquisition, grid_of
+from OrbitalSegLib.structures import structures_of
 from OrbitalSegPanel.process import CANCELLED, Line, Outcome
 
 SIZE_XYZ = (24, 20, 12)
 SPACING_MM = (1.0, 1.0, 1.5)
 ORIGIN_MM = (-12.0, -10.0, 100.0)
+GLOBE = {"title": "Eyeball", "colour": [0.9, 0.9, 1.0], "code": ["81745001", "SCT", "Eye"], "kind": "soft tissue"}
+"""A structure as a record has it that a model package brought."""
 BOX_MM = (-8.0, 8.0, -8.0, 8.0, 102.0, 114.0)
 """The region of a pretended result, LPS."""
 
@@ -131,9 +134,14 @@ def mask_array(grown: int = 0) -> np.ndarray:
 
 
 def write_result(
-    folder: Path, networks: bool = True, grown: int = 0, asked: str = "auto", limits: tuple[float, float] = (0.5, 0.5)
+    folder: Path,
+    networks: bool = True,
+    grown: int = 0,
+    asked: str = "auto",
+    limits: tuple[float, float] = (0.5, 0.5),
+    globe: bool = False,
 ) -> None:
-    """A result folder with the files that the panel reads."""
+    """A result folder with the files that the panel reads; `globe` is a structure that a model package brings."""
     folder.mkdir(parents=True)
     bone = mask_array(grown)
     thin = bone * (np.arange(SIZE_XYZ[0]) < 10).astype(np.uint8)
@@ -146,11 +154,18 @@ def write_result(
             array = np.where(part > 0, 200, 0).astype(np.uint8)
             array[2, 6:14, 6:18] = 100  # found by a lower limit only
             sitk.WriteImage(image_of(array), str(folder / f"probability-{name}.nrrd"))
-    write_segmentation(masks, folder / "segmentation.seg.nrrd")
+    brought = {"globe": GLOBE} if globe else {}
+    if globe:
+        ball = np.zeros_like(bone)
+        ball[5:8, 2:5, 8 : 14 + grown] = 1
+        masks["globe"] = image_of(ball)
+        sitk.WriteImage(image_of(200 * ball), str(folder / "probability-globe.nrrd"))
+    write_segmentation(masks, folder / "segmentation.seg.nrrd", structures_of({"structures": brought}))
     mesh, _ = surface_of_mask(masks["bone"], SurfaceParameters())
     write_stl(mesh, folder / "bone.stl", title="bone")
     used = {"cortical_above": limits[0], "thin_above": limits[1], "inferred_above": 0.2}
     used = used if networks else {"lower_hu": 300.0}
+    used |= {"globe_above": 0.5} if globe else {}
     record = {
         "settings": {
             "method": "multigrey" if networks else "threshold",
@@ -171,6 +186,7 @@ def write_result(
             {"step": "writing", "parameters": {}, "measured": {"grid": grid_of(masks["bone"])}, "seconds": 1.0},
         ],
     }
+    record |= {"structures": brought} if globe else {}
     (folder / "record.json").write_text(json.dumps(record), encoding="utf-8")
 
 

@@ -1,12 +1,18 @@
 """What a person does to the panel and to its segments, and what is then there."""
 
 import numpy as np
+import qt
 
 from OrbitalSegPanel import segments
 
 
 def choose(box, value):
     box.setCurrentIndex(box.findData(value))
+
+
+def export_check(panel, name: str):
+    """The box to tick for the export of a structure."""
+    return panel.ui.exportSegmentsBox.findChild(qt.QCheckBox, f"export_{name}")
 
 
 def voxels(node, identity: str) -> int:

@@ -13,7 +13,7 @@ import pytest
 import SimpleITK as sitk
 
 from fakes import Database
-from hands import choose
+from hands import choose, export_check
 from host import LAUNCHER
 from OrbitalSegLib import CONTRACT
 from OrbitalSegLib.export.segmentation import read_segmentation, segment_ids, write_segmentation
@@ -21,6 +21,7 @@ from OrbitalSegLib.methods import METHODS
 from OrbitalSegLib.methods.kept import KeptProbabilities
 from OrbitalSegLib.phantom import Anatomy, Scanner, scan, write_series
 from OrbitalSegLib.region import Region
+from OrbitalSegLib.structures import STRUCTURES
 from OrbitalSegPanel import origin, packages, segments, volumes
 from OrbitalSegPanel.library import library_parent
 from OrbitalSegPanel.process import Python
@@ -129,8 +130,8 @@ def assert_same(panel, summary: dict, result: Path) -> None:
 def assert_holds(node, result: Path) -> None:
     """Every segment of the scene holds the voxels of a result's file."""
     path = result / "segmentation.seg.nrrd"
-    names = [name for name in segments.OURS if node.GetSegmentation().GetSegment(name)]
-    assert set(names) == segment_ids(path) & set(segments.OURS)
+    names = [name for name in STRUCTURES if node.GetSegmentation().GetSegment(name)]
+    assert set(names) == segment_ids(path) & set(STRUCTURES)
     for name in names:
         mask = read_segmentation(path, name)
         np.testing.assert_array_equal(array_on(node, name, mask), sitk.GetArrayFromImage(mask) > 0, name)
@@ -305,7 +306,7 @@ def test_the_archive_gets_what_was_chosen_in_the_scans_own_study(host, panel, wo
     work(ui.segmentButton)
     ui.exportFolderEdit.currentPath = str(out)
     choose(ui.formatBox, "dicom")
-    ui.exportCortical.click()
+    export_check(panel, "cortical").click()
     assert "Files written and read back: 1." in work(ui.exportButton), ui.exportLabel.text
     written = highdicom.seg.segread(out / "segmentation-both.dcm")
     assert [item.SegmentLabel for item in written.SegmentSequence] == ["Orbital bone", "Cortical bone"]

@@ -11,6 +11,7 @@ from fakes import ORBIT_CENTRES_MM, ORBIT_RADIUS_MM, mask_array, orbits_summary,
 from hands import edit, node_names, voxels
 from OrbitalSegLib import CONTRACT
 from OrbitalSegLib.export.segmentation import read_segmentation, segment_ids
+from OrbitalSegLib.structures import STRUCTURES
 from OrbitalSegLib.tasks import job_from
 from OrbitalSegPanel import models, orbits, segments
 from OrbitalSegPanel.settings import ORBIT
@@ -84,7 +85,7 @@ def test_the_walls_are_measured_as_they_are_now(segmented, ready, python):
     job = python.jobs[-1]
     assert (job_from(job).task, job["contract"]) == ("orbits", CONTRACT)
     assert sitk.ReadImage(job["ct"]).GetSize() == (24, 20, 12)
-    assert segment_ids(python.folder / "edited.seg.nrrd") & set(segments.OURS) == {"bone", "inferred"}
+    assert segment_ids(python.folder / "edited.seg.nrrd") & set(STRUCTURES) == {"bone", "inferred"}
     mask = read_segmentation(python.folder / "edited.seg.nrrd", "bone")
     assert sitk.GetArrayFromImage(mask).sum() == voxels(segmented, "bone") < mask_array().sum()
 

@@ -11,9 +11,10 @@ from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from conftest import FOLDER
 from fakes import BOX_MM, Database, image_of, mask_array, write_result
-from hands import choose, edit, node_names, voxels
+from hands import choose, edit, export_check, node_names, voxels
 from OrbitalSegLib import CONTRACT
 from OrbitalSegLib.methods import METHODS
+from OrbitalSegLib.structures import STRUCTURES
 from OrbitalSegLib.tasks import job_from
 from OrbitalSegPanel import packages, segments, thresholds, volumes
 from OrbitalSegPanel.process import Outcome
@@ -540,7 +541,7 @@ def test_after_an_undo_a_surface_is_made_of_what_is_shown(segment, ready, python
 
 def test_the_limits_of_a_result_bring_its_own_segments_back(segment, ready):
     node = segment()
-    before = {name: segments.fingerprint(node, name) for name in segments.OURS}
+    before = {name: segments.fingerprint(node, name) for name in STRUCTURES}
     surface = node.GetSegmentation().GetSegment("bone").GetRepresentation
     triangles = surface(segments.SURFACE).GetNumberOfCells()
     ready.logic.move_limits({"cortical": 0.3, "thin": 0.5})
@@ -548,7 +549,7 @@ def test_the_limits_of_a_result_bring_its_own_segments_back(segment, ready):
     assert surface(segments.SURFACE) is None  # nothing stale is shown in 3D
     ready.refresh()
     ready.ui.resetLimitsButton.click()
-    assert {name: segments.fingerprint(node, name) for name in segments.OURS} == before
+    assert {name: segments.fingerprint(node, name) for name in STRUCTURES} == before
     assert surface(segments.SURFACE).GetNumberOfCells() == triangles
     assert segments.edited(node) == []
     assert ready.logic.reviews() == []
@@ -722,11 +723,11 @@ def test_the_map_of_a_surface_is_shown_where_the_surface_is(tmp_path):
 
 def test_inferred_wall_is_exported_only_when_chosen(segment, ready, tmp_path):
     segment()
-    assert not ready.ui.exportInferred.checked
+    assert not export_check(ready, "inferred").checked
     ready.ui.exportFolderEdit.currentPath = str(tmp_path)
     choose(ready.ui.formatBox, "nrrd")
     ready.ui.exportButton.click()
-    ready.ui.exportInferred.click()
+    export_check(ready, "inferred").click()
     ready.ui.exportButton.click()
     from OrbitalSegLib.errors import InputError
     from OrbitalSegLib.export.segmentation import read_segmentation
@@ -1097,7 +1098,7 @@ def test_what_nobody_edited_is_as_it_was_after_a_saved_scene_was_opened(host, tm
     node.GetSegmentation().SetSourceRepresentationName(segments.BINARY)
     to_ras = np.diag([-spacing_mm[0], -spacing_mm[1], spacing_mm[2], 1.0])
     to_ras[:3, 3] = (-119.75, -130.125, -99.9)
-    for low, identity in enumerate(segments.OURS, 2):
+    for low, identity in enumerate(STRUCTURES, 2):
         node.GetSegmentation().AddEmptySegment(identity, identity)
         array = np.zeros((9, 9, 9), np.uint8)
         array[low:, low:, low:] = 1

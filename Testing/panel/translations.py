@@ -44,6 +44,7 @@ def tables() -> Texts:
     """Texts that stand in tables, and are handed to `_` by name."""
     from OrbitalSegLib.methods import METHODS
     from OrbitalSegLib.modelling.surface import SMOOTHINGS
+    from OrbitalSegLib.structures import STRUCTURES
     from OrbitalSegPanel.exporting import SIDES
     from OrbitalSegPanel.sections.export import FORMATS
 
@@ -53,7 +54,11 @@ def tables() -> Texts:
     return {
         "OrbitalSegPanel.orbits": list(SIDES),
         "OrbitalSegPanel.parameters": [*titles, *choices],
-        "sections.export": [*FORMATS.values(), *(name.capitalize() for name in SMOOTHINGS)],
+        "sections.export": [
+            *FORMATS.values(),
+            *(name.capitalize() for name in SMOOTHINGS),
+            *(one.told for one in STRUCTURES.values()),
+        ],
         "sections.method": [*(method.title for method in METHODS.values()), *titles],
         "sections.threshold": [title for title in titles if title.endswith(" above")],
     }

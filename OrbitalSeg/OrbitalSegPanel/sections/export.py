@@ -8,11 +8,11 @@ from slicer.i18n import tr as _
 
 from OrbitalSegLib.export import surfaces
 from OrbitalSegLib.modelling.surface import SMOOTHINGS
-from OrbitalSegLib.structures import BONE, CORTICAL, INFERRED, THIN
-from OrbitalSegPanel import exporting, packages, quality
+from OrbitalSegLib.structures import STRUCTURES, Structure
+from OrbitalSegPanel import exporting, packages, quality, segments
 from OrbitalSegPanel.logic import EXPORT, INSTALL
 from OrbitalSegPanel.process import Outcome
-from OrbitalSegPanel.sections.section import Panel, Section, choose, fill, hear_path, quiet, show_path
+from OrbitalSegPanel.sections.section import Panel, Section, choose, empty_layout, fill, hear_path, quiet, show_path
 from OrbitalSegPanel.settings import SEGMENTATION
 
 FORMATS = {name: one.title for name, one in surfaces.FORMATS.items()} | {
@@ -28,17 +28,11 @@ class ExportSection(Section):
     def __init__(self, panel: Panel) -> None:
         super().__init__(panel)
         ui = self.ui
-        self._checks = {
-            BONE: ui.exportBone,
-            CORTICAL: ui.exportCortical,
-            THIN: ui.exportThin,
-            INFERRED: ui.exportInferred,
-        }
+        self._built: dict[str, Structure] = {}
+        self._checks: dict[str, Any] = {}
         fill(ui.formatBox, [(_(FORMATS[n]), n) for n in FORMATS])
         fill(ui.sideBox, [(_("Both orbits"), "both"), (_("Right"), "right"), (_("Left"), "left")])
         fill(ui.smoothingBox, [(_(name.capitalize()), name) for name in SMOOTHINGS])
-        for name, check in self._checks.items():
-            check.connect("toggled(bool)", partial(self._segment_chosen, name))
         for box, setting in (
             (ui.formatBox, "exportFormat"),
             (ui.sideBox, "exportSide"),
@@ -57,7 +51,10 @@ class ExportSection(Section):
         self._show_exported()
 
     def refresh(self) -> None:
-        ui, chosen = self.ui, self.settings["exportSegments"]
+        ui, chosen, target = self.ui, self.settings["exportSegments"], self.settings.reference(SEGMENTATION)
+        structures = STRUCTURES if target is None else segments.structures(target)
+        if self._built != structures:
+            self._build(structures)
         for name, check in self._checks.items():
             with quiet(check):
                 check.setChecked(name in chosen)
@@ -73,9 +70,25 @@ class ExportSection(Section):
         ui.smoothingBox.setEnabled(surface)
         ui.sideBox.setEnabled(self.settings["exportFormat"] != exporting.DICOM)
         idle = self.logic.runs.busy is None
-        ui.exportButton.setEnabled(idle and self.settings.reference(SEGMENTATION) is not None)
+        ui.exportButton.setEnabled(idle and target is not None)
         has_surface = idle and any(file.name.endswith(exporting.MAP) for file in self.logic.exported.files)
         ui.qualityButton.setEnabled(has_surface)
+
+    def _build(self, structures: dict[str, Structure]) -> None:
+        """One box to tick for each structure that there may be."""
+        layout, self._checks = empty_layout(self.ui.exportSegmentsBox), {}
+        for name, structure in structures.items():
+            self._checks[name] = check = qt.QCheckBox(_(structure.told))
+            check.setObjectName(f"export_{name}")
+            is_guess = structure.kind == "inferred"
+            check.setToolTip(
+                _("Inferred wall is a guess from anatomy: it is left out unless you choose it.")
+                if is_guess
+                else _("One file for each segment and side.")
+            )
+            check.connect("toggled(bool)", partial(self._segment_chosen, name))
+            layout.addWidget(check)
+        self._built = dict(structures)
 
     def finished(self, name: str, outcome: Outcome) -> None:
         if name == EXPORT:

@@ -10,11 +10,11 @@ from slicer.i18n import tr as _
 
 from OrbitalSegLib.errors import OrbitalSegError
 from OrbitalSegLib.structures import limit_title
-from OrbitalSegPanel import results
+from OrbitalSegPanel import results, segments
 from OrbitalSegPanel.logic import SEGMENT, SETTLE
 from OrbitalSegPanel.process import Line, Outcome
 from OrbitalSegPanel.sections.section import Panel, Section, empty_layout, quiet
-from OrbitalSegPanel.settings import PROBABILITY
+from OrbitalSegPanel.settings import PROBABILITY, SEGMENTATION
 
 REST_MS = 800
 """How long the sliders rest before the worker makes what a run with these limits makes."""
@@ -98,6 +98,8 @@ class ThresholdSection(Section):
                 self.logic.thresholds()
 
     def _build(self, limits: dict[str, float]) -> None:
+        target = self.settings.reference(SEGMENTATION)
+        own_of = {} if target is None else segments.brought(target)
         layout = empty_layout(self.ui.slidersBox)
         self._sliders, self._is_moving = {}, False
         for name in limits:
@@ -105,7 +107,8 @@ class ThresholdSection(Section):
             slider.decimals = 2
             slider.minimum, slider.maximum, slider.singleStep = 0.0, 1.0, STEP
             slider.setObjectName(f"limit_{name}")
-            title = _(limit_title(name))
+            own = own_of.get(name)
+            title = _("{name} above").format(name=own.title) if own else _(limit_title(name))
             slider.setToolTip(_("{title} this probability, 0 to 1.").format(title=title))
             label = qt.QLabel(title + ":")
             label.setBuddy(slider)

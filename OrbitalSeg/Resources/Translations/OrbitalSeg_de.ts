@@ -8,20 +8,12 @@
    <translation> mm</translation>
   </message>
   <message>
-   <source>&amp;Bone that the scan shows</source>
-   <translation>&amp;Knochen, den der Scan zeigt</translation>
-  </message>
-  <message>
    <source>&amp;Box:</source>
    <translation>&amp;Kasten:</translation>
   </message>
   <message>
    <source>&amp;CT:</source>
    <translation>&amp;CT:</translation>
-  </message>
-  <message>
-   <source>&amp;Cortical bone</source>
-   <translation>K&amp;ompakter Knochen</translation>
   </message>
   <message>
    <source>&amp;Format:</source>
@@ -58,10 +50,6 @@
   <message>
    <source>&amp;Segment</source>
    <translation>&amp;Segmentieren</translation>
-  </message>
-  <message>
-   <source>&amp;Thin bone</source>
-   <translation>&amp;Dünner Knochen</translation>
   </message>
   <message>
    <source>&amp;Write the record</source>
@@ -220,14 +208,6 @@
    <translation>Wie Oberflächen gemacht werden: Es kann so bleiben.</translation>
   </message>
   <message>
-   <source>I&amp;nferred wall (not seen on the scan)</source>
-   <translation>Erschlosse&amp;ne Wand (im Scan nicht zu sehen)</translation>
-  </message>
-  <message>
-   <source>Inferred wall is a guess from anatomy: it is left out unless you choose it.</source>
-   <translation>Erschlossene Wand ist aus der Anatomie geraten: Sie bleibt weg, wenn Sie sie nicht wählen.</translation>
-  </message>
-  <message>
    <source>It has no clearance from any authority. Right and left are the patient's, everywhere.</source>
    <translation>Keine Behörde hat es zugelassen. Rechts und links sind überall die des Patienten.</translation>
   </message>
@@ -306,10 +286,6 @@
   <message>
    <source>O&amp;utcome:</source>
    <translation>&amp;Ergebnis:</translation>
-  </message>
-  <message>
-   <source>One file for each segment and side.</source>
-   <translation>Eine Datei für jedes Segment und jede Seite.</translation>
   </message>
   <message>
    <source>Only for computers without network: a folder of Python wheels. Default: empty, from pypi.org.</source>
@@ -1199,12 +1175,24 @@
    <translation>Beide Augenhöhlen</translation>
   </message>
   <message>
+   <source>Cortical bone</source>
+   <translation>Kompakter Knochen</translation>
+  </message>
+  <message>
    <source>DICOM, for the archive</source>
    <translation>DICOM, für das Archiv</translation>
   </message>
   <message>
    <source>Faithful</source>
    <translation>Treu</translation>
+  </message>
+  <message>
+   <source>Inferred wall (not seen on the scan)</source>
+   <translation>Erschlossene Wand (im Scan nicht zu sehen)</translation>
+  </message>
+  <message>
+   <source>Inferred wall is a guess from anatomy: it is left out unless you choose it.</source>
+   <translation>Erschlossene Wand ist aus der Anatomie geraten: Sie bleibt weg, wenn Sie sie nicht wählen.</translation>
   </message>
   <message>
    <source>Left</source>
@@ -1227,6 +1215,14 @@
    <translation>OBJ</translation>
   </message>
   <message>
+   <source>One file for each segment and side.</source>
+   <translation>Eine Datei für jedes Segment und jede Seite.</translation>
+  </message>
+  <message>
+   <source>Orbital bone</source>
+   <translation>Knochen der Orbita</translation>
+  </message>
+  <message>
    <source>PLY</source>
    <translation>PLY</translation>
   </message>
@@ -1241,6 +1237,10 @@
   <message>
    <source>Smooth</source>
    <translation>Glatt</translation>
+  </message>
+  <message>
+   <source>Thin bone</source>
+   <translation>Dünner Knochen</translation>
   </message>
  </context>
  <context>
@@ -1773,6 +1773,10 @@ Durch das neue Ergebnis ersetzen? Ein Rückgängig im Segment Editor bringt sie 
   <message>
    <source>Without places, above</source>
    <translation>Ohne Stellen, über</translation>
+  </message>
+  <message>
+   <source>{name} above</source>
+   <translation>{name} über</translation>
   </message>
   <message>
    <source>{title} this probability, 0 to 1.</source>
