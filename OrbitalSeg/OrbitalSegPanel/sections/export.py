@@ -12,7 +12,17 @@ from OrbitalSegLib.structures import STRUCTURES, Structure
 from OrbitalSegPanel import exporting, packages, quality, segments
 from OrbitalSegPanel.logic import EXPORT, INSTALL
 from OrbitalSegPanel.process import Outcome
-from OrbitalSegPanel.sections.section import Panel, Section, choose, empty_layout, fill, hear_path, quiet, show_path
+from OrbitalSegPanel.sections.section import (
+    Panel,
+    Section,
+    choose,
+    empty_layout,
+    fill,
+    hear_path,
+    quiet,
+    show_path,
+    stand_before,
+)
 from OrbitalSegPanel.settings import SEGMENTATION
 
 FORMATS = {name: one.title for name, one in surfaces.FORMATS.items()} | {
@@ -88,6 +98,7 @@ class ExportSection(Section):
             )
             check.connect("toggled(bool)", partial(self._segment_chosen, name))
             layout.addWidget(check)
+        stand_before(self.ui.formatBox, list(self._checks.values()))
         self._built = dict(structures)
 
     def finished(self, name: str, outcome: Outcome) -> None:

@@ -224,6 +224,16 @@ def empty_layout(box: Any) -> Any:
     return layout
 
 
+def stand_before(widget: Any, others: list[Any]) -> None:
+    """Let the Tab key come to what was made later before it comes to this one."""
+    before = widget.previousInFocusChain()
+    while before.focusPolicy == qt.Qt.NoFocus:
+        before = before.previousInFocusChain()
+    for other in others:
+        qt.QWidget.setTabOrder(before, other)
+        before = other
+
+
 def fill(box: Any, items: list[tuple[str, str]]) -> None:
     """Fill a combo box with texts, each with the value that it stands for."""
     with quiet(box):
