@@ -140,7 +140,10 @@ def _contestants(job: ExperimentJob) -> tuple[Contestant, ...]:
     """Those that the job names, understood. Raises `JobError`."""
     chosen = job.methods or DEFAULT
     for one in chosen:
-        Wish(one.method, one.parameters, first=one.first).understood()
+        wish = Wish(one.method, one.parameters, first=one.first)
+        wish.understood()
+        if not (wish.chosen.has_bone or wish.chosen.needs_model):
+            raise invalid(f"{wish.chosen.title} finds no bone, which is what an experiment compares: leave it out.")
     if len({safe_name(one.name) for one in chosen}) < len(chosen):
         raise invalid("Two of the `methods` have one name: give each its own.")
     return chosen

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from OrbitalSegLib import CONTRACT, postprocessing, segmenting, worker
+from OrbitalSegLib import CONTRACT, postprocessing, reading, segmenting, worker
 from OrbitalSegLib.errors import OrbitalSegError
+from OrbitalSegLib.experiment.phantoms import phantom, phantom_case
 from OrbitalSegLib.methods import METHODS
-from OrbitalSegLib.methods.classical import CLASSICAL, splitmerge
+from OrbitalSegLib.methods.classical import CLASSICAL, splitmerge, subtraction
 from OrbitalSegLib.methods.method import ByValue, Task
+from OrbitalSegLib.phantom import orbit_volumes_ml
 from OrbitalSegLib.progress import Steps, silent
 from OrbitalSegLib.region import Region
 from OrbitalSegLib.scan import Acquisition, Planes, Scan
@@ -255,6 +257,64 @@ def test_regions_join_the_neighbour_that_is_like_them():
     assert region[3] == region[4] != region[0]
 
 
+# The cavity of an orbit
+
+
+@pytest.fixture(scope="module")
+def head(tmp_path_factory) -> tuple[Scan, float]:
+    """A phantom without a fracture, and how large its orbits are by the formula, ml."""
+    case = phantom_case(0, tmp_path_factory.mktemp("head"))
+    return reading.read(case.ct), orbit_volumes_ml(phantom(0)[0])["left"]
+
+
+@pytest.mark.slow
+def test_what_is_left_of_an_orbit_without_bone_and_air_is_about_its_volume(head):
+    """The planes of the located pyramid cut its corners: some 4 % are missing."""
+    taken, truth_ml = head
+    wish = Wish("subtraction")
+    result = segmenting.segment(taken, wish, Steps(segmenting.shares(wish)))
+    for side in ("left", "right"):
+        assert result.found.measured[f"{side}_ml"] == pytest.approx(truth_ml, rel=0.08)
+    cavity = sitk.GetArrayFromImage(result.masks[subtraction.CAVITY]) > 0
+    hu = sitk.GetArrayFromImage(taken.image)[cavity]
+    assert (hu.min() >= -600, hu.max() <= 400) == (True, True)
+    assert set(result.masks) == {subtraction.CAVITY}
+    assert result.found.structures[subtraction.CAVITY].kind == "cavity"
+
+
+@pytest.mark.slow
+def test_a_cavity_is_written_and_comes_out_again(head, tmp_path):
+    sitk.WriteImage(head[0].image, str(tmp_path / "ct.nrrd"))
+    lines: list[dict] = []
+    job = {"contract": CONTRACT, "input": str(tmp_path / "ct.nrrd")}
+    made = {"task": "segment", "output": str(tmp_path / "out"), "method": "subtraction", "region": "left"}
+    assert worker.run(job | made, lines.append) == 0, lines
+    volumes_ml = lines[-1]["summary"]["volumes_ml"]
+    assert volumes_ml == {subtraction.CAVITY: pytest.approx(head[1], rel=0.08)}
+    assert worker.run(job | {"task": "verify", "record": str(tmp_path / "out")}, lines.append) == 0
+    assert lines[-1]["summary"]["reproduced"] is True, lines[-1]
+    assert "Orbital cavity" in (tmp_path / "out" / "record.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_without_a_whole_orbit_there_is_no_cavity(head):
+    taken, _ = head
+    wish = Wish("subtraction", region=Region((-60.0, 60.0, 60.0, 100.0, -20.0, 20.0)))
+    with pytest.raises(OrbitalSegError) as caught:
+        segmenting.segment(taken, wish, Steps(segmenting.shares(wish)))
+    assert caught.value.code in ("no-orbit", "region-outside")
+
+
+def test_who_finds_no_bone_neither_begins_another_method_nor_is_compared(two_blocks, tmp_path):
+    lines: list[dict] = []
+    job = {"contract": CONTRACT, "task": "experiment", "output": str(tmp_path / "x"), "cases": 1}
+    assert worker.run(job | {"methods": [{"method": "subtraction"}]}, lines.append) == 2
+    assert "finds no bone" in lines[-1]["text"]
+    with pytest.raises(OrbitalSegError) as caught:
+        combined(two_blocks, "connected", "subtraction")
+    assert caught.value.code in ("no-orbit", "invalid-job")
+
+
 # One after another
 
 SMALL = postprocessing.PostprocessingParameters(minimum_object_ml=0)
@@ -387,6 +447,7 @@ def test_bone_is_only_where_another_method_found_some(name, two_blocks):
         ("watershed", {"none_hu": 300}, "certainly"),
         ("levelset", {"lower_hu": 400}, "below"),
         ("geodesic", {"rounds": 0}, "a whole number from 1 to 1000"),
+        ("subtraction", {"air_hu": 400}, "below that of bone"),
         ("confidence", {"deviations": float("nan")}, "0.1 to 10"),
     ],
 )

@@ -933,6 +933,10 @@
    <translation>Über Flächen</translation>
   </message>
   <message>
+   <source>Air below</source>
+   <translation>Luft unter</translation>
+  </message>
+  <message>
    <source>Around a place</source>
    <translation>Um eine Stelle</translation>
   </message>
@@ -955,6 +959,10 @@
   <message>
    <source>Bone has its middle above</source>
    <translation>Knochen hat seine Mitte über</translation>
+  </message>
+  <message>
+   <source>Bridged over</source>
+   <translation>Überbrückt bis</translation>
   </message>
   <message>
    <source>Certainly no bone up to</source>
@@ -1023,6 +1031,10 @@
   <message>
    <source>Inferred wall above</source>
    <translation>Erschlossene Wand über</translation>
+  </message>
+  <message>
+   <source>Looked for around an orbit</source>
+   <translation>Gesucht um eine Augenhöhle</translation>
   </message>
   <message>
    <source>Lower limit</source>
@@ -1254,6 +1266,10 @@
    <translation>Eine Klasse oder ein Netz des Pakets über</translation>
   </message>
   <message>
+   <source>Air below</source>
+   <translation>Luft unter</translation>
+  </message>
+  <message>
    <source>All networks of a model package, three planes</source>
    <translation>Alle Netze eines Modellpakets, drei Ebenen</translation>
   </message>
@@ -1284,6 +1300,10 @@
   <message>
    <source>Bone has its middle above</source>
    <translation>Knochen hat seine Mitte über</translation>
+  </message>
+  <message>
+   <source>Bridged over</source>
+   <translation>Überbrückt bis</translation>
   </message>
   <message>
    <source>Certainly no bone up to</source>
@@ -1378,6 +1398,10 @@
    <translation>K-Means</translation>
   </message>
   <message>
+   <source>Looked for around an orbit</source>
+   <translation>Gesucht um eine Augenhöhle</translation>
+  </message>
+  <message>
    <source>Lower limit</source>
    <translation>Untere Grenze</translation>
   </message>
@@ -1400,6 +1424,10 @@
   <message>
    <source>One network, three planes</source>
    <translation>Ein Netz, drei Ebenen</translation>
+  </message>
+  <message>
+   <source>Orbital cavity by subtraction</source>
+   <translation>Augenhöhle durch Abzug</translation>
   </message>
   <message>
    <source>Otsu's thresholds</source>

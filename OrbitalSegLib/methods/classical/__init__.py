@@ -13,6 +13,7 @@ from OrbitalSegLib.methods.classical import (
     otsu,
     sobel,
     splitmerge,
+    subtraction,
     threshold,
     watershed,
 )
@@ -33,5 +34,6 @@ CLASSICAL: tuple[Method, ...] = (
     otsu.OTSU,
     kmeans.KMEANS,
     fuzzycmeans.FUZZYCMEANS,
+    subtraction.SUBTRACTION,
 )
 """In the order in which they are listed: by limits, by growing, by edges, by contours, by the values' own classes."""
