@@ -426,6 +426,46 @@ def orbits(
 
 
 @app.command()
+def defects(
+    segmentation: Annotated[Path, typer.Argument(help="A result folder, a .seg.nrrd, or a label map.")],
+    output: Output,
+    ct: Annotated[Path, typer.Option(help="The scan that was segmented.")],
+    series: SeriesOption = None,
+    header: HeaderOption = None,
+    grey_values: GreyValues = False,
+    region: Annotated[str, typer.Option(help="auto (both orbits), left or right.")] = "auto",
+    force: Force = False,
+    progress: Style = ProgressStyle.bar,
+) -> None:
+    """List the openings of the orbits' walls: fissures, canals, and what may be a fracture (docs/defects.md)."""
+    job = {
+        "task": "defects",
+        "input": str(segmentation),
+        "ct": str(ct),
+        "series": series,
+        "header": header,
+        "grey_values": grey_values,
+        "region": _region(region),
+        "output": str(output),
+        "overwrite": force,
+    }
+    summary = _run(job, progress)
+    if progress is ProgressStyle.json:
+        return
+    table = Table("Orbit", "Wall", "Opening", "Area, mm²", "Diameters, mm", "From rim, mm", "Passed, mm", "Bone")
+    for side, found in summary["orbits"].items():
+        if found["openings"] is None:
+            table.add_row(side, "", found["status"])
+        for one in found["openings"] or ():
+            diameters = f"{one['longest_mm']:.0f} x {one['shortest_mm']:.0f}"
+            figures = (f"{one['area_mm2']:.0f}", diameters, f"{one['from_rim_mm']:.0f}", f"{one['passed_mm']:.0f}")
+            seen = "missing" if one["certainty"] == "open" else "not seen"
+            table.add_row(side, one["wall"], one["name"] or "[bold]no natural one[/]", *figures, seen)
+    console.print(table)
+    console.print(NOTICE, style="dim")
+
+
+@app.command()
 def phantom(
     output: Annotated[Path, typer.Argument(help="The folder to make.")],
     variant: Annotated[str, typer.Option(help="Which head; a wrong name lists them.")] = "plain",

@@ -69,6 +69,8 @@ class Cavity:
     """Soft tissue beyond bridges, up to the air of a sinus, as far as rays see it: at least so much has sagged."""
     opening_cm2: float
     """Area of the front."""
+    start_mm: Floats
+    """(3,): where the rays start; vertex i of the surface lies on direction i of `sphere`."""
 
 
 def measure(
@@ -185,18 +187,23 @@ class _CavityRays:
             share(INFERRED),
             self._beyond_ml(length, (ends == BRIDGED) & (self.front.depth_mm(points) > FROM_RIM_MM), hu, bone),
             float(area_mm2[of_opening].sum() / 100),
+            self.start,
         )
 
     def _beyond_ml(self, wall_mm: Floats, through: Flags, hu: Sampled, bone: Sampled) -> float:
         """Soft tissue beyond bridges: from each of them to the first air, if no bone comes before it."""
-        near_mm, directions = wall_mm[through], self.sphere.directions[through]
-        along = np.arange(0, BEYOND_MM, STEP_MM)
-        places = self.start + directions[:, None] * (near_mm[:, None] + along)[..., None]
-        to_air, to_bone = _crossing(-hu.at(places), along, -AIR_HU), _crossing(bone.at(places), along, HALF)
-        sagged = (to_air > SAGGED_MM) & (to_air < to_bone)
-        far_mm = near_mm + np.where(sagged, to_air, 0)
+        near_mm = wall_mm[through]
+        far_mm = near_mm + sagged_mm(self.start, self.sphere.directions[through], near_mm, hu, bone)
         solid_angle = 4 * np.pi / len(self.sphere.directions)
         return float((far_mm**3 - near_mm**3).sum() / 3 * solid_angle / 1000)
+
+
+def sagged_mm(start_mm: Floats, directions: Floats, wall_mm: Floats, hu: Sampled, bone: Sampled) -> Floats:
+    """(n,): how much soft tissue lies on each ray from its wall to the first air; 0 where bone comes before it."""
+    along = np.arange(0, BEYOND_MM, STEP_MM)
+    places = start_mm + directions[:, None] * (wall_mm[:, None] + along)[..., None]
+    to_air, to_bone = _crossing(-hu.at(places), along, -AIR_HU), _crossing(bone.at(places), along, HALF)
+    return np.where((to_air > SAGGED_MM) & (to_air < to_bone), to_air, 0.0)
 
 
 def _crossing(values: NDArray[np.floating], along_mm: Floats, level: float) -> Floats:

@@ -27,6 +27,7 @@ TASKS = {
     "evaluate-cases": "evaluate_cases",
     "observers": "observers",
     "orbits": "orbits",
+    "defects": "defects",
     "review": "review",
     "verify": "verify",
     "dicom": "dicom",

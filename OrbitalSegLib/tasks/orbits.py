@@ -38,7 +38,7 @@ class OrbitsJob(Files, NewFolder):
 def run(job: OrbitsJob, steps: Steps, record: Record) -> Outcome:
     """See `measure_orbits`."""
     with new_result(job.output, job.overwrite, job.segmentation) as folder:
-        ct, bone, inferred = _read(job, steps, record)
+        ct, bone, inferred = read_orbits(job, steps, record)
         check_side(job.region, sides_known=record.sides_known)
         with record.step("locating", {"region": job.region}) as said:
             located = locate(ct, steps.step("locating"))
@@ -61,7 +61,7 @@ def run(job: OrbitsJob, steps: Steps, record: Record) -> Outcome:
     }
 
 
-def _read(job: OrbitsJob, steps: Steps, record: Record) -> tuple[sitk.Image, sitk.Image, sitk.Image | None]:
+def read_orbits(job: OrbitsJob, steps: Steps, record: Record) -> tuple[sitk.Image, sitk.Image, sitk.Image | None]:
     """The scan, and the masks of seen bone and of inferred wall, if there is any."""
     with record.step("reading"):
         source = segmentation_in(job.segmentation)
