@@ -34,10 +34,10 @@ class Natural:
 
 
 NATURAL = (
-    Natural("superior orbital fissure and optic canal", (0.72, 1.0), (-35.0, 240.0), 400.0),
-    Natural("inferior orbital fissure", (0.56, 1.0), (292.0, 345.0), 400.0),
+    Natural("superior orbital fissure and optic canal", (0.72, 1.0), (-15.0, 240.0), 400.0),
+    Natural("inferior orbital fissure", (0.56, 0.83), (292.0, 345.0), 400.0),
+    Natural("superior orbital fissure and optic canal", (0.8, 1.0), (240.0, 345.0), 400.0),
     Natural("inferior orbital fissure", (0.27, 0.56), (305.0, 325.0), 40.0),
-    Natural("superior orbital fissure and optic canal", (0.8, 1.0), (240.0, 325.0), 400.0),
     Natural("infraorbital canal", (0.44, 0.63), (262.0, 292.0), 20.0),
     Natural("nasolacrimal canal", (0.04, 0.25), (185.0, 235.0), 30.0),
 )
