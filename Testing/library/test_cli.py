@@ -21,7 +21,7 @@ from OrbitalSegLib.cli import app
 from OrbitalSegLib.methods import DEFAULT_METHOD
 from OrbitalSegLib.phantom import VARIANTS, Scanner, scan, truth, write_series
 from OrbitalSegLib.results import last_step
-from OrbitalSegLib.tasks import orbits
+from OrbitalSegLib.tasks import defects, orbits
 
 pytestmark = pytest.mark.usefixtures("wide_terminal")
 
@@ -195,6 +195,20 @@ def test_help_appears_without_the_heavy_packages():
         "assert not {'numpy', 'SimpleITK', 'vtkmodules', 'pydicom'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
+
+
+def test_defects_shows_what_is_open_and_what_cannot_be_told(monkeypatch):
+    opening = {"wall": "floor", "area_mm2": 79.4, "longest_mm": 11.1, "shortest_mm": 8.5, "from_rim_mm": 9.9}
+    shown = [opening | {"name": name, "passed_mm": 9.7, "certainty": "open"} for name in (None, "infraorbital canal")]
+    told = {
+        "right": {"status": "cannot be told", "openings": None},
+        "left": {"status": "found", "openings": shown},
+    }
+    monkeypatch.setattr(defects, "TASK", replace(defects.TASK, run=lambda *_: ([], {"orbits": told})))
+    done = orbitalseg("defects", "result", "--ct", "scan", "-o", "out")
+    assert done.exit_code == 0
+    for said in ("cannot be told", "no natural one", "infraorbital canal", "79", "11 x 8", "missing"):
+        assert said in done.stdout
 
 
 @pytest.mark.parametrize(
