@@ -10,7 +10,6 @@ from OrbitalSegLib.methods.by_networks import ConsensusBone, Limits
 from OrbitalSegLib.methods.method import Segmented, Task
 from OrbitalSegLib.methods.parameters import limits_in
 from OrbitalSegLib.modelling.field import BoneField, agreeing
-from OrbitalSegLib.networks import package
 from OrbitalSegLib.networks.consensus import consensus_grid
 from OrbitalSegLib.progress import silent
 from OrbitalSegLib.region import Region
@@ -96,8 +95,8 @@ def _inferred_above_of_package(wish: Wish, entries: dict[str, Any], network: str
     step = last_step(entries, "segmenting")
     assert step is not None
     said = step["measured"]["model"]
-    model = package.load_package(wish.resources.model or said["name"])
-    limit = next((one.inferred_above for one in model.networks.values() if network in one.fields), None)
+    model = wish.chosen.package_of(wish.resources.model or said["name"])
+    limit = model.inferred_above_of(network)
     if model.describe() != said or limit is None:
         raise InputError("no-result", "The model package of the result is not here: run again.")
     return limit

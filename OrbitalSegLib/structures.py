@@ -20,7 +20,7 @@ TISSUE_CODE: Code = ("85756007", "SCT", "Tissue")
 BONE_CODE: Code = ("272673000", "SCT", "Bone")
 SOFT_TISSUE_CODE: Code = ("87784001", "SCT", "Soft tissue")
 
-BONE, CORTICAL, THIN, INFERRED = "bone", "cortical", "thin", "inferred"
+BONE, CORTICAL, THIN, INFERRED, GAP = "bone", "cortical", "thin", "inferred", "gap"
 """The names of rows that the library itself means by name."""
 
 EITHER = f"{BONE}+{INFERRED}"
@@ -130,6 +130,17 @@ _TABLE = (
         "inferred",
         heading="Wall that is inferred, not seen",
         remark="not seen on the scan",
+    ),
+    Structure(
+        GAP,
+        "Gap in a wall",
+        (0.9, 0.1, 0.1),
+        "gap",
+        ("6920004", "SCT", "Defect"),
+        ("49755003", "SCT", "Morphologically Abnormal Structure"),
+        heading="Gap: a wall belongs there, and the scan shows none",
+        remark="a wall belongs there, and the scan shows none",
+        printed=False,
     ),
 )
 

@@ -9,7 +9,7 @@ They are kept in OUT, as is what each network says of each point of the walls; a
 
 import argparse
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,22 +17,29 @@ import numpy as np
 import SimpleITK as sitk
 import torch
 from figures.common import Run, markdown
-from figures.real import listed
+from figures.real import SHOWN, listed
 
-from OrbitalSegLib.evaluation.coverage import Sites
+from OrbitalSegLib.evaluation.coverage import Sites, measure
 from OrbitalSegLib.evaluation.grids import voxel_indices
 from OrbitalSegLib.evaluation.walls import THICKNESS_CLASSES_MM, highest
 from OrbitalSegLib.networks import engines, package
 from OrbitalSegLib.networks.consensus import triplanar
+from OrbitalSegLib.networks.sheet import Mixed, Mixture, evidence_of, mixed, sheet_of
+from OrbitalSegLib.networks.walls import DEFAULT
 from OrbitalSegLib.preprocessing import to_isotropic, working_grid
 from OrbitalSegLib.training.calibration import sites_of_case
 from OrbitalSegLib.training.cases import WORKING_SPACING_MM, Case
 from OrbitalSegLib.training.validation import RealScan
 from OrbitalSegLib.training.walls import config
 from OrbitalSegLib.training.walls.asking import PLACED_ABOVE, EvidenceAsked, VolumeAsked, placed
-from OrbitalSegLib.training.walls.heads import distance_mm, judged, misplaced
+from OrbitalSegLib.training.walls.heads import distance_mm, judged, misplaced, settings_of
+from OrbitalSegLib.training.walls.mixing import Points, fitted, joined, points_of
+from OrbitalSegLib.training.walls.mixing import limits_of as package_limits
+from OrbitalSegLib.training.walls.packing import write_package
 
 FIRST_SEED = 820_000
+MIXTURE_SEED, MIXTURE_HEADS = 910_000, 18
+"""Of heads on which it is fitted what evidence and bone count together."""
 WALLS_MM = (None, 0.2, None, 0.3, None, 0.5)
 """Of each head in turn; None: drawn as for training."""
 
@@ -43,8 +50,23 @@ SEEN_HOLES, GAP_WALLS = 0.03, 0.01
 
 ANSWERS = ("seen", "inferred", "gap", "not placed")
 FAR_MM = 1.5
+LIMITS = (0.1, 0.2, 0.3, 0.5, 0.7)
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
 MARGIN_MM = 20.0
+
+STATED = {
+    "name": DEFAULT,
+    "version": "1",
+    "licence": "Apache-2.0",
+    "intended_use": "Thin walls of the orbits in unenhanced CT of the head, for models that a physician reviews. "
+    "Not a medical device.",
+    "provenance": {"data": "Synthetic heads alone, made while training went on (docs/model/walls.md)."},
+    "credits": [
+        "Skull template: data set human_skull of the R package Arothron (Profico et al.), GPL-2; not distributed here.",
+        "Phantom template: OrbitalSeg's own, by formula.",
+    ],
+}
+"""What a package says of itself."""
 
 Said = dict[str, np.ndarray]
 
@@ -72,10 +94,32 @@ def shipped(ct: sitk.Image, model: package.Package, running: Mapping[str, engine
     }
 
 
-def said_of(case: Case, volume: VolumeAsked, evidence: EvidenceAsked, seed: int) -> Said:
+def fitting_points(run: Run, walls: config.Walls, volume: VolumeAsked, evidence: EvidenceAsked, own: Path) -> Points:
+    """From new heads of the templates of the training, none of the left-out one."""
+    parts = []
+    for number in range(MIXTURE_HEADS):
+        template = walls.heads.templates[number % len(walls.heads.templates)]
+        settings = replace(settings_of(walls.heads), fracture_share=1.0, thin_slice_share=1.0)
+        wall_mm = WALLS_MM[number % len(WALLS_MM)]
+        settings = settings.with_wall(wall_mm) if wall_mm else settings
+        case = run.kept_case(template, MIXTURE_SEED + number, settings, truth=False)
+        parts.append(
+            Points(**kept(own / f"mixture-{number:03d}.npz", lambda case=case: vars(points_of(case, volume, evidence))))
+        )
+    return joined(parts)
+
+
+def together(case_ct: sitk.Image, said: dict[str, sitk.Image], evidence: EvidenceAsked, mixture: Mixture) -> Mixed:
+    """What the method says of a scan."""
+    sheet = sheet_of(said["place"], said["distance"])
+    return mixed(said["cortical"], said["thin"], sheet, evidence_of(case_ct, sheet, evidence.logits), mixture)
+
+
+def said_of(case: Case, volume: VolumeAsked, evidence: EvidenceAsked, mixture: Mixture, seed: int) -> Said:
     """What the new networks say of each judged point of a head."""
     points = judged(case.walls, case)
     said = volume.of(case.working_ct)
+    both = together(case.ct, said, evidence, mixture)
     bone = sitk.Maximum(said["cortical"], said["thin"])
     rng = np.random.default_rng(seed)
     known = evidence.of(case.ct, *misplaced(points, rng))
@@ -85,6 +129,7 @@ def said_of(case: Case, volume: VolumeAsked, evidence: EvidenceAsked, seed: int)
     found = evidence.of(case.ct, points.points_mm + where.offset_mm[:, None] * points.normals, where.normals)
     return {
         "volume": highest(points, bone),
+        "both": highest(points, sitk.Maximum(both.cortical, both.thin)),
         "place known": known.bone,
         "place searched": evidence.of(case.ct, points.points_mm, points.normals, search=True).bone,
         "place found": np.where(where.there, found.bone, 0),
@@ -105,7 +150,7 @@ def shipped_of(case: Case, model: package.Package, running: Mapping[str, engines
     return {name: highest(points, image) for name, image in shipped(case.ct, model, running).items()}
 
 
-NETWORKS = ("multigrey", "singlegrey", "volume", "place known", "place searched", "place found")
+NETWORKS = ("multigrey", "singlegrey", "volume", "both", "place known", "place searched", "place found")
 
 
 def limit_at(peak: np.ndarray, weight: np.ndarray, share: float) -> float:
@@ -208,6 +253,31 @@ def part_of(real: RealScan) -> sitk.Image:
     return real.scan[low[0] : high[0], low[1] : high[1], low[2] : high[2]]
 
 
+def leaks_of(
+    real: RealScan,
+    volume: VolumeAsked,
+    evidence: EvidenceAsked,
+    mixture: Mixture,
+    model: package.Package,
+    running: Mapping[str, engines.Engine],
+) -> list[list[str]]:
+    """Coverage and leak of a real scan by limits."""
+    part = part_of(real)
+    said = volume.of(to_isotropic(part, WORKING_SPACING_MM))
+    both = together(part, said, evidence, mixture)
+    fields = {
+        "volume": sitk.Maximum(said["cortical"], said["thin"]),
+        "both": sitk.Maximum(both.cortical, both.thin),
+        **shipped(part, model, running),
+    }
+    rows = []
+    for name, field in fields.items():
+        for limit in LIMITS:
+            found = asdict(measure(real.sites, field > limit))
+            rows.append([name, f"{limit:g}", *(f"{found[key]:.4f}" for key in SHOWN)])
+    return rows
+
+
 def calibration_error(said: Said, name: str) -> float:
     """Of bone itself where wall and hole are equally likely, in ten bins; `place found` where there is a place."""
     there = said["there"] if name == "place found" else np.ones(len(said["hole"]), bool)
@@ -261,6 +331,7 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--config", type=Path, default=Path(config.__file__).with_name("walls.toml"))
     parser.add_argument("--data", type=Path, help="a folder of real scans")
+    parser.add_argument("--package", type=Path, help="a folder that gets a package of both networks")
     parser.add_argument("--left-out", default="visible-human")
     parser.add_argument("--heads", type=int, default=60)
     given = parser.parse_args()
@@ -270,10 +341,17 @@ def main() -> None:
     volume, evidence = VolumeAsked(walls, given.work), EvidenceAsked(walls, given.work)
     model = package.load_package()
     running = {name: engines.choose(model, name, threads=1) for name in model.networks}
+    own = given.out / f"volume-{volume.step}-evidence-{evidence.step}"
+    points = fitting_points(run, walls, volume, evidence, own)
+    mixture = fitted(points)
+    limits = package_limits(points, mixture)
+    if given.package:
+        write_package(given.package, walls, given.work, mixture, limits, STATED)
     parts, lines = [], {}
     for number, (name, case) in enumerate(cases(run, given.heads)):
-        own = given.out / f"volume-{volume.step}-evidence-{evidence.step}"
-        said = kept(own / f"{name}.npz", lambda case=case, number=number: said_of(case, volume, evidence, number))
+        said = kept(
+            own / f"{name}.npz", lambda case=case, number=number: said_of(case, volume, evidence, mixture, number)
+        )
         said |= kept(given.out / "shipped" / f"{name}.npz", lambda case=case: shipped_of(case, model, running))
         parts.append(said | {"head": np.full(len(said["hole"]), number)})
         sites = sites_of_case(case)
@@ -282,8 +360,10 @@ def main() -> None:
         )
         print(name, flush=True)
     lines = {given.left_out: {key: np.concatenate([line[key] for line in lines.values()]) for key in lines["000"]}}
+    leaks = []
     for real in listed(run):
         lines[f"{real.name}, real"] = lines_of(part_of(real), real.sites, volume, evidence)
+        leaks += [[real.name, *row] for row in leaks_of(real, volume, evidence, mixture, model, running)]
     said = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     hole, area = said["hole"], said["area_mm2"]
     text = "\n".join((
@@ -291,6 +371,7 @@ def main() -> None:
         f"walls {area[~hole].sum():.0f} mm², holes {area[hole].sum():.0f} mm².\n",
         curve_table(said), answers_table(said), measures_table(said),
         lines_table(lines, limits_of(said, said["hole"] | True)),
+        markdown(["scan", "network", "limit", *SHOWN], leaks), f"{mixture}, {limits}\n",
     ))  # fmt: skip
     (given.out / "figures.md").write_text(text, "utf-8")
     print(text)

@@ -3,10 +3,11 @@
 from pathlib import Path
 
 from OrbitalSegLib.errors import InputError
-from OrbitalSegLib.methods import multigrey, packaged, singlegrey
+from OrbitalSegLib.methods import multigrey, packaged, singlegrey, walls
 from OrbitalSegLib.methods.classical import CLASSICAL
 from OrbitalSegLib.methods.method import Method
 from OrbitalSegLib.networks import package
+from OrbitalSegLib.networks.walls import is_one
 from OrbitalSegLib.structures import BONE, INFERRED, parts_of
 
 METHODS: dict[str, Method] = {
@@ -15,6 +16,7 @@ METHODS: dict[str, Method] = {
         multigrey.MULTIGREY,
         singlegrey.SINGLEGREY,
         packaged.PACKAGED,
+        walls.WALLS,
         *CLASSICAL,
     )
 }
@@ -27,6 +29,8 @@ def default_for(model: str | Path | None) -> str:
     """The method that is taken where only a model package is named: the first whose networks it has."""
     if model is None:
         return DEFAULT_METHOD
+    if is_one(model):
+        return walls.WALLS.name
     try:
         there = package.network_names(model)
     except InputError:  # whoever runs the package says what is wrong with it

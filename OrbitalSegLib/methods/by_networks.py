@@ -269,7 +269,7 @@ def segment(
     channels = [network.channels for network in used.values()]
     needed = needed_bytes(grid, channels, part.GetNumberOfPixels(), len(of) - len(used))
     needed += BYTES_OF_DENOISED * task.scan.GetNumberOfPixels() if denoise_hu else 0
-    _check_memory(needed, asked)
+    check_memory(needed, asked)
     running = {name: _engine(model, name, asked) for name in used}
     begin, end = 0.1 if denoise_hu else 0.0, 0.9 if crf_weight else 1.0
     scan = denoised(task.scan, denoise_hu, shown_grid(task.scan, grid), span(progress, 0, begin))
@@ -348,7 +348,7 @@ def _limits(of: Mapping[str, Network], above: Mapping[str, float | None], inferr
     return Limits(used, inferred)
 
 
-def _check_memory(needed: int, asked: Resources) -> None:
+def check_memory(needed: int, asked: Resources) -> None:
     allowed = limit_bytes(asked.memory_gb)
     if needed > allowed:
         raise InputError(
@@ -359,9 +359,7 @@ def _check_memory(needed: int, asked: Resources) -> None:
 
 
 def _engine(model: Package, name: str, asked: Resources) -> Engine:
-    threads = asked.threads
-    if threads is not None and threads < 0:
-        threads = engines.cores(spare=-threads)
+    threads = engines.threads_of(asked.threads)
     return engines.choose(model, name, asked.engine, asked.precision, asked.device, threads)
 
 

@@ -10,6 +10,7 @@ import SimpleITK as sitk
 from OrbitalSegLib.errors import JobError
 from OrbitalSegLib.methods.fraction import fraction_of_ct
 from OrbitalSegLib.methods.parameters import ABOVE, LimitsOf, kind_of
+from OrbitalSegLib.networks.package import load_package
 from OrbitalSegLib.progress import Progress
 from OrbitalSegLib.region import Region
 from OrbitalSegLib.scan import HIGHEST_HU
@@ -199,6 +200,8 @@ class Method:
     """What another method's bone is to it: where it begins to grow, or where alone bone may be. Empty: takes none."""
     networks: Runs = ()
     """The networks of a model package that it runs."""
+    package_of: Callable[[str | Path | None], Any] = load_package
+    """Reads the model package of a name or folder that it needs."""
     seconds: float = 0.3
     """What it takes for the orbits of a head on two cores: its share of the progress."""
 

@@ -132,12 +132,16 @@ class Package:
             raise bad_model(f"{item.onnx} of the model package is not the network that its weights make")
         return content
 
+    def inferred_above_of(self, field: str) -> float | None:
+        """The limit of wall that a field infers; None where it infers none."""
+        return next((one.inferred_above for one in self.networks.values() if field in one.fields), None)
+
     def describe(self) -> dict[str, Any]:
         """What the record says of it."""
         return {"name": self.name, "version": self.version, "licence": self.licence, "sha256": self.sha256}
 
     def _read(self, name: str) -> bytes:
-        content = _read_file(self.folder / name, name, self.files[name].bytes)
+        content = read_file(self.folder / name, name, self.files[name].bytes)
         if len(content) != self.files[name].bytes:
             raise bad_model(f"{name} of the model package has not the size that its description says")
         if hashlib.sha256(content).hexdigest() != self.files[name].sha256:
@@ -206,8 +210,8 @@ def read(folder: Path) -> Package:
 
 def _described(folder: Path) -> Package:
     """The package of a folder, of which only the description was checked."""
-    content = _read_file(folder / DESCRIPTION, DESCRIPTION, DESCRIPTION_BYTES)
-    return _package(folder, hashlib.sha256(content).hexdigest(), _parse(content))
+    content = read_file(folder / DESCRIPTION, DESCRIPTION, DESCRIPTION_BYTES)
+    return _package(folder, hashlib.sha256(content).hexdigest(), parsed(content))
 
 
 def check(description: Any) -> None:
@@ -279,7 +283,7 @@ def _structures(networks: dict[str, Any]) -> dict[str, tuple[Structure, ...]]:
     return found
 
 
-def _read_file(path: Path, name: str, most: int) -> bytes:
+def read_file(path: Path, name: str, most: int) -> bytes:
     """The content of a plain file, `most` bytes and one at most."""
     try:
         if not stat.S_ISREG(path.lstat().st_mode):
@@ -293,7 +297,7 @@ def _read_file(path: Path, name: str, most: int) -> bytes:
     return content
 
 
-def _parse(content: bytes) -> Any:
+def parsed(content: bytes) -> Any:
     """The description's JSON, in which no key stands twice and every number is one."""
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

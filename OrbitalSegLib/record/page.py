@@ -215,9 +215,8 @@ def _method(record: dict[str, Any]) -> str:
         rows.append(
             ("Working grid", f"{_mm(measured['grid']['spacing_mm'])} mm"),
         )
-        rows.append(
-            ("Planes", escape(", ".join(measured["planes"]))),
-        )
+        if "planes" in measured:
+            rows.append(("Planes", escape(", ".join(measured["planes"]))))
     return section("Segmentation method", _facts(rows))
 
 

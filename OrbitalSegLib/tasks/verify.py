@@ -9,7 +9,6 @@ import SimpleITK as sitk
 
 from OrbitalSegLib import reading
 from OrbitalSegLib.errors import InputError
-from OrbitalSegLib.networks import package
 from OrbitalSegLib.progress import Steps
 from OrbitalSegLib.record import Record
 from OrbitalSegLib.results import NO_RESULT, ResultFolder, changed_entries
@@ -115,7 +114,7 @@ def _ingredients(again: SegmentJob, entries: dict[str, Any]) -> Iterator[Differe
     if sha256_of(scan.image) != entries["input"]["sha256"]:
         yield Difference("input", "The scan's voxels or their grid are not those that were segmented.")
     model = _automatic(entries, "segmenting")["measured"].get("model")
-    if model and package.load_package(again.model).describe()["sha256"] != model["sha256"]:
+    if model and again.wish.chosen.package_of(again.model).describe()["sha256"] != model["sha256"]:
         yield Difference("package", f"The model package is not the one that was used, {model['name']}.")
 
 

@@ -14,13 +14,16 @@ import torch
 from tiny_template import two_boxes
 
 from OrbitalSegLib.errors import InputError
+from OrbitalSegLib.networks.export import NotEqual
+from OrbitalSegLib.networks.sheet import Mixture, probability
+from OrbitalSegLib.networks.unrolling import DEPTH_MM, unrolled
+from OrbitalSegLib.networks.walls import ANSWERS, ProfileNetwork
 from OrbitalSegLib.training.synthesis import synthesize
 from OrbitalSegLib.training.templates.template import write_template
-from OrbitalSegLib.training.walls import config, heads, pieces
+from OrbitalSegLib.training.walls import config, heads, mixing, packing, pieces
 from OrbitalSegLib.training.walls.asking import EvidenceAsked, VolumeAsked, placed
 from OrbitalSegLib.training.walls.evidence import EvidenceLesson
 from OrbitalSegLib.training.walls.training import LAST, identity_of, train
-from OrbitalSegLib.training.walls.unrolling import DEPTH_MM, unrolled
 from OrbitalSegLib.training.walls.volume import VolumeLesson, changed
 
 pytestmark = [pytest.mark.learn, pytest.mark.slow]
@@ -242,6 +245,55 @@ def test_a_tiny_network_tells_wall_from_hole(tmp_path: Path, made: Path) -> None
     known, searched = (asked.of(piece.ct, away, piece.normals, search=search).bone for search in (False, True))
     assert (searched >= known).all()
     assert (searched >= said.bone - 0.01).all()
+
+
+def test_a_package_gives_what_was_trained(tmp_path: Path, made: Path) -> None:
+    """Weights are rounded to bf16, and neither network needs torch any more."""
+    pytest.importorskip("openvino")
+    folder = copy_of(made, tmp_path / "work")
+    for lesson in (VolumeLesson(TINY), EvidenceLesson(TINY)):
+        train(TINY, lesson, folder, 2, silent)
+    stated = {"name": "tiny", "version": "1", "licence": "Apache-2.0", "intended_use": "Tests.", "credits": []}
+    limits = {"seen_above": 0.5, "inferred_above": 0.2, "gap_above": 0.9}
+    written = [
+        packing.write_package(tmp_path / name, TINY, folder, Mixture(1.0, 0.5, -1.0), limits, stated)
+        for name in ("one", "two")
+    ]
+    assert written[0].describe() == written[1].describe()
+    case = synthesize(two_boxes(), 900, heads.settings_of(TINY.heads))
+    from OrbitalSegLib.networks.engines.volumes import VolumeEngine
+
+    volume = VolumeEngine(written[0].channels, written[0].of("volume"), "fp32", threads=1)
+    said = volume.answers(sitk.GetArrayFromImage(case.working_ct))
+    wanted = VolumeAsked(TINY, folder).of(case.working_ct)
+    for number, name in enumerate(ANSWERS):
+        found = said[number] if name == "distance" else probability(said[number])
+        assert np.abs(found - sitk.GetArrayFromImage(wanted[name])).mean() < 0.02, name  # both in bf16, there
+    head = heads.read(heads.path_of(made, 0))
+    squares = head.profiles[..., 6:-6]
+    logits = ProfileNetwork(written[0].of("profiles"))(squares)
+    assert logits == pytest.approx(EvidenceAsked(TINY, folder).logits(squares), abs=0.05)
+    spoilt = VolumeLesson(TINY)
+    with pytest.raises(NotEqual, match="places"):
+        packing.prove_equal(written[0], spoilt, EvidenceLesson(TINY))
+
+
+def test_what_evidence_and_bone_count_is_found_again() -> None:
+    rng = np.random.default_rng(1)
+    evidence, bone = rng.normal(0, 2, (2, 20_000))
+    true = Mixture(1.2, 0.4, -0.3)
+    hole = rng.random(20_000) > probability(true.of(evidence, bone))
+    there = np.arange(20_000) < 15_000
+    hole[~there] = rng.random(5000) < 0.5  # where there is no place, evidence says nothing
+    points = mixing.Points(there, evidence, bone, hole, np.ones(20_000))
+    found = mixing.fitted(points)
+    limits = mixing.limits_of(points, found)
+    said = probability(points.said(found))
+    assert (said[hole] > limits["seen_above"]).mean() == pytest.approx(0.05, abs=0.01)
+    assert (said[hole] > limits["inferred_above"]).mean() == pytest.approx(0.20, abs=0.01)
+    assert (said[there & ~hole] < 1 - limits["gap_above"]).mean() == pytest.approx(0.01, abs=0.002)
+    assert found.evidence == pytest.approx(1.2, abs=0.06)
+    assert found.bone == pytest.approx(0.4, abs=0.04)
 
 
 def test_walls_are_counted_where_so_much_of_hole_area_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1013,6 +1013,10 @@
    <translation>Unschärfe</translation>
   </message>
   <message>
+   <source>Gap above</source>
+   <translation>Lücke über</translation>
+  </message>
+  <message>
    <source>Growing force</source>
    <translation>Wachstumskraft</translation>
   </message>
@@ -1199,6 +1203,10 @@
    <translation>Treu</translation>
   </message>
   <message>
+   <source>Gap in a wall (a wall belongs there, and the scan shows none)</source>
+   <translation type="unfinished" />
+  </message>
+  <message>
    <source>Inferred wall (not seen on the scan)</source>
    <translation>Erschlossene Wand (im Scan nicht zu sehen)</translation>
   </message>
@@ -1362,6 +1370,10 @@
    <translation>Unscharfe C-Means</translation>
   </message>
   <message>
+   <source>Gap above</source>
+   <translation>Lücke über</translation>
+  </message>
+  <message>
    <source>Geodesic active contour</source>
    <translation>Geodätische aktive Kontur</translation>
   </message>
@@ -1432,6 +1444,10 @@
   <message>
    <source>Otsu's thresholds</source>
    <translation>Schwellen nach Otsu</translation>
+  </message>
+  <message>
+   <source>Place of the wall, then evidence, 3D</source>
+   <translation>Ort der Wand, dann Nachweis, 3D</translation>
   </message>
   <message>
    <source>Processor</source>
@@ -1781,6 +1797,10 @@ Durch das neue Ergebnis ersetzen? Ein Rückgängig im Segment Editor bringt sie 
   <message>
    <source>For a result of networks: it keeps its probabilities. Thresholds have none.</source>
    <translation>Für ein Ergebnis von Netzen: Es behält seine Wahrscheinlichkeiten. Schwellen haben keine.</translation>
+  </message>
+  <message>
+   <source>Gap above</source>
+   <translation>Lücke über</translation>
   </message>
   <message>
    <source>Inferred wall above</source>

@@ -9,7 +9,7 @@ from OrbitalSegLib.networks import layout
 from OrbitalSegLib.networks.engines.engine import Engine
 from OrbitalSegLib.networks.package import Package
 
-__all__ = ["DEVICES", "ENGINES", "PRECISIONS", "Engine", "choose", "cores"]
+__all__ = ["DEVICES", "ENGINES", "PRECISIONS", "Engine", "choose", "cores", "precision_of", "threads_of"]
 
 ENGINES = ("auto", "openvino", "torch")
 PRECISIONS = ("auto", "fp32", "bf16")
@@ -37,20 +37,27 @@ def choose(
     if taken == "openvino":
         from OrbitalSegLib.networks.engines import openvino
 
-        precision = _precision(precision, openvino.has_bf16())
+        precision = precision_of(precision, openvino.has_bf16())
         stride = layout.stride(package.networks[network].channels)
         return openvino.OpenVinoEngine(package.onnx(network), stride, precision, threads)
     from OrbitalSegLib.networks.engines import torch
 
     device = torch.device(device)
     model = torch.from_weights(package.networks[network].channels, package.weights(network))
-    return torch.TorchEngine(model, _precision(precision, torch.has_bf16(device)), device, threads)
+    return torch.TorchEngine(model, precision_of(precision, torch.has_bf16(device)), device, threads)
 
 
 def cores(spare: int = 0) -> int:
     """The processor's cores that this program may use, `spare` of them left to others, and at least one."""
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, usable - spare)
+
+
+def threads_of(asked: int | None) -> int:
+    """How many threads are meant: None is one for each core, a negative number leaves so many cores free."""
+    if asked is None or asked == 0:
+        return cores()
+    return asked if asked > 0 else cores(spare=-asked)
 
 
 def _engine(engine: str, device: str) -> str:
@@ -73,7 +80,8 @@ def _engine(engine: str, device: str) -> str:
     )
 
 
-def _precision(precision: str, has_bf16: bool) -> str:
+def precision_of(precision: str, has_bf16: bool) -> str:
+    """`fp32` or `bf16`, whichever is meant. Raises `InputError` `no-engine`."""
     if precision == "bf16" and not has_bf16:
         raise InputError("no-engine", "This device does not calculate in bf16: choose the precision auto or fp32.")
     return ("bf16" if has_bf16 else "fp32") if precision == "auto" else precision

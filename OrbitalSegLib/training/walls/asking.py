@@ -6,16 +6,14 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 import torch
-from scipy import ndimage
 
-from OrbitalSegLib.evaluation.grids import voxel_indices
 from OrbitalSegLib.images import on_grid
 from OrbitalSegLib.networks.unet3d import folded
+from OrbitalSegLib.networks.unrolling import MARGIN, SAMPLES, linear, unrolled
 from OrbitalSegLib.training.walls.config import Walls
 from OrbitalSegLib.training.walls.evidence import ANSWERS as ANSWERS_OF_PROFILE
 from OrbitalSegLib.training.walls.evidence import EvidenceLesson
 from OrbitalSegLib.training.walls.training import LAST
-from OrbitalSegLib.training.walls.unrolling import MARGIN, SAMPLES, unrolled
 from OrbitalSegLib.training.walls.volume import ANSWERS, VolumeLesson, windowed
 
 Array = np.ndarray
@@ -82,19 +80,19 @@ def placed(said: dict[str, sitk.Image], points_mm: Array, normals: Array) -> Pla
     """
     offsets = np.linspace(-SEARCH_MM, SEARCH_MM, 2 * round(SEARCH_MM / STEP_MM) + 1)
     lines = points_mm[:, None] + offsets[:, None] * normals[:, None]
-    probability = _linear(said["place"], lines)
+    probability = linear(said["place"], lines)
     best = probability.argmax(axis=1)
     rows = np.arange(len(points_mm))
     at = lines[rows, best]
     smooth = sitk.SmoothingRecursiveGaussian(said["distance"], 0.5)
     slope = np.stack(
-        [_linear(smooth, at + step) - _linear(smooth, at - step) for step in 0.5 * np.eye(3)], axis=1
+        [linear(smooth, at + step) - linear(smooth, at - step) for step in 0.5 * np.eye(3)], axis=1
     )  # over 1 mm
     length = np.linalg.norm(slope, axis=1, keepdims=True)
     own = np.where(length > 0.2, slope / np.maximum(length, 1e-6), normals)
     along = np.einsum("ij,ij->i", own, normals)
     own[along < 0.5] = normals[along < 0.5]  # no wall stands so far off
-    offset = offsets[best] - np.clip(_linear(smooth, at), -SEARCH_MM, SEARCH_MM)
+    offset = offsets[best] - np.clip(linear(smooth, at), -SEARCH_MM, SEARCH_MM)
     return Placed(probability[rows, best] > PLACED_ABOVE, offset, own)
 
 
@@ -130,14 +128,11 @@ class EvidenceAsked:
         thickness, spread = chosen[:, 1].clamp_min(0), chosen[:, 2].clamp(-4, 2).exp()
         return Answers(chosen[:, 0].sigmoid().numpy(), thickness.numpy(), spread.numpy())
 
+    def logits(self, squares: Array) -> Array:
+        """Of bone, (n,), of squares of profiles in HU (n, 5, 5, 29): see `sheet.Asked`."""
+        return self._said(torch.from_numpy(squares.astype(np.float32)))[:, 0].numpy()
+
     @torch.inference_mode()
     def _said(self, squares: torch.Tensor) -> torch.Tensor:
         parts = [self._model(windowed(part)) for part in squares.split(4096) if len(part)]
         return torch.cat(parts) if parts else torch.zeros(0, ANSWERS_OF_PROFILE)
-
-
-def _linear(image: sitk.Image, points_mm: Array) -> Array:
-    """An image at points (..., 3), by linear interpolation."""
-    index = voxel_indices(image, points_mm.reshape(-1, 3))[:, ::-1].T
-    values = ndimage.map_coordinates(sitk.GetArrayFromImage(image), index, order=1, mode="nearest")
-    return values.reshape(points_mm.shape[:-1])

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from OrbitalSegLib.networks.unrolling import MARGIN, SAMPLES, SIDE, unrolled
 from OrbitalSegLib.training.walls.config import Walls
 from OrbitalSegLib.training.walls.heads import MISPLACED_MM, TILTED, Head
 from OrbitalSegLib.training.walls.pieces import drawn
-from OrbitalSegLib.training.walls.unrolling import MARGIN, SAMPLES, SIDE, unrolled
 from OrbitalSegLib.training.walls.volume import WINDOWS_HU, changed, windowed
 
 Array = np.ndarray

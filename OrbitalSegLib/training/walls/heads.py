@@ -20,6 +20,7 @@ from scipy.spatial import cKDTree
 from OrbitalSegLib.evaluation.grids import voxel_indices
 from OrbitalSegLib.evaluation.wall_points import WallPoints
 from OrbitalSegLib.evaluation.walls import HOLE_EDGE_MM, THIN_WALLS, of_walls
+from OrbitalSegLib.networks.unrolling import unrolled
 from OrbitalSegLib.structures import BONE
 from OrbitalSegLib.training import store
 from OrbitalSegLib.training.cases import Case, Flag
@@ -27,7 +28,6 @@ from OrbitalSegLib.training.synthesis.settings import Settings
 from OrbitalSegLib.training.synthesis.synthesis import synthesize
 from OrbitalSegLib.training.templates.template import Template, read_template
 from OrbitalSegLib.training.walls.config import Heads, Walls
-from OrbitalSegLib.training.walls.unrolling import unrolled
 
 Array = np.ndarray
 

@@ -10,18 +10,13 @@ import torch
 from torch import nn
 
 from OrbitalSegLib.networks.unet3d import UNet3D
+from OrbitalSegLib.networks.walls import ANSWERS, WINDOWS_HU
 from OrbitalSegLib.structures import BONE, CORTICAL, THIN
 from OrbitalSegLib.training import loop, sampling
 from OrbitalSegLib.training.walls.config import Rate, Walls
 from OrbitalSegLib.training.walls.heads import FLAGS, REACH_MM, STORED_MM, Head
 
 Array = np.ndarray
-
-ANSWERS = (CORTICAL, THIN, "place", "distance")
-"""What the network says of a voxel: three logits, and mm from the wall's mid-surface, negative in the orbit."""
-
-WINDOWS_HU = ((-200.0, 300.0), (-1024.0, 600.0))
-"""The input channels, each scaled from 0 to 1 and clipped: the evidence of thin walls, and air against everything."""
 
 DISTANCE_WITHIN_MM = 2.0
 """The distance is learnt this near to the wall."""

@@ -1,0 +1,180 @@
+"""Find the place of the wall, then question it: one 3D network, and one of profiles across the wall."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from itertools import product
+from typing import TYPE_CHECKING
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from OrbitalSegLib.errors import InputError, JobError
+from OrbitalSegLib.methods.by_networks import FULL, ConsensusBone, Limits, check_memory
+from OrbitalSegLib.methods.method import NETWORKS, Method, Task
+from OrbitalSegLib.methods.parameters import parameter
+from OrbitalSegLib.networks import engines, walls
+from OrbitalSegLib.networks.consensus import BYTES_AFTERWARDS, BYTES_OF_ENGINE, LATTICE, consensus_grid, shown_grid
+from OrbitalSegLib.networks.sheet import Mixed, Sheet, evidence_of, mixed, probability, sheet_of
+from OrbitalSegLib.networks.walls import ANSWERS, DISTANCE, PLACE, ProfileNetwork, WallPackage
+from OrbitalSegLib.preprocessing import WorkingGrid, to_working
+from OrbitalSegLib.progress import Progress, span
+from OrbitalSegLib.scan import grid_of
+from OrbitalSegLib.structures import BONE, CORTICAL, GAP, INFERRED, STRUCTURES, THIN, parts_of
+
+if TYPE_CHECKING:
+    from OrbitalSegLib.networks.engines.volumes import VolumeEngine
+
+TILE = 160
+"""Voxels along the side of a part of the grid that the 3D network answers at once: 80 mm ..."""
+HALO = 48
+"""... and more at its sides that only show where it is."""
+
+BYTES_OF_ANSWERS = 40
+"""What a voxel of the grid takes while it is asked: four answers in 32 bits, and what is made of them."""
+BYTES_OF_TILE = 320
+"""What a voxel of a part with its halo takes within the network (measured)."""
+
+GAP_PLACE = 0.5
+"""A gap is only where a wall belongs with this probability."""
+
+
+@dataclass(frozen=True)
+class WallsParameters:
+    """Limits of probability (None is the model package's own)."""
+
+    cortical_above: float | None = parameter(None, "Cortical bone above", "probability", 0, 1)
+    thin_above: float | None = parameter(None, "Thin bone above", "probability", 0, 1)
+    inferred_above: float | None = parameter(None, "Inferred wall above", "probability", 0, 1)
+    gap_above: float | None = parameter(None, "Gap above", "probability", 0, 1)
+
+
+def run(task: Task, parameters: WallsParameters, progress: Progress) -> ConsensusBone:
+    """See `Method`. Raises `InputError` `no-model`, `no-such-model`, `bad-model`, `no-engine` or `too-large`."""
+    model = walls.load(task.resources.model)
+    limits = limits_of(model, parameters)
+    grid = consensus_grid(task.scan, 0.5, task.region.margin_box_mm)
+    part = task.part
+    shown = shown_grid(task.scan, grid)
+    needed = needed_bytes(shown, part.GetNumberOfPixels())
+    check_memory(needed, task.resources)
+    engine = engine_of(model, task)
+    said = answers_of(task.scan, engine, grid, shown, span(progress, 0, 0.4))
+    sheet = sheet_of(said[PLACE], said[DISTANCE])
+    evidence = evidence_of(task.scan, sheet, ProfileNetwork(model.of("profiles")), span(progress, 0.4, 0.95))
+    both = mixed(said[CORTICAL], said[THIN], sheet, evidence, model.mixture)
+    result = ConsensusBone(task.scan, part, grid, fields_of(both, sheet), limits, {GAP: STRUCTURES[GAP]})
+    result.measured = {
+        "model": model.describe(),
+        "engines": {"volume": {name: getattr(engine, name) for name in ("name", "precision", "device", "threads")}},
+        "grid": grid_of(result.bone),
+        "places": len(sheet.points_mm),
+        "memory_estimated_gb": round(needed / 1e9, 2),
+    }
+    progress(1.0)
+    return result
+
+
+def limits_of(model: WallPackage, asked: WallsParameters) -> Limits:
+    """Every limit that is used. Raises `JobError` `invalid-job`."""
+    cortical, thin, gap = (
+        own if limit is None else limit
+        for limit, own in (
+            (asked.cortical_above, model.seen_above),
+            (asked.thin_above, model.seen_above),
+            (asked.gap_above, model.gap_above),
+        )
+    )
+    inferred = min(model.inferred_above, thin) if asked.inferred_above is None else asked.inferred_above
+    if inferred > thin:
+        raise JobError("invalid-job", "The limit of inferred wall must not be above that of seen bone.")
+    return Limits({CORTICAL: cortical, THIN: thin, GAP: gap}, inferred)
+
+
+def fields_of(both: Mixed, sheet: Sheet) -> dict[str, sitk.Image]:
+    """In 8 bits. That of a gap is the probability of no bone where a wall belongs, and none elsewhere."""
+    gap = np.zeros(both.thin.GetSize()[::-1], np.float32)
+    belongs = sheet.place > GAP_PLACE
+    gap[tuple(sheet.voxels[belongs].T)] = 1 - probability(both.logits[belongs])
+    found = {CORTICAL: both.cortical, THIN: both.thin}
+    fields = {name: _in_8_bits(sitk.GetArrayViewFromImage(image), both.thin) for name, image in found.items()}
+    return fields | {GAP: _in_8_bits(gap, both.thin)}
+
+
+def engine_of(model: WallPackage, task: Task) -> "VolumeEngine":
+    """The network of places, ready to run on the processor. Raises `InputError` `no-engine`."""
+    asked = task.resources
+    if asked.engine == "torch" or asked.device not in ("auto", "cpu"):
+        raise InputError(
+            "no-engine",
+            "The wall networks run in OpenVINO on the processor: choose the device cpu and no other engine.",
+        )
+    if not find_spec("openvino"):
+        raise InputError(
+            "no-engine", "The networks need openvino, which is not installed: pip install 'orbitalseg[infer]'."
+        )
+    from OrbitalSegLib.networks.engines.volumes import VolumeEngine, has_bf16
+
+    precision = engines.precision_of(asked.precision, has_bf16())
+    return VolumeEngine(model.channels, model.of("volume"), precision, engines.threads_of(asked.threads))
+
+
+def answers_of(
+    scan: sitk.Image, engine: "VolumeEngine", grid: WorkingGrid, shown: WorkingGrid, progress: Progress
+) -> dict[str, sitk.Image]:
+    """`ANSWERS` on a grid, 32-bit float: probabilities, and mm. `shown` is what the network may look at."""
+    hu = sitk.GetArrayFromImage(to_working(scan, shown))
+    found = np.empty((len(ANSWERS), *grid.size[::-1]), np.float32)
+    start = [own - first for own, first in zip(grid.low[::-1], shown.low[::-1], strict=True)]
+    parts = list(_parts(grid.size[::-1], start, hu.shape))
+    for number, (seen, core, place) in enumerate(parts):
+        found[(slice(None), *place)] = engine.answers(hu[seen])[(slice(None), *core)]
+        progress((number + 1) / len(parts))
+    return {
+        name: grid.image(values if name == DISTANCE else probability(values))
+        for name, values in zip(ANSWERS, found, strict=True)
+    }
+
+
+def needed_bytes(shown: WorkingGrid, scan_voxels: int) -> int:
+    """The memory that is taken at most."""
+    tile = int(np.prod([min(size, TILE + 2 * HALO) for size in shown.size]))
+    afterwards = max(shown.voxels, scan_voxels) * BYTES_AFTERWARDS
+    return BYTES_OF_ENGINE + max(shown.voxels * BYTES_OF_ANSWERS + tile * BYTES_OF_TILE, afterwards)
+
+
+Box = tuple[slice, ...]
+
+
+def _parts(size: tuple[int, ...], start: list[int], whole: tuple[int, ...]) -> Iterator[tuple[Box, Box, Box]]:
+    """What the network sees of the shown voxels, which part of its answers counts, and where that lies in the grid."""
+    for first in product(*(range(0, length, TILE) for length in size)):
+        seen, core, place = [], [], []
+        for low, length, offset, most in zip(first, size, start, whole, strict=True):
+            high = min(low + TILE, length)
+            begin, end = max(low + offset - HALO, 0) // LATTICE * LATTICE, min(high + offset + HALO, most)
+            seen.append(slice(begin, end))
+            core.append(slice(low + offset - begin, high + offset - begin))
+            place.append(slice(low, high))
+        yield tuple(seen), tuple(core), tuple(place)
+
+
+def _in_8_bits(values: NDArray, grid: sitk.Image) -> sitk.Image:
+    image = sitk.GetImageFromArray(np.rint(values * FULL).astype(np.uint8))
+    image.CopyInformation(grid)
+    return image
+
+
+WALLS = Method(
+    "walls",
+    "Place of the wall, then evidence, 3D",
+    "OrbitalSeg, docs/model/walls.md",
+    WallsParameters,
+    run,
+    family=NETWORKS,
+    structures=(BONE, *parts_of(BONE), INFERRED, GAP),
+    networks=("volume", "profiles"),
+    package_of=walls.load,
+    seconds=4.0,
+)
