@@ -1204,7 +1204,7 @@
   </message>
   <message>
    <source>Gap in a wall (a wall belongs there, and the scan shows none)</source>
-   <translation type="unfinished" />
+   <translation>Lücke in einer Wand (eine Wand gehört dorthin, und der Scan zeigt keine)</translation>
   </message>
   <message>
    <source>Inferred wall (not seen on the scan)</source>
