@@ -113,6 +113,7 @@ def awaited(started, done) -> str:
 def redraw_costs(started, size_mm) -> tuple[list[Cost], int]:
     """Of each move of a slider, from the new limit to the drawn axial slice; and the region's voxels."""
     import render
+    from OrbitalSegLib.structures import STRUCTURES
     from OrbitalSegPanel import results, segments, volumes
     from OrbitalSegPanel.thresholds import Thresholds
 
@@ -122,7 +123,9 @@ def redraw_costs(started, size_mm) -> tuple[list[Cost], int]:
     half = np.array(size_mm) / 2
     box = tuple(np.stack([-half, half], axis=1).ravel().tolist())
     fields = [probability(scene, volumes, name, size_mm) for name in ("cortical", "thin")]
-    thresholds = Thresholds(fields, segmentation, volume, results.Run({}, {}, {}, box), lambda _node: None)
+    thresholds = Thresholds(
+        fields, segmentation, volume, results.Run({}, {}, {}, box, "auto", dict(STRUCTURES)), lambda _node: None
+    )
     for composite in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
         composite.SetBackgroundVolumeID(volume.GetID())
     thresholds.move({"cortical": 0.5, "thin": 0.5})

@@ -4,11 +4,13 @@ from collections.abc import Callable
 from typing import Any
 
 import qt
+import slicer
 from slicer.i18n import tr as _
 
 from OrbitalSegLib.errors import JobError
 from OrbitalSegLib.methods import Method
-from OrbitalSegPanel.sections.section import choose, fill, quiet
+from OrbitalSegPanel import volumes
+from OrbitalSegPanel.sections.section import choose, fill, offers, quiet
 
 STEPS = {"HU": 10.0, "probability": 0.01} | dict.fromkeys(("rounds", "voxels", "thresholds", "classes"), 1.0)
 """By unit, what one click moves."""
@@ -75,29 +77,85 @@ class FlagField:
 
 
 class PointsField:
-    """Places of the patient, in the words of the command line; what is none of these is not taken."""
+    """Places of the patient: picked in the views as a point list of the scene, which is followed while it is chosen, or
+    typed in the words of the command line. What the method does not take is not taken, and the tooltip says why."""
 
     def __init__(self, method: Method, item: Item, changed: Changed) -> None:
         self._method, self._item, self._changed = method, item, changed
-        self.widget = edit = qt.QLineEdit()
-        edit.setPlaceholderText("x:y:z/x:y:z")
-        edit.setToolTip(
-            _("{title}, mm: x, y and z towards the patient's left, back and head.").format(title=_(item["title"]))
+        self._list: Any = None
+        self._heard_by: list[int] = []
+        self._told = _("{title}, mm: x, y and z towards the patient's left, back and head.").format(
+            title=_(item["title"])
         )
-        edit.connect("editingFinished()", self._edited)
+        self.widget = qt.QWidget()
+        layout = qt.QVBoxLayout(self.widget)
+        layout.setContentsMargins(0, 0, 0, 0)
+        self.edit, self.box = qt.QLineEdit(), slicer.qMRMLNodeComboBox()
+        self.edit.setPlaceholderText("x:y:z/x:y:z")
+        self.edit.setToolTip(self._told)
+        self.edit.setAccessibleName(_(item["title"]))
+        self.edit.connect("editingFinished()", self._edited)
+        box = self.box
+        box.nodeTypes, box.noneEnabled, box.noneDisplay = ["vtkMRMLMarkupsFiducialNode"], True, _("Typed above")
+        box.addEnabled, box.removeEnabled = True, False
+        box.setToolTip(_("A list of points that are placed and dragged in the views."))
+        box.setAccessibleName(_("Points of the scene"))
+        box.setMRMLScene(slicer.mrmlScene)
+        box.setCurrentNode(None)
+        box.connect("currentNodeChanged(vtkMRMLNode*)", self._list_chosen)
+        for part in (self.edit, box):
+            layout.addWidget(part)
+        self.widget.setFocusProxy(self.edit)
 
     def show(self, value: Any) -> None:
-        self.widget.setText("/".join(":".join(f"{number:g}" for number in point) for point in value))
+        self.edit.setText("/".join(":".join(f"{number:g}" for number in point) for point in value))
+
+    def stop(self) -> None:
+        """Follow no list any more."""
+        for tag in self._heard_by:
+            self._list.RemoveObserver(tag)
+        self._list, self._heard_by = None, []
+
+    def _list_chosen(self, node: Any) -> None:
+        if node is self._list:
+            return  # it was renamed
+        is_gone = self._list is not None and not offers(self.box, self._list)
+        self.stop()
+        if is_gone:  # its neighbour is nobody's choice
+            with quiet(self.box):
+                self.box.setCurrentNode(None)
+        elif node is not None:
+            self._list = node
+            of = slicer.vtkMRMLMarkupsNode
+            events = (of.PointModifiedEvent, of.PointPositionDefinedEvent, of.PointRemovedEvent)
+            self._heard_by = [node.AddObserver(event, self._take_list) for event in events]
+            self._take_list()
+
+    def _take_list(self, *_event: Any) -> None:
+        self._take(volumes.points_of(self._list))
 
     def _edited(self) -> None:
         name = self._item["name"]
         try:
-            value = self._method.parse({name: self.widget.text})[name]
-            self._method.make_parameters({name: value})
+            value = self._method.parse({name: self.edit.text})[name]
         except JobError as error:
-            self.widget.setToolTip(error.text)
+            self.edit.setToolTip(error.text)
             return
+        if self._take(value) and self._list is not None:
+            self.stop()
+            with quiet(self.box):
+                self.box.setCurrentNode(None)
+
+    def _take(self, value: Any) -> bool:
+        try:
+            self._method.make_parameters({self._item["name"]: value})
+        except JobError as error:
+            self.edit.setToolTip(error.text)
+            return False
+        self.edit.setToolTip(self._told)
+        self.show(value)
         self._changed([list(point) for point in value])
+        return True
 
 
 FIELDS: dict[str, Any] = {"number": NumberField, "choice": ChoiceField, "flag": FlagField, "points": PointsField}

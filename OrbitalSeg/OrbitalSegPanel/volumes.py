@@ -83,6 +83,17 @@ def box_of(roi: Any) -> list[float]:
     return [-left, -right, -front, -back, low, high]
 
 
+def points_of(markups: Any) -> list[list[float]]:
+    """The points of a list that are placed, x, y and z in mm, LPS, as the views show them."""
+    found = []
+    for index in range(markups.GetNumberOfControlPoints()):
+        if markups.GetNthControlPointPositionStatus(index) == slicer.vtkMRMLMarkupsNode.PositionDefined:
+            place = [0.0] * 3
+            markups.GetNthControlPointPositionWorld(index, place)
+            found.append([round(float(number), 3) for number in RAS_TO_LPS @ place])
+    return found
+
+
 def is_turned(roi: Any) -> bool:
     """Whether the box of `box_of` is larger than the ROI."""
     axes = np.abs(array_of_matrix(roi.GetObjectToWorldMatrix())[:3, :3])

@@ -57,6 +57,11 @@ class MethodSection(Section):
             self._build(method)
         self._show_values(method)
 
+    def cleanup(self) -> None:
+        for field in self._fields.values():
+            if hasattr(field, "stop"):
+                field.stop()
+
     def _method_chosen(self, index: int) -> None:
         self.settings["method"] = self.ui.methodBox.itemData(index)
         self.panel.refresh()
@@ -70,6 +75,7 @@ class MethodSection(Section):
 
     def _build(self, method) -> None:
         """One field for each parameter."""
+        self.cleanup()
         layout = empty_layout(self.ui.parametersBox)
         self._fields = parameters.fields_of(method, partial(self._value_chosen, method))
         titles = {item["name"]: item["title"] for item in method.describe()}

@@ -120,15 +120,19 @@ class Selector:
             self._box.setCurrentNode(self._shown)
 
     def _heard(self, node: Any) -> None:
-        if node is self._shown or self._panel.rebuilding or not self._offers(self._shown):
+        if node is self._shown or self._panel.rebuilding or not self._still_offered():
             return
         self._shown = node
         self._panel.settings.refer(self._role, node)
         self._chosen(node)
 
-    def _offers(self, node: Any) -> bool:
-        box = self._box
-        return node is None or any(box.nodeFromIndex(index) is node for index in range(box.nodeCount()))
+    def _still_offered(self) -> bool:
+        return self._shown is None or offers(self._box, self._shown)
+
+
+def offers(box: Any, node: Any) -> bool:
+    """Whether a combo box of nodes has this one."""
+    return any(box.nodeFromIndex(index) is node for index in range(box.nodeCount()))
 
 
 def hear_path(edit: Any, hear: Callable[[str], None]) -> None:

@@ -925,6 +925,10 @@
    <translation>Eine Klasse oder ein Netz des Pakets über</translation>
   </message>
   <message>
+   <source>A list of points that are placed and dragged in the views.</source>
+   <translation>Eine Liste von Punkten, die in den Ansichten gesetzt und gezogen werden.</translation>
+  </message>
+  <message>
    <source>Across corners too</source>
    <translation>Auch über Ecken</translation>
   </message>
@@ -1057,6 +1061,10 @@
    <translation>Nachbarn</translation>
   </message>
   <message>
+   <source>Points of the scene</source>
+   <translation>Punkte der Szene</translation>
+  </message>
+  <message>
    <source>Random field</source>
    <translation>Zufallsfeld</translation>
   </message>
@@ -1087,6 +1095,10 @@
   <message>
    <source>Thresholds</source>
    <translation>Schwellen</translation>
+  </message>
+  <message>
+   <source>Typed above</source>
+   <translation>Oben eingetippt</translation>
   </message>
   <message>
    <source>Upper limit</source>
