@@ -14,6 +14,9 @@ from OrbitalSegLib.methods.fraction import SOFT_HU, fraction_of_ct
 from OrbitalSegLib.progress import Warn, unheard
 from OrbitalSegLib.region import Region
 
+CRUMB_ML = 0.004
+"""As much as the smallest piece of inferred wall."""
+
 FAR_MM = 10_000.0
 """Beyond every scan."""
 
@@ -47,12 +50,26 @@ def agreeing(fraction: sitk.Image, mask: sitk.Image) -> sitk.Image:
 
 
 def with_inferred(bone: BoneField, inferred: BoneField) -> BoneField:
-    """Bone and inferred wall as one. The fraction is the higher of theirs, where both have one."""
-    mask = sitk.Or(bone.mask, inferred.mask)
+    """Bone and inferred wall as one. The fraction is the higher of theirs, where both have one.
+
+    Crumbs of nothing that wall and bone enclose, up to `CRUMB_ML`, count as wall: else each were a shell of its own.
+    """
+    wall = sitk.Or(inferred.mask, _enclosed_crumbs(sitk.Or(bone.mask, inferred.mask), bone.mask))
+    mask = sitk.Or(bone.mask, wall)
     if bone.fraction is None or inferred.fraction is None:
-        return replace(bone, mask=mask, fraction=None, inferred=inferred.mask)
+        return replace(bone, mask=mask, fraction=None, inferred=wall)
     fraction = agreeing(sitk.Maximum(bone.fraction, inferred.fraction), mask)
-    return replace(bone, mask=mask, fraction=fraction, inferred=inferred.mask)
+    return replace(bone, mask=mask, fraction=fraction, inferred=wall)
+
+
+def _enclosed_crumbs(mask: sitk.Image, bone: sitk.Image) -> sitk.Image:
+    """What a mask encloses and its bone alone does not, in pieces (joined by faces) of `CRUMB_ML` at most."""
+    inside = sitk.And(sitk.BinaryFillhole(mask), 1 - sitk.Or(mask, sitk.BinaryFillhole(bone)))
+    labels = _array(sitk.ConnectedComponent(inside))
+    voxels = np.bincount(labels.ravel())
+    crumb = voxels * np.prod(mask.GetSpacing()) <= 1000 * CRUMB_ML
+    crumb[0] = False
+    return on_grid(crumb[labels].astype(np.uint8), mask)
 
 
 def part_of(bone: BoneField, region: Region) -> BoneField:

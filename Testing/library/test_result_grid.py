@@ -181,7 +181,8 @@ def test_bone_and_inferred_wall_are_one_closed_surface_that_tells_them_apart(res
     folder, masks = results["auto"], masks_of(results["auto"])
     made = next(s["measured"] for s in record_of(folder)["steps"] if s["step"] == "modelling")["bone+inferred"]
     assert check(read_stl(folder / "bone_inferred.stl")).sound
-    assert made["mask_volume_ml"] == pytest.approx(volume_ml(masks["bone"]) + volume_ml(masks["inferred"]), abs=1e-3)
+    together_ml = volume_ml(masks["bone"]) + volume_ml(masks["inferred"])
+    assert together_ml - 1e-3 <= made["mask_volume_ml"] <= 1.02 * together_ml  # crumbs between both are filled
     assert made["source"] == "probability"
     reader = vtkXMLPolyDataReader()
     reader.SetFileName(str(folder / "bone_inferred-quality.vtp"))

@@ -11,7 +11,7 @@ from vtkmodules.vtkCommonCore import vtkSMPTools
 from OrbitalSegLib.errors import Cancelled, InputError
 from OrbitalSegLib.export.stl import write_stl
 from OrbitalSegLib.modelling import collisions, mesh, smoothing, surface
-from OrbitalSegLib.modelling.field import BoneField, agreeing
+from OrbitalSegLib.modelling.field import BoneField, agreeing, with_inferred
 from OrbitalSegLib.modelling.surface import SurfaceParameters, surface_of, surface_of_mask
 
 NONE = SurfaceParameters(smoothing="none")
@@ -375,3 +375,20 @@ def test_progress_reaches_one_and_stops_the_work():
 
     with pytest.raises(Cancelled):
         surface_of_mask(mask_of(MASKS["noise"]), FAITHFUL, cancel)
+
+
+def test_wall_closes_the_crumbs_between_itself_and_bone_and_no_room():
+    bone, wall = np.zeros((2, 24, 24, 24), np.uint8)
+    bone[4:6, 3:21, 3:21] = 1
+    wall[6:18, 3:21, 3:21] = 1
+    wall[7:17, 5:19, 12:19] = 0  # a room
+    wall[6, 7, 7] = 0  # a crumb between both
+    images = [sitk.GetImageFromArray(array) for array in (bone, wall)]
+    for image in images:
+        image.SetSpacing((0.5, 0.5, 0.5))
+    both = with_inferred(*map(BoneField, images))
+    voxels = sitk.GetArrayFromImage(both.mask)
+    assert voxels[6, 7, 7] == 1
+    assert voxels.sum() == bone.sum() + wall.sum() + 1
+    made = surface_of(both)
+    assert (made.topology.parts, made.topology.sound) == (2, True)
