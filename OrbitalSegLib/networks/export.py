@@ -1,4 +1,4 @@
-"""Trained networks to a model package: safetensors and ONNX, proven equal to what was trained before it is written.
+"""Trained networks to a model package of safetensors, proven equal to what was trained before it is written.
 
 The weights are rounded to what bf16 holds, once, here: an engine that calculates in bf16 rounds them in any case, and
 that rounding was most of what set it apart from fp32 (docs/inference.md). This way all engines run one network.
@@ -35,8 +35,8 @@ def write_package(
 ) -> package.Package:
     """Write a package, whole or not at all, and return it as `package.read` finds it.
 
-    `description` is `model.json` without `format`, `files` and, in each of its `networks`, `safetensors` and `onnx`,
-    which are filled in; so is `classes` where it is no list of them. `networks` are the state dictionaries of
+    `description` is `model.json` without `format`, `files` and, in each of its `networks`, `safetensors`, which
+    are filled in; so is `classes` where it is no list of them. `networks` are the state dictionaries of
     `UNet`, normalised or folded, by the same names. `card` becomes `card.md`. The same arguments give the same bytes.
     Raises `NotEqual`, `OutputError` (`exists`, ...) and, for a description that is not valid, `InputError` `bad-model`.
     """
@@ -47,11 +47,9 @@ def write_package(
         trained = _network(entry["channels"], networks[name])
         shipped = rounded(_folded(trained))
         weights = {key: value.numpy() for key, value in shipped.state_dict().items()}
-        graph = onnx.model(shipped.channels, weights)
-        _prove_equal(shipped, weights, graph)
-        contents |= {f"{name}.safetensors": save(weights), f"{name}.onnx": graph}
-        files = {"classes": classes, "safetensors": f"{name}.safetensors", "onnx": f"{name}.onnx"}
-        described["networks"][name] = {**entry, **files}
+        _prove_equal(shipped, weights)
+        contents[f"{name}.safetensors"] = save(weights)
+        described["networks"][name] = {**entry, "classes": classes, "safetensors": f"{name}.safetensors"}
     lists = any(isinstance(entry["classes"], list) for entry in described["networks"].values())
     described["format"] = package.LISTS_CLASSES if lists else 1
     described["files"] = {
@@ -85,14 +83,14 @@ def _folded(trained: UNet) -> UNet:
     return copy
 
 
-def _prove_equal(network: UNet, weights: Weights, graph: bytes) -> None:
-    """Compare a network, its weights and its ONNX graph, all in fp32. Raises `NotEqual`."""
+def _prove_equal(network: UNet, weights: Weights) -> None:
+    """Compare a network, its weights and the ONNX graph that they make, all in fp32. Raises `NotEqual`."""
     slices = _slices(network.stride)
     with torch.inference_mode():
         wanted = of_classes(network(torch.from_numpy(slices).float()[:, None] / 255)).numpy()
     engines: tuple[Engine, ...] = (
         TorchEngine(from_weights(network.channels, weights), threads=1),
-        OpenVinoEngine(graph, network.stride, "fp32", threads=1),
+        OpenVinoEngine(onnx.model(network.channels, weights), network.stride, "fp32", threads=1),
     )
     for engine in engines:
         found = engine.probabilities(slices).reshape(wanted.shape)

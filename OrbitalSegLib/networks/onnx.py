@@ -1,7 +1,7 @@
 """The one ONNX graph of a folded U-Net, as bytes.
 
-Written field by field, without the onnx package, so that loading can make it anew from the weights and compare: no
-graph that others made ever reaches an engine, and the same weights give the same bytes everywhere.
+Written field by field, without the onnx package, whenever an engine is made: no graph that others made ever reaches an
+engine, and the same weights give the same bytes everywhere.
 
 Input `slices`: float32 (n, 1, h, w), the window as 0 to 1; h and w multiples of the stride. Output `probability`:
 float32 (n, 1, h, w), of the foreground; of a network of several classes (n, classes, h, w), the background's first.

@@ -1,9 +1,9 @@
 """Model packages: a folder with `model.json` and weights, of which nothing is believed before it is checked.
 
 Loading runs no code from a package: `model.json` is JSON held against `model.schema.json`, weights are safetensors
-with the names and shapes that the description demands, and the ONNX file must be, byte for byte, the one that these
-weights make. Only plain files that the description lists are opened, each no larger than it says. A package is a
-folder and never an archive, so nothing is unpacked.
+with the names and shapes that the description demands, and the graph that an engine gets is made here of these
+weights. Only plain files that the description lists are opened, each no larger than it says. A package is a folder and
+never an archive, so nothing is unpacked.
 """
 
 import hashlib
@@ -65,7 +65,6 @@ class Network:
     fields: tuple[str, ...]
     """What their probabilities are called: as the classes where the package lists them, else as the network."""
     safetensors: str
-    onnx: str
     seen_above: float
     inferred_above: float | None
     """Below `seen_above`; None where this network infers nothing."""
@@ -125,12 +124,8 @@ class Package:
             raise bad_model(f"The weights in {item.safetensors} of the model package {error}") from error
 
     def onnx(self, network: str) -> bytes:
-        """One network's ONNX file, read and checked anew. Raises `InputError` `bad-model`."""
-        item = self.networks[network]
-        content = self._read(item.onnx)
-        if content != onnx.model(item.channels, self.weights(network)):
-            raise bad_model(f"{item.onnx} of the model package is not the network that its weights make")
-        return content
+        """One network as ONNX, made of its weights, read and checked anew. Raises `InputError` `bad-model`."""
+        return onnx.model(self.networks[network].channels, self.weights(network))
 
     def inferred_above_of(self, field: str) -> float | None:
         """The limit of wall that a field infers; None where it infers none."""
@@ -204,7 +199,7 @@ def read(folder: Path) -> Package:
     for name in package.files:
         package._read(name)
     for name in package.networks:
-        package.onnx(name)
+        package.weights(name)
     return package
 
 
@@ -240,15 +235,14 @@ def _contradiction(description: dict[str, Any]) -> str | None:
     wrong = _wrong_class(description)
     if wrong:
         return wrong
-    used = [item[kind] for item in description["networks"].values() for kind in ("safetensors", "onnx")]
+    used = [item["safetensors"] for item in description["networks"].values()]
     if len(set(used)) < len(used):
         return "two entries of networks use one file"
     for name, item in description["networks"].items():
-        for kind in ("safetensors", "onnx"):
-            if not item[kind].endswith(f".{kind}"):
-                return f"networks.{name}.{kind} is a file of another kind"
-            if item[kind] not in description["files"]:
-                return f"networks.{name}.{kind} is not listed in files"
+        if not item["safetensors"].endswith(".safetensors"):
+            return f"networks.{name}.safetensors is a file of another kind"
+        if item["safetensors"] not in description["files"]:
+            return f"networks.{name}.safetensors is not listed in files"
         if item["inferred_above"] is not None and item["inferred_above"] >= item["seen_above"]:
             return f"networks.{name}.inferred_above must be below seen_above"
     return None

@@ -18,9 +18,6 @@ from OrbitalSegLib.training.dataset import check_apart, collect
 from OrbitalSegLib.training.loop import Tell, train
 from OrbitalSegLib.training.packaging import finds_bone
 
-FILLED_IN = ("safetensors", "onnx")
-"""What `write_package` fills in of each network."""
-
 
 def finetune(
     package: Package,
@@ -90,8 +87,7 @@ def _description(package: Package, training: Training, cases: list[str]) -> dict
     for key in ("format", "files"):
         del described[key]
     for entry in described["networks"].values():
-        for key in FILLED_IN:
-            del entry[key]
+        del entry["safetensors"]
     described["name"] = f"{package.name}-finetuned"
     described["provenance"]["data"] = [*described["provenance"]["data"], f"{len(cases)} own cases"]
     described["provenance"]["seeds"] = [*described["provenance"]["seeds"], training.seed]

@@ -18,7 +18,6 @@ import pytest
 pytest.importorskip("torch")
 
 import numpy as np
-import onnx
 import safetensors.numpy
 import torch
 from tiny_network import small_state
@@ -84,15 +83,8 @@ def put_weights(folder: Path, **changes: np.ndarray | None) -> None:
     put(folder, "a.safetensors", safetensors.numpy.save(weights))
 
 
-def put_graph(folder: Path, change: Callable[[onnx.ModelProto], None]) -> None:
-    model = onnx.load_model_from_string((folder / "a.onnx").read_bytes())
-    change(model)
-    put(folder, "a.onnx", model.SerializeToString())
-
-
 NOT_UNDERSTOOD = "model.json of the model package cannot be understood"
 NOT_SAFETENSORS = "The weights in a.safetensors of the model package are no safetensors file"
-OTHER_NETWORK = "a.onnx of the model package is not the network that its weights make"
 
 
 @refused("model.json of the model package is missing or cannot be read")
@@ -202,22 +194,22 @@ def no_networks(folder):
         description["networks"] = {}
 
 
-@refused("networks.a.onnx is not listed in files")
+@refused("networks.a.safetensors is not listed in files")
 def a_file_that_is_not_listed(folder):
     with editing(folder) as description:
-        del description["files"]["a.onnx"]
+        del description["files"]["a.safetensors"]
 
 
 @refused("two entries of networks use one file")
 def two_networks_in_one_file(folder):
     with editing(folder) as description:
-        description["networks"]["b"]["onnx"] = "a.onnx"
+        description["networks"]["b"]["safetensors"] = "a.safetensors"
 
 
-@refused("the name files.con?.onnx has not the form that is asked for")
+@refused("the name files.con?.md has not the form that is asked for")
 def a_listed_name_with_a_colon(folder):
     with editing(folder) as description:
-        description["files"]["con:.onnx"] = description["files"]["a.onnx"]
+        description["files"]["con:.md"] = description["files"]["a.safetensors"]
 
 
 described("The model package is newer than this program, which reads format 2", format=3)
@@ -247,17 +239,17 @@ described("networks.a.classes[0].kind must be one of", networks__a__classes=[{"n
 described("title has not the form that is asked for", networks__a__classes=[{"name": "eye", "title": "<b>Eye</b>"}])
 described("networks.a.channels[1] must be at most 1024", networks__a__channels=[16, 10**12])
 described("networks.a.channels has too many entries", networks__a__channels=[1] * 40)
-described("networks.a.onnx has not the form that is asked for", networks__a__onnx="/etc/passwd.onnx")
-described("networks.a.onnx has not the form that is asked for", networks__a__onnx="../other/a.onnx")
-described("networks.a.onnx has not the form that is asked for", networks__a__onnx="..\\a.onnx")
-described("networks.a.onnx is a file of another kind", networks__a__onnx="card.md")
+described("networks.a.safetensors has not the form that is asked for", networks__a__safetensors="/etc/x.safetensors")
+described("networks.a.safetensors has not the form that is asked for", networks__a__safetensors="../b/a.safetensors")
+described("networks.a.safetensors has not the form that is asked for", networks__a__safetensors="..\\a.safetensors")
+described("networks.a.safetensors is a file of another kind", networks__a__safetensors="card.md")
 described("are not those of the network that the description names", networks__a__channels=[2, 3, 4])
 described("have not the shapes of the network that the description names", networks__a__channels=[2, 4])
 
 
-@refused("a.onnx of the model package is missing or cannot be read")
+@refused("a.safetensors of the model package is missing or cannot be read")
 def a_file_that_is_not_there(folder):
-    (folder / "a.onnx").unlink()
+    (folder / "a.safetensors").unlink()
 
 
 @refused("a.safetensors of the model package is not a plain file")
@@ -400,53 +392,6 @@ def weights_beyond_the_file(folder):
 @refused("are cut short or lie where they cannot")
 def weights_at_no_place(folder):
     put_offsets(folder, ["a", None])
-
-
-@refused(OTHER_NETWORK)
-def the_onnx_file_of_another_network(folder):
-    put(folder, "a.onnx", (folder / "b.onnx").read_bytes())
-
-
-@refused(OTHER_NETWORK)
-def an_onnx_file_that_reads_other_files(folder):
-    def change(model: onnx.ModelProto) -> None:
-        tensor = model.graph.initializer[0]
-        tensor.ClearField("raw_data")
-        tensor.data_location = onnx.TensorProto.EXTERNAL
-        tensor.external_data.add(key="location", value="../../../etc/passwd")
-
-    put_graph(folder, change)
-
-
-@refused(OTHER_NETWORK)
-def an_onnx_file_with_an_unknown_operator(folder):
-    def change(model: onnx.ModelProto) -> None:
-        model.graph.node[-1].op_type = "Execute"
-        model.graph.node[-1].domain = "com.example"
-
-    put_graph(folder, change)
-
-
-@refused(OTHER_NETWORK)
-def an_onnx_file_with_another_input(folder):
-    put_graph(folder, lambda model: setattr(model.graph.input[0].type.tensor_type.shape.dim[1], "dim_value", 3))
-
-
-@refused(OTHER_NETWORK)
-def an_onnx_file_with_one_more_node(folder):
-    put_graph(folder, lambda model: model.graph.node.append(onnx.helper.make_node("Neg", ["head"], ["other"])))
-
-
-@refused(OTHER_NETWORK)
-def an_onnx_file_with_a_weight_changed(folder):
-    content = bytearray((folder / "a.onnx").read_bytes())
-    content[len(content) // 2] ^= 1
-    put(folder, "a.onnx", bytes(content))
-
-
-@refused(OTHER_NETWORK)
-def an_onnx_file_that_is_text(folder):
-    put(folder, "a.onnx", b"#!/bin/sh\n")
 
 
 @pytest.mark.parametrize(("spoil", "sentence"), REFUSED)

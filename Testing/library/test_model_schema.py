@@ -42,7 +42,7 @@ JSON = st.one_of(
     st.none(),
     st.booleans(),
     st.integers(-3, 40),
-    st.sampled_from([0, 1, 0.0, 1.0, 0.5, -200, 10**30, 1e300, 5.0001, "axial", "a.onnx", "../a.onnx", "A.onnx"]),
+    st.sampled_from([0, 1, 0.0, 1.0, 0.5, -200, 10**30, 1e300, 5.0001, "axial", "a.md", "../a.md", "A.md"]),
     st.floats(allow_nan=False, allow_infinity=False),
     st.text("abcAB./-0\n", max_size=12),
     st.lists(st.one_of(st.integers(-2, 2000), st.sampled_from(["axial", "coronal", True])), max_size=4),
@@ -58,13 +58,12 @@ VALID: dict[str, Any] = {
             "channels": [2, 3],
             "classes": 2,
             "safetensors": "a.safetensors",
-            "onnx": "a.onnx",
             "seen_above": 0.6,
             "inferred_above": None,
             "calibration": {"slope": 1.0, "offset": 0.0},
         }
     },
-    "files": {name: {"bytes": 10, "sha256": "0" * 64} for name in ("a.safetensors", "a.onnx")},
+    "files": {name: {"bytes": 10, "sha256": "0" * 64} for name in ("a.safetensors", "card.md")},
 }
 
 
@@ -106,5 +105,5 @@ def test_the_schema_is_valid_and_uses_nothing_that_we_do_not_interpret():
 
 
 def test_a_line_feed_after_a_name_is_no_part_of_it():
-    assert schema.problem("a.onnx", SCHEMA["$defs"]["file"]) is None
-    assert schema.problem("a.onnx\n", SCHEMA["$defs"]["file"])
+    assert schema.problem("a.safetensors", SCHEMA["$defs"]["file"]) is None
+    assert schema.problem("a.safetensors\n", SCHEMA["$defs"]["file"])

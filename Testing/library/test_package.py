@@ -66,7 +66,6 @@ def test_a_folded_network_may_be_written_too(tmp_path, sound_package):
     model.load_state_dict(small_state(1))
     again = export.write_package(tmp_path / "p", small_description("a"), {"a": folded(model).state_dict()})
     assert again.files["a.safetensors"] == sound_package.files["a.safetensors"]
-    assert again.files["a.onnx"] == sound_package.files["a.onnx"]
 
 
 def test_the_same_networks_give_the_same_bytes(tmp_path, sound_package):
@@ -77,7 +76,7 @@ def test_the_same_networks_give_the_same_bytes(tmp_path, sound_package):
         assert path.read_bytes() == (again.folder / path.name).read_bytes()
 
 
-def test_the_onnx_file_is_onnx_and_takes_any_size(sound_package):
+def test_the_graph_is_onnx_and_takes_any_size(sound_package):
     model = onnx.load_model_from_string(sound_package.onnx("a"))
     onnx.checker.check_model(model, full_check=True)
     assert {node.op_type for node in model.graph.node} == {"Conv", "Relu", "MaxPool", "Resize", "Concat", "Sigmoid"}
@@ -87,10 +86,10 @@ def test_the_onnx_file_is_onnx_and_takes_any_size(sound_package):
 
 
 ONNX_SHA256 = "f1240a14f049f421fa4daf6c095f3aacbd7fb9926863cd1e31d3adbbd60c7911"
-"""Where this differs, packages of format 1 are refused: a new graph is a new format."""
+"""Of what an engine gets. Where this differs, results of shipped weights may: measure them again."""
 
 
-def test_the_onnx_bytes_of_format_1_never_change():
+def test_the_same_weights_give_the_same_graph():
     shapes = layout.shapes(SMALL, 2)
     weights = {name: np.arange(np.prod(shape), dtype=np.float32).reshape(shape) for name, shape in shapes.items()}
     content = graph.model(SMALL, weights)
@@ -141,8 +140,8 @@ def test_the_contracts_page_says_what_a_package_is(sound_package):
     listed = package._schema()["properties"]["files"]["additionalProperties"]["properties"]
     assert f"at most {listed['bytes']['maximum'] >> 20} MiB" in section
     model = onnx.load_model_from_string(sound_package.onnx("a"))
-    assert f"Input `{model.graph.input[0].name}` (n, 1, h, w), float32" in section
-    assert f"Output `{model.graph.output[0].name}` (n, 1, h, w), float32" in section
+    assert f"input `{model.graph.input[0].name}` (n, 1, h, w), float32" in section
+    assert f"output `{model.graph.output[0].name}` (n, 1, h, w), float32" in section
 
 
 # What is shipped
@@ -195,7 +194,7 @@ def test_a_wheel_holds_every_file_that_is_not_code_and_the_shipped_packages(tmp_
     shutil.copytree(source / "OrbitalSegLib", tmp_path / "OrbitalSegLib", ignore=left_out)
     shipped = tmp_path / "OrbitalSegLib" / "models" / "test-1"
     shipped.mkdir(parents=True)
-    for name in ("model.json", "a.safetensors", "a.onnx", "card.md"):
+    for name in ("model.json", "a.safetensors", "card.md"):
         (shipped / name).write_text("{}")
     expected = {
         str(path.relative_to(tmp_path)) for path in (tmp_path / "OrbitalSegLib").rglob("*.*") if path.suffix != ".py"

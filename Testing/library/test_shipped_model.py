@@ -35,10 +35,8 @@ def model() -> package.Package:
 def test_the_package_is_as_small_as_promised(model: package.Package) -> None:
     sizes = {path.name: path.stat().st_size for path in model.folder.iterdir()}
     assert all(size < 10 * MB for size in sizes.values())
-    assert sum(sizes.values()) < 40 * MB
-    assert sorted(sizes) == sorted(
-        ["card.md", "model.json", *(f"{name}.{kind}" for name in model.networks for kind in ("onnx", "safetensors"))]
-    )
+    assert sum(sizes.values()) < 20 * MB
+    assert sorted(sizes) == sorted(["card.md", "model.json", *(f"{name}.safetensors" for name in model.networks)])
 
 
 def test_it_is_the_package_of_the_recipe(model: package.Package) -> None:
