@@ -7,7 +7,7 @@ import pytest
 
 import translations
 from host import scripted
-from OrbitalSegPanel import language
+from OrbitalSegPanel import language, words
 
 GERMAN = translations.FOLDER / "OrbitalSeg_de.ts"
 
@@ -116,3 +116,40 @@ def test_a_text_without_a_translation_stays_english(host, speak, tmp_path, monke
 @pytest.mark.parametrize("name", ["", "en_US", "fr"])
 def test_other_languages_are_english(speak, name):
     assert not speak(name)
+
+
+def test_words_of_the_worker_are_german_where_they_are_shown_and_english_in_what_is_kept(segment, python, speak):
+    from OrbitalSegPanel.sections.segment import _sentence
+
+    assert speak("de")
+    assert _sentence({"step": "segmenting", "seconds_left": None}) == "Segmentierung..."
+    assert words.told("a word that nobody knows") == "a word that nobody knows"
+    segment()
+    assert python.jobs[-1]["task"] == "segment"
+
+
+def test_every_word_that_the_worker_can_say_to_the_panel_is_known():
+    from pathlib import Path
+    from typing import get_args
+
+    import OrbitalSegLib
+    from OrbitalSegLib import acquisition, monitoring
+
+    library = Path(OrbitalSegLib.__file__).parent
+    names = ("info", "segment", "surface", "phantom", "orbits", "review", "dicom", "bookkeeping")
+    files = [*(library / f"tasks/{name}.py" for name in names), library / "segmenting.py"]
+    steps = {
+        node.args[0].value
+        for file in files
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "step"
+        and isinstance(node.func.value, ast.Name)
+        and node.func.value.id == "steps"
+        and isinstance(node.args[0], ast.Constant)
+    }
+    assert len(steps) > 8
+    assert steps <= set(words.STEPS)
+    assert set(get_args(monitoring.Verdict)) == set(words.VERDICTS)
+    assert {acquisition.MET, acquisition.NOT_MET, acquisition.NOT_STATED} == set(words.CONDITIONS)

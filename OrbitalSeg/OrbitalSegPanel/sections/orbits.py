@@ -13,6 +13,7 @@ from OrbitalSegPanel.logic import MEASURE
 from OrbitalSegPanel.process import Line, Outcome
 from OrbitalSegPanel.sections.section import Panel, Section, quiet
 from OrbitalSegPanel.settings import ORBIT, SEGMENTATION
+from OrbitalSegPanel.words import told
 
 CHANGES = {
     "segments": _("The segments have changed since: measure again."),
@@ -58,7 +59,7 @@ class OrbitsSection(Section, VTKObservationMixin):
     def heard(self, line: Line) -> None:
         if self.logic.runs.busy == MEASURE and line["event"] == "progress":
             text = _("{step}, {percent} %. Cancel stands in section 4.")
-            self._say(text.format(step=line["step"].capitalize(), percent=int(line["percent"])))
+            self._say(text.format(step=told(line["step"]).capitalize(), percent=int(line["percent"])))
 
     def finished(self, name: str, outcome: Outcome) -> None:
         if name == MEASURE:

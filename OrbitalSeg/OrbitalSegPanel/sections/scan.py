@@ -11,6 +11,7 @@ from OrbitalSegPanel.logic import CHECK, PHANTOM, SEGMENT
 from OrbitalSegPanel.process import Outcome
 from OrbitalSegPanel.sections.section import Panel, Section, Selector, choose, colour, fill, quiet
 from OrbitalSegPanel.settings import VOLUME
+from OrbitalSegPanel.words import told
 
 SIGNS = {"met": "✓", "not met": "✗", "not stated": "?"}
 SIGN_WIDTH, CONDITION_WIDTH, FOUND_WIDTH, ROW_HEIGHT = 24, 112, 116, 22
@@ -132,7 +133,7 @@ class ScanSection(Section):
         rows, feasibility = conditions.judge(volume)
         shade = colour(VERDICT_COLOURS[feasibility.thin_walls], label)
         label.setText(
-            f'<b style="color:{shade}">{_("Thin walls")}: {feasibility.thin_walls}.</b> '
+            f'<b style="color:{shade}">{_("Thin walls")}: {told(feasibility.thin_walls)}.</b> '
             + html.escape(feasibility.reason)
         )
         table.setRowCount(len(rows))
@@ -140,7 +141,7 @@ class ScanSection(Section):
             texts = (SIGNS[row.verdict], row.term, row.found or _("not stated"), row.condition)
             for column, text in enumerate(texts):
                 item = qt.QTableWidgetItem(text)
-                item.setToolTip(f"{row.term}: {row.verdict}. {_('Asked for')}: {row.condition}. {texts[2]}")
+                item.setToolTip(f"{row.term}: {told(row.verdict)}. {_('Asked for')}: {row.condition}. {texts[2]}")
                 if column == 0:
                     item.setForeground(qt.QBrush(qt.QColor(colour(_light(row), table))))
                 table.setItem(number, column, item)

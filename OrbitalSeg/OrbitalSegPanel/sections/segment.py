@@ -11,6 +11,7 @@ from OrbitalSegPanel.logic import INSTALL, PHANTOM, SEGMENT
 from OrbitalSegPanel.process import Line, Outcome
 from OrbitalSegPanel.sections.section import Panel, Section, Selector, colour
 from OrbitalSegPanel.settings import SEGMENTATION, VOLUME
+from OrbitalSegPanel.words import told
 
 VERDICT_COLOURS = {"trust": "green", "check": "amber", "do not use": "red"}
 
@@ -55,10 +56,10 @@ class SegmentSection(Section):
             said, shade = [checked.refusal.text], "red"
         elif checked is not None and checked.warnings:
             said.append(_("Warnings of reading: {count}, see section 1.").format(count=len(checked.warnings)))
-        told = html.escape(" ".join(filter(None, said)))
+        sentence = html.escape(" ".join(filter(None, said)))
         parts = [html.escape(origin.which(volume))]
-        if told:
-            parts.append(f'<span style="color:{colour(shade, label)}">{told}</span>')
+        if sentence:
+            parts.append(f'<span style="color:{colour(shade, label)}">{sentence}</span>')
         label.setText("<br>".join(parts))
 
     def _show_verdict(self) -> None:
@@ -68,7 +69,7 @@ class SegmentSection(Section):
         label.setVisible(judged is not None)
         if judged is not None:
             shade = colour(VERDICT_COLOURS.get(judged["verdict"], "grey"), label)
-            title = html.escape(_("Verdict: {verdict}.").format(verdict=judged["verdict"]))
+            title = html.escape(_("Verdict: {verdict}.").format(verdict=told(judged["verdict"])))
             reasons = "".join(f"<br>{html.escape(reason)}" for reason in judged["reasons"])
             label.setText(f'<b style="color:{shade}">{title}</b>{reasons}')
 
@@ -136,7 +137,7 @@ class SegmentSection(Section):
 def _sentence(line: Line) -> str:
     left = line["seconds_left"]
     if left is None:
-        return f"{line['step']}..."
+        return f"{told(line['step'])}..."
     seconds = round(left)
     time = f"{seconds // 60} min {seconds % 60:02d} s" if seconds >= 60 else f"{seconds} s"
-    return _("{step}, {time} left").format(step=line["step"], time=time)
+    return _("{step}, {time} left").format(step=told(line["step"]), time=time)

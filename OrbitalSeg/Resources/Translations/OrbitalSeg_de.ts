@@ -1193,6 +1193,93 @@
   </message>
  </context>
  <context>
+  <name>OrbitalSegPanel.words</name>
+  <message>
+   <source>acquisition</source>
+   <translation>Aufnahmebedingungen</translation>
+  </message>
+  <message>
+   <source>borderline</source>
+   <translation>grenzwertig</translation>
+  </message>
+  <message>
+   <source>check</source>
+   <translation>prüfen</translation>
+  </message>
+  <message>
+   <source>do not use</source>
+   <translation>nicht verwenden</translation>
+  </message>
+  <message>
+   <source>feasible</source>
+   <translation>beurteilbar</translation>
+  </message>
+  <message>
+   <source>locating</source>
+   <translation>Suche der Orbitae</translation>
+  </message>
+  <message>
+   <source>measuring</source>
+   <translation>Messung</translation>
+  </message>
+  <message>
+   <source>met</source>
+   <translation>erfüllt</translation>
+  </message>
+  <message>
+   <source>modelling</source>
+   <translation>Oberflächen</translation>
+  </message>
+  <message>
+   <source>monitoring</source>
+   <translation>Prüfung des Ergebnisses</translation>
+  </message>
+  <message>
+   <source>not feasible</source>
+   <translation>nicht beurteilbar</translation>
+  </message>
+  <message>
+   <source>not met</source>
+   <translation>nicht erfüllt</translation>
+  </message>
+  <message>
+   <source>not stated</source>
+   <translation>nicht angegeben</translation>
+  </message>
+  <message>
+   <source>phantom</source>
+   <translation>Übungsscan</translation>
+  </message>
+  <message>
+   <source>postprocessing</source>
+   <translation>Nachbearbeitung</translation>
+  </message>
+  <message>
+   <source>preview</source>
+   <translation>Vorschaubild</translation>
+  </message>
+  <message>
+   <source>reading</source>
+   <translation>Lesen</translation>
+  </message>
+  <message>
+   <source>review</source>
+   <translation>Durchsicht</translation>
+  </message>
+  <message>
+   <source>segmenting</source>
+   <translation>Segmentierung</translation>
+  </message>
+  <message>
+   <source>trust</source>
+   <translation>vertrauenswürdig</translation>
+  </message>
+  <message>
+   <source>writing</source>
+   <translation>Schreiben</translation>
+  </message>
+ </context>
+ <context>
   <name>sections.export</name>
   <message>
    <source>3MF, for printers</source>
