@@ -18,8 +18,8 @@ FLIPPED = (0, -1, 0, 0, 0, -1, 1, 0, 0)
 
 @pytest.fixture(params=[STRAIGHT, OBLIQUE, FLIPPED], ids=["straight", "oblique", "flipped"])
 def segments(request) -> dict[str, sitk.Image]:
-    """Segments that overlap without any symmetry, and an empty one."""
-    arrays = np.zeros((4, *SIZE_ZYX), np.uint8)
+    """Segments that overlap without any symmetry, and empty ones."""
+    arrays = np.zeros((len(STRUCTURES), *SIZE_ZYX), np.uint8)
     arrays[0, 1:4, 2:6, 3:7] = 1
     arrays[0, 5, 6, 7] = 1
     arrays[1, 1:4, 2:6, 3:5] = 1
