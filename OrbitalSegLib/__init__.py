@@ -5,13 +5,9 @@
 
 from typing import Any
 
-__version__ = "0.1.0"
+from OrbitalSegLib.product import VERSION
 
-PRODUCT = "OrbitalSeg"
-CONTRACT = 4
-"""Version of docs/contracts.md."""
-
-NOTICE = "OrbitalSeg is not a medical device. A physician must review every model before it is used."
+__version__ = VERSION
 
 FRONT_DOOR = ("read", "locate", "segment", "surface", "orbits", "evaluate", "write")
 

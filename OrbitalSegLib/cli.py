@@ -16,8 +16,9 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Column, Table
 
-from OrbitalSegLib import CONTRACT, NOTICE, __version__, structures, worker
+from OrbitalSegLib import structures, worker
 from OrbitalSegLib.errors import JobError
+from OrbitalSegLib.product import CONTRACT, NOTICE, VERSION
 from OrbitalSegLib.tasks import TASKS
 from OrbitalSegLib.training import front
 
@@ -736,7 +737,7 @@ front.mount(app)
 def version(value: bool) -> None:
     """Print the version and stop."""
     if value:
-        console.print(f"OrbitalSeg {__version__}. {NOTICE}")
+        console.print(f"OrbitalSeg {VERSION}. {NOTICE}")
         raise typer.Exit
 
 

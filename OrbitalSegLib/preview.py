@@ -9,8 +9,8 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 from vtkmodules.vtkCommonDataModel import vtkPolyData
 
-from OrbitalSegLib import NOTICE, __version__
 from OrbitalSegLib.files import write_image
+from OrbitalSegLib.product import NOTICE, VERSION
 from OrbitalSegLib.raster import Floats, FrontView, colour, draw_front, draw_text, wrapped
 from OrbitalSegLib.region import Point
 from OrbitalSegLib.structures import BONE, INFERRED, STRUCTURES, Structure
@@ -258,7 +258,7 @@ def _front_panel(surface: vtkPolyData | None, middle: Point) -> Floats:
 
 
 def _draw_header(picture: Floats) -> None:
-    draw_text(picture, f"OrbitalSeg {__version__}", (MARGIN, HEADER / 2), 28, TEXT, (0, 0.5))
+    draw_text(picture, f"OrbitalSeg {VERSION}", (MARGIN, HEADER / 2), 28, TEXT, (0, 0.5))
     draw_text(picture, NOTICE, (WIDTH - MARGIN, HEADER / 2), 17, WARNING, (1, 0.5))
 
 

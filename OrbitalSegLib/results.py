@@ -13,11 +13,11 @@ from typing import Any
 
 import SimpleITK as sitk
 
-from OrbitalSegLib import PRODUCT
 from OrbitalSegLib.errors import InputError, OutputError
 from OrbitalSegLib.export.segmentation import read_segmentation, write_label_map, write_segmentation
 from OrbitalSegLib.files import safe_name, whole, write_image, writing
 from OrbitalSegLib.networks import schema
+from OrbitalSegLib.product import PRODUCT
 from OrbitalSegLib.structures import BONE, STRUCTURES, Structure
 
 SEGMENTATION_FILE = "segmentation.seg.nrrd"

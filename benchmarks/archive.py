@@ -29,8 +29,8 @@ from typing import Any
 import pydicom
 from pydicom.dataset import Dataset
 
-from OrbitalSegLib import CONTRACT
 from OrbitalSegLib.dicom_files import save_dicom
+from OrbitalSegLib.product import CONTRACT
 
 Slices = list[Dataset]
 

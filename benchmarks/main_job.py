@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from OrbitalSegLib import CONTRACT
+from OrbitalSegLib.product import CONTRACT
 
 
 def run(scan: Path, folder: Path) -> dict[str, float]:

@@ -10,13 +10,13 @@ sys.path.insert(0, str(ROOT))
 from sphinx.application import Sphinx  # noqa: E402
 from sphinx.ext.napoleon import Config, NumpyDocstring  # noqa: E402
 
-from OrbitalSegLib import PRODUCT, __version__  # noqa: E402
+from OrbitalSegLib.product import PRODUCT, VERSION  # noqa: E402
 
 project = PRODUCT
 author = f"The {PRODUCT} contributors"
 copyright = f"{author}, Apache License 2.0"  # noqa: A001
-version = release = __version__
-html_title = f"{PRODUCT} {__version__}"
+version = release = VERSION
+html_title = f"{PRODUCT} {VERSION}"
 
 extensions = [
     "myst_parser",

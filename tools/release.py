@@ -40,8 +40,8 @@ def run(command: Sequence[str | Path], folder: Path, **environment: str) -> str:
 
 def version_of(source: Path) -> str:
     """The version that the library says it has."""
-    text = (source / "OrbitalSegLib/__init__.py").read_text(encoding="utf-8")
-    return re.findall(r'^__version__ = "([^"]+)"', text, re.MULTILINE)[0]
+    text = (source / "OrbitalSegLib/product.py").read_text(encoding="utf-8")
+    return re.findall(r'^VERSION = "([^"]+)"', text, re.MULTILINE)[0]
 
 
 def changes_of(source: Path, version: str) -> str:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from OrbitalSegLib import CONTRACT
+from OrbitalSegLib.product import CONTRACT
 from OrbitalSegLib.reading import WARNINGS
 from OrbitalSegLib.structures import INFERRED
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from OrbitalSegLib import __version__
 from OrbitalSegLib.archive.finding import FoundScan, Take, find_scans
 from OrbitalSegLib.archive.index import SCANS, write_index
 from OrbitalSegLib.archive.names import named
@@ -20,6 +19,7 @@ from OrbitalSegLib.archive.pools import pool, was_lost
 from OrbitalSegLib.archive.room import needed_bytes
 from OrbitalSegLib.errors import INTERNAL, OrbitalSegError, OutputError
 from OrbitalSegLib.files import alone, replacing, writing
+from OrbitalSegLib.product import VERSION
 from OrbitalSegLib.progress import Progress, Steps
 
 FINDING, WORKING = "finding", "scans"
@@ -85,7 +85,7 @@ def run_batch(plan: Plan, steps: Steps, hear: Hear) -> dict[str, Outcome]:
 
 def _check_same(plan: Plan, path: Path) -> None:
     """Hold the jobs against those with which the batch was begun. Raises OSError, and `OutputError` `exists`."""
-    said = json.dumps({"version": __version__, "jobs": plan.jobs}, indent=1, sort_keys=True) + "\n"
+    said = json.dumps({"version": VERSION, "jobs": plan.jobs}, indent=1, sort_keys=True) + "\n"
     if path.exists():
         if path.read_text(encoding="utf-8") != said:
             raise OutputError("exists", OTHER_BATCH)

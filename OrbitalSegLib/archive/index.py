@@ -5,10 +5,10 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from OrbitalSegLib import NOTICE, PRODUCT, __version__
 from OrbitalSegLib.archive.names import csv_of
 from OrbitalSegLib.archive.one import DONE, FAILED, INCOMPLETE, Outcome
 from OrbitalSegLib.files import replacing, writing
+from OrbitalSegLib.product import NOTICE, PRODUCT, VERSION
 from OrbitalSegLib.record.html import html_page
 from OrbitalSegLib.record.page import TONES, flattened, term_of, worded
 from OrbitalSegLib.results import PAGE_FILE, PREVIEW_FILE
@@ -122,7 +122,7 @@ def _page(outcomes: list[Outcome], figures: list[dict[str, Any]]) -> str:
     choices = "".join(f"<option>{escape(verdict)}</option>" for verdict in verdicts)
     said = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
     parts = [
-        f"<style>{STYLE}</style><header><h1>Scans</h1><span class='faint'>{PRODUCT} {__version__}</span></header>"
+        f"<style>{STYLE}</style><header><h1>Scans</h1><span class='faint'>{PRODUCT} {VERSION}</span></header>"
         f"<p class='notice'>{escape(NOTICE)}</p>",
         f"<p>{said or 'None yet'}. All figures stand in {TABLE_FILE}. A click on a title sorts.</p>"
         "<p><input id='find' type='search' placeholder='Words to find' aria-label='Words to find'> "

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from OrbitalSegLib import __version__
 from OrbitalSegLib.archive.room import Room
 from OrbitalSegLib.errors import Cancelled, OrbitalSegError, OutputError
 from OrbitalSegLib.files import whole, writing
+from OrbitalSegLib.product import VERSION
 from OrbitalSegLib.progress import HELD
 
 Outcome = dict[str, Any]
@@ -59,7 +59,7 @@ class Errand:
     jobs: tuple[dict[str, Any], ...]
     """As the worker takes them, but for the output; `RESULT` in one is the first one's result folder."""
     needs_bytes: int
-    version: str = __version__
+    version: str = VERSION
 
 
 RESULT = "\0result"
@@ -106,7 +106,7 @@ def do(errand: Errand, room: Room, processes: "Processes") -> Outcome:
     target = errand.folder / errand.name
     if not errand.folder.is_dir():
         return failed(errand.name, OutputError("cannot-write", NO_FOLDER))
-    if errand.version != __version__:
+    if errand.version != VERSION:
         return failed(errand.name, OutputError("cannot-write", OTHER_VERSION))
     with suppress(OSError):
         target.rmdir()  # the claim of a run that was killed then; a folder with a result is not empty

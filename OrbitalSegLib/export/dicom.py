@@ -15,13 +15,13 @@ from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, EncapsulatedSTLStorage, ExplicitVRLittleEndian, generate_uid
 
-from OrbitalSegLib import NOTICE, PRODUCT, __version__
 from OrbitalSegLib.dicom_files import save_dicom
 from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.export.headers import PATIENT_AND_STUDY, named, unchecked
 from OrbitalSegLib.files import writing
 from OrbitalSegLib.methods import METHODS
 from OrbitalSegLib.methods.method import FAMILIES, HISTOGRAM, NETWORKS
+from OrbitalSegLib.product import NOTICE, PRODUCT, VERSION
 from OrbitalSegLib.structures import STRUCTURES, Code, Structure
 
 SEGMENTATION_SERIES, SURFACE_SERIES = 7301, 7302
@@ -107,7 +107,7 @@ def write_dicom_segmentation(
                 instance_number=1,
                 manufacturer=PRODUCT,
                 manufacturer_model_name=PRODUCT,
-                software_versions=__version__,
+                software_versions=VERSION,
                 device_serial_number="0",
                 content_label="ORBITAL_BONE",
                 content_description="Orbital bone; not a medical device",
@@ -209,7 +209,7 @@ def write_dicom_surface(stl: Path, headers: Sequence[Dataset], path: Path, title
     dataset.FrameOfReferenceUID = header.FrameOfReferenceUID
     dataset.PositionReferenceIndicator = ""
     dataset.Manufacturer = dataset.ManufacturerModelName = PRODUCT
-    dataset.DeviceSerialNumber, dataset.SoftwareVersions = "0", __version__
+    dataset.DeviceSerialNumber, dataset.SoftwareVersions = "0", VERSION
     dataset.InstanceNumber = 1
     dataset.ContentDate, dataset.ContentTime = now.strftime("%Y%m%d"), now.strftime("%H%M%S")
     dataset.AcquisitionDateTime = ""

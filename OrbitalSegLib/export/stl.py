@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 from vtkmodules.vtkCommonDataModel import vtkPolyData
 
-from OrbitalSegLib import __version__
 from OrbitalSegLib.errors import InputError, OutputError
 from OrbitalSegLib.files import output_error
 from OrbitalSegLib.modelling import mesh
 from OrbitalSegLib.modelling.intersections import Floats, Integers, cross, dot
+from OrbitalSegLib.product import VERSION
 
 HEADER_BYTES = 80
 
@@ -63,7 +63,7 @@ def read_corners(path: Path) -> tuple[Floats, Integers]:
 
 def _header(title: str) -> bytes:
     """80 bytes that do not begin with "solid", by which readers tell a text STL."""
-    text = f"OrbitalSeg {__version__} SPACE=LPS UNIT=mm not a medical device {title}"
+    text = f"OrbitalSeg {VERSION} SPACE=LPS UNIT=mm not a medical device {title}"
     return text.encode("ascii", "replace")[:HEADER_BYTES].ljust(HEADER_BYTES)
 
 

@@ -7,8 +7,8 @@ from xml.sax.saxutils import quoteattr
 
 import numpy as np
 
-from OrbitalSegLib import __version__
 from OrbitalSegLib.modelling.intersections import Flags, Floats, Integers
+from OrbitalSegLib.product import VERSION
 from OrbitalSegLib.structures import INFERRED, STRUCTURES, Colour
 
 MODEL = "3D/3dmodel.model"
@@ -61,7 +61,7 @@ def write(
     shown = quoteattr(_xml_text(name))
     mark = STRUCTURES[INFERRED]
     further = "" if marked is None else f'<base name={quoteattr(mark.title)} displaycolor="#{_hex(mark.colour)}"/>'
-    head = HEAD.format(version=__version__, name=shown, colour=_hex(colour), further=further)
+    head = HEAD.format(version=VERSION, name=shown, colour=_hex(colour), further=further)
     material = np.array(["", ' pid="1" p1="1"'])[
         np.zeros(len(triangles), int) if marked is None else marked.astype(int)
     ]

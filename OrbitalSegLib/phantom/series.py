@@ -7,9 +7,9 @@ import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
-from OrbitalSegLib import __version__
 from OrbitalSegLib.dicom_files import save_dicom
 from OrbitalSegLib.phantom.scanner import Scanned
+from OrbitalSegLib.product import VERSION
 from OrbitalSegLib.progress import Progress, silent
 
 INTERCEPT_HU = -1024
@@ -66,7 +66,7 @@ def _series(scanned: Scanned, export: str) -> Dataset:
     dataset.ImageType = ["DERIVED", "SECONDARY"] if export == "8-bit" else ["ORIGINAL", "PRIMARY", "AXIAL"]
     dataset.Manufacturer = "OrbitalSeg"
     dataset.ManufacturerModelName = "Phantom"
-    dataset.SoftwareVersions = __version__
+    dataset.SoftwareVersions = VERSION
     dataset.PatientPosition = scanner.patient_position
     dataset.KVP = TUBE_VOLTAGE_KV
     dataset.XRayTubeCurrent = TUBE_CURRENT_MA

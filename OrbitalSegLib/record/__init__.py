@@ -16,9 +16,9 @@ import pydicom
 import SimpleITK as sitk
 from vtkmodules.vtkCommonCore import vtkVersion
 
-from OrbitalSegLib import NOTICE, PRODUCT, __version__
 from OrbitalSegLib.errors import INTERNAL, NO_MEMORY, OrbitalSegError
 from OrbitalSegLib.files import output_error, writing
+from OrbitalSegLib.product import NOTICE, PRODUCT, VERSION
 from OrbitalSegLib.progress import StepTaken, Warn, step_of, unheard
 from OrbitalSegLib.record import required
 from OrbitalSegLib.results import LOG_FILE, PAGE_FILE, RECORD_FILE, SEAL, ResultFolder, last_step, listed, write_record
@@ -46,7 +46,7 @@ class Record:
         self._told: list[dict[str, str]] = []
         self.entries: dict[str, Any] = {
             "record": RECORD_VERSION,
-            "product": {"name": PRODUCT, "version": __version__, "notice": NOTICE},
+            "product": {"name": PRODUCT, "version": VERSION, "notice": NOTICE},
             "created": _now(),
             "environment": _environment(),
             "steps": [],

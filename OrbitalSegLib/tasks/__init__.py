@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from OrbitalSegLib import CONTRACT, PRODUCT
 from OrbitalSegLib.errors import JobError
+from OrbitalSegLib.product import CONTRACT, PRODUCT
 from OrbitalSegLib.progress import Steps
 from OrbitalSegLib.tasks.keys import Job, is_required, keys_of, read_keys
 

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from OrbitalSegLib import CONTRACT, tasks
+from OrbitalSegLib import tasks
 from OrbitalSegLib.archive.batch import FINDING, WORKING, Plan, run_batch
 from OrbitalSegLib.archive.finding import FoundScan, Take, Unit
 from OrbitalSegLib.archive.index import PAGE, TABLE_FILE
 from OrbitalSegLib.archive.one import DONE, FAILED, INCOMPLETE, RESULT, Outcome
+from OrbitalSegLib.product import CONTRACT
 from OrbitalSegLib.progress import Steps
 from OrbitalSegLib.record import Record
 from OrbitalSegLib.tasks import Work

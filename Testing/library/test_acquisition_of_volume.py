@@ -7,8 +7,9 @@ import pytest
 import SimpleITK as sitk
 from dicom_series import ct_slices, save
 
-from OrbitalSegLib import CONTRACT, reading, worker
+from OrbitalSegLib import reading, worker
 from OrbitalSegLib.errors import JobError
+from OrbitalSegLib.product import CONTRACT
 from OrbitalSegLib.scan import Acquisition, acquisition_from
 from OrbitalSegLib.tasks import job_from
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from OrbitalSegLib import CONTRACT, worker
+from OrbitalSegLib import worker
 from OrbitalSegLib.export.segmentation import read_segmentation, write_segmentation
+from OrbitalSegLib.product import CONTRACT
 from OrbitalSegLib.results import changed_entries, read_record
 
 REVIEW = {"kind": "slice-by-slice", "outcome": "accepted with edits", "by": "Operator", "date": "2026-11-22"}

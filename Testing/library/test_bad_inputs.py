@@ -17,7 +17,8 @@ from dicom_series import PATIENT, SHAPE, compressed, ct_slices, enhanced, head, 
 from pydicom import uid
 from pydicom.dataset import Dataset
 
-from OrbitalSegLib import CONTRACT, worker
+from OrbitalSegLib import worker
+from OrbitalSegLib.product import CONTRACT
 
 PIXEL_DATA = b"\xe0\x7f\x10\x00"
 SMALL = head()[:5]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from OrbitalSegLib import CONTRACT
+from OrbitalSegLib.product import CONTRACT
 
 pytestmark = pytest.mark.skipif(
     not os.environ.get("ORBITALSEG_BASE"), reason="for an environment with the base dependencies alone: make base"

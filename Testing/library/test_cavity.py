@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from OrbitalSegLib import CONTRACT, worker
+from OrbitalSegLib import worker
 from OrbitalSegLib.cavity import BONE, BRIDGED, END, INFERRED, OPENING, Cavity, measure
 from OrbitalSegLib.cavity.orbits import LEAST_DIFFERENCE_ML
 from OrbitalSegLib.cavity.sampling import Sampled
@@ -28,6 +28,7 @@ from OrbitalSegLib.phantom import (
     orbits_grid,
     scan,
 )
+from OrbitalSegLib.product import CONTRACT
 from OrbitalSegLib.region import Region
 from OrbitalSegLib.results import last_step, read_record
 

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from OrbitalSegLib import CONTRACT, postprocessing, reading, segmenting, worker
+from OrbitalSegLib import postprocessing, reading, segmenting, worker
 from OrbitalSegLib.errors import OrbitalSegError
 from OrbitalSegLib.experiment.phantoms import phantom, phantom_case
 from OrbitalSegLib.methods import METHODS
 from OrbitalSegLib.methods.classical import CLASSICAL, splitmerge, subtraction
 from OrbitalSegLib.methods.method import ByValue, Task
 from OrbitalSegLib.phantom import orbit_volumes_ml
+from OrbitalSegLib.product import CONTRACT
 from OrbitalSegLib.progress import Steps, silent
 from OrbitalSegLib.region import Region
 from OrbitalSegLib.scan import Acquisition, Planes, Scan

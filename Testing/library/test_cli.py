@@ -16,10 +16,11 @@ import SimpleITK as sitk
 from typer.testing import CliRunner
 
 import OrbitalSegLib
-from OrbitalSegLib import __main__, __version__
+from OrbitalSegLib import __main__
 from OrbitalSegLib.cli import app
 from OrbitalSegLib.methods import DEFAULT_METHOD
 from OrbitalSegLib.phantom import VARIANTS, Scanner, scan, truth, write_series
+from OrbitalSegLib.product import VERSION
 from OrbitalSegLib.results import last_step
 from OrbitalSegLib.tasks import defects, orbits
 
@@ -146,7 +147,7 @@ def test_methods_lists_the_table():
 
 def test_version_says_that_it_is_not_a_medical_device():
     done = orbitalseg("--version")
-    assert __version__ in done.stdout
+    assert VERSION in done.stdout
     assert "not a medical device" in done.stdout
 
 

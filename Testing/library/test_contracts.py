@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from OrbitalSegLib import CONTRACT, acquisition, errors, reading, region, tasks
+from OrbitalSegLib import acquisition, errors, reading, region, tasks
+from OrbitalSegLib.product import CONTRACT
 from OrbitalSegLib.reading import stack
 from OrbitalSegLib.tasks import segment
 from OrbitalSegLib.tasks.keys import keys_of

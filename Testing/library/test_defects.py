@@ -8,7 +8,7 @@ import pytest
 import SimpleITK as sitk
 from vtkmodules.vtkIOXML import vtkXMLPolyDataReader
 
-from OrbitalSegLib import CONTRACT, defects, worker
+from OrbitalSegLib import defects, worker
 from OrbitalSegLib.cavity import Cavity, measure
 from OrbitalSegLib.defects import Opening, openings_of
 from OrbitalSegLib.defects.places import place_on, wall_at
@@ -16,6 +16,7 @@ from OrbitalSegLib.export.segmentation import write_segmentation
 from OrbitalSegLib.locating import SIDES, locate
 from OrbitalSegLib.modelling import mesh
 from OrbitalSegLib.phantom import Anatomy, Scanner, bone_fraction, herniated_ml, orbits_grid, scan
+from OrbitalSegLib.product import CONTRACT
 
 pytestmark = pytest.mark.slow
 

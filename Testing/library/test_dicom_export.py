@@ -17,7 +17,7 @@ from dicom_judges import dcmqi_agrees, errors_in, highdicom_agrees
 from dicom_series import ct_slices, enhanced, save
 from pydicom.dataset import Dataset
 
-from OrbitalSegLib import CONTRACT, reading, worker
+from OrbitalSegLib import reading, worker
 from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.export import dicom, surfaces
 from OrbitalSegLib.export import headers as source
@@ -25,6 +25,7 @@ from OrbitalSegLib.export.stl import read_stl, write_stl
 from OrbitalSegLib.modelling.surface import surface_of_mask
 from OrbitalSegLib.phantom import Anatomy, Scanner, scan, write_series
 from OrbitalSegLib.preprocessing import to_isotropic
+from OrbitalSegLib.product import CONTRACT
 from OrbitalSegLib.record import page
 from OrbitalSegLib.region import Region
 from OrbitalSegLib.results import read_record

@@ -9,9 +9,10 @@ pytest.importorskip("highdicom")
 import pydicom
 import SimpleITK as sitk
 
-from OrbitalSegLib import CONTRACT, worker
+from OrbitalSegLib import worker
 from OrbitalSegLib.export.segmentation import read_segmentation, write_segmentation
 from OrbitalSegLib.phantom import Anatomy, Scanner, scan, write_series
+from OrbitalSegLib.product import CONTRACT
 
 ORBIT_MM = [10.0, 46.0, -25.0, 25.0, -20.0, 20.0]
 """Around the left one: surfaces of more take long and show nothing else."""

@@ -11,12 +11,13 @@ import numpy as np
 import SimpleITK as sitk
 from typer.testing import CliRunner
 
-from OrbitalSegLib import CONTRACT, worker
+from OrbitalSegLib import worker
 from OrbitalSegLib.cli import app
 from OrbitalSegLib.evaluation import pictures
 from OrbitalSegLib.evaluation.figures import evaluate
 from OrbitalSegLib.evaluation.wall_points import WallPoints, write_walls
 from OrbitalSegLib.export.segmentation import write_segmentation
+from OrbitalSegLib.product import CONTRACT
 
 pytestmark = pytest.mark.usefixtures("wide_terminal")
 

@@ -13,9 +13,10 @@ import numpy as np
 import SimpleITK as sitk
 from typer.testing import CliRunner
 
-from OrbitalSegLib import CONTRACT, worker
+from OrbitalSegLib import worker
 from OrbitalSegLib.cli import app
 from OrbitalSegLib.experiment.phantoms import phantom, phantom_case
+from OrbitalSegLib.product import CONTRACT
 from OrbitalSegLib.results import read_record
 
 METHODS = [

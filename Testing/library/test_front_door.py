@@ -12,6 +12,7 @@ import OrbitalSegLib
 from OrbitalSegLib import worker
 from OrbitalSegLib.errors import Cancelled, JobError
 from OrbitalSegLib.phantom import Anatomy, Scanner, scan, write_series
+from OrbitalSegLib.product import CONTRACT
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,7 +28,7 @@ def folder(tmp_path_factory) -> Path:
 
 @pytest.mark.slow
 def test_the_lines_of_the_readme_give_the_bytes_of_the_command_line(folder, tmp_path, monkeypatch):
-    job = {"contract": OrbitalSegLib.CONTRACT, "task": "segment", "input": str(folder), "output": str(tmp_path / "a")}
+    job = {"contract": CONTRACT, "task": "segment", "input": str(folder), "output": str(tmp_path / "a")}
     assert worker.run({**job, "method": "threshold"}, lambda _line: None) == 0
     lines = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)[1]
     (tmp_path / "b").mkdir()

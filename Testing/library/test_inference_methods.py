@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from OrbitalSegLib import CONTRACT, reading, segmenting, worker
+from OrbitalSegLib import reading, segmenting, worker
 from OrbitalSegLib.errors import InputError, JobError
 from OrbitalSegLib.methods import METHODS
 from OrbitalSegLib.methods.by_networks import ConsensusBone, Limits
@@ -19,6 +19,7 @@ from OrbitalSegLib.methods.method import Resources, Task
 from OrbitalSegLib.phantom import VARIANTS, scan, write_series
 from OrbitalSegLib.postprocessing import PostprocessingParameters
 from OrbitalSegLib.preprocessing import from_working, working_grid
+from OrbitalSegLib.product import CONTRACT
 from OrbitalSegLib.progress import Steps, silent
 from OrbitalSegLib.region import Region
 from OrbitalSegLib.repairing import repair

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from OrbitalSegLib import CONTRACT
 from OrbitalSegLib.errors import JobError
 from OrbitalSegLib.methods.method import Resources
 from OrbitalSegLib.postprocessing import PostprocessingParameters
+from OrbitalSegLib.product import CONTRACT
 from OrbitalSegLib.region import Region
 from OrbitalSegLib.tasks import job_from
 from OrbitalSegLib.tasks.keys import settings_of

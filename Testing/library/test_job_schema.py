@@ -11,8 +11,8 @@ import jsonschema
 from hypothesis import given
 from hypothesis import strategies as st
 
-from OrbitalSegLib import CONTRACT
 from OrbitalSegLib.errors import JobError
+from OrbitalSegLib.product import CONTRACT
 from OrbitalSegLib.tasks import TASKS, job_from, schema_of, work_of
 from OrbitalSegLib.tasks.keys import is_required, keys_of
 

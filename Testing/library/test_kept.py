@@ -102,9 +102,10 @@ def test_with_the_limits_of_a_run_it_is_that_runs_result_before_post_processing(
 
     from tiny_network import SPACING_MM
 
-    from OrbitalSegLib import CONTRACT, worker
+    from OrbitalSegLib import worker
     from OrbitalSegLib.export.segmentation import read_segmentation
     from OrbitalSegLib.phantom import Anatomy, Scanner, scan
+    from OrbitalSegLib.product import CONTRACT
 
     taken = scan(Anatomy(), Scanner(96, SPACING_MM, SPACING_MM, SPACING_MM, 64.0, (0.0, 15.0, 0.0)))
     image = sitk.GetImageFromArray(taken.voxels)

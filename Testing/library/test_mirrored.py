@@ -8,9 +8,10 @@ import SimpleITK as sitk
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from OrbitalSegLib import CONTRACT, cavity
+from OrbitalSegLib import cavity
 from OrbitalSegLib.images import volume_ml
 from OrbitalSegLib.phantom import Anatomy, Scanner, scan
+from OrbitalSegLib.product import CONTRACT
 from OrbitalSegLib.progress import Steps
 from OrbitalSegLib.record import Record
 from OrbitalSegLib.segmenting import Segmentation

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from OrbitalSegLib import CONTRACT, monitoring
+from OrbitalSegLib import monitoring
 from OrbitalSegLib.acquisition import MET, NOT_MET, Condition, Feasibility
 from OrbitalSegLib.locating import Orbit
 from OrbitalSegLib.monitoring import CHECK, DO_NOT_USE, TRUST, Range, Run, judge, limits_from, measures
 from OrbitalSegLib.phantom import Anatomy, Scanner, scan
+from OrbitalSegLib.product import CONTRACT
 from OrbitalSegLib.progress import Steps
 from OrbitalSegLib.record import Record
 from OrbitalSegLib.region import Region

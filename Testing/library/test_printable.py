@@ -6,10 +6,11 @@ import pytest
 import SimpleITK as sitk
 from judges import REPAIRS, admesh_repairs, closed_and_outward, pymeshlab_self_intersections
 
-from OrbitalSegLib import CONTRACT, worker
+from OrbitalSegLib import worker
 from OrbitalSegLib.export.stl import read_stl
 from OrbitalSegLib.modelling import mesh
 from OrbitalSegLib.phantom import VARIANTS, scan, write_series
+from OrbitalSegLib.product import CONTRACT
 
 pytestmark = pytest.mark.slow
 

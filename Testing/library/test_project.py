@@ -18,8 +18,9 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from OrbitalSegLib import __version__, acquisition
+from OrbitalSegLib import acquisition
 from OrbitalSegLib.methods.method import Task
+from OrbitalSegLib.product import VERSION
 from OrbitalSegLib.progress import silent
 from OrbitalSegLib.region import Region
 
@@ -129,7 +130,7 @@ def test_the_places_that_contributors_are_shown_are_there():
 
 
 def test_the_citation_names_this_version():
-    assert f"\nversion: {__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\nversion: {VERSION}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
 
 
 def test_type_hints_go_with_the_package():
@@ -169,7 +170,7 @@ def checkout(tmp_path: Path, require_tool) -> Path:
     require_tool("git")
     folder = tmp_path / "checkout"
     (folder / "OrbitalSegLib").mkdir(parents=True)
-    (folder / "OrbitalSegLib/__init__.py").write_text('__version__ = "1.2.3"\n')
+    (folder / "OrbitalSegLib/product.py").write_text('VERSION = "1.2.3"\n')
     changes = "# Changes\n\n## Unreleased\n\n## 1.2.3\n- It is faster.\n\n## 1.2.2\n- It is.\n"
     (folder / "CHANGELOG.md").write_text(changes)
     (folder / "CITATION.cff").write_text("title: A\nversion: 1.2.3\n")
@@ -285,3 +286,14 @@ def test_shipped_networks_stand_in_the_bill():
         component = release.network_component(description)
         assert component["version"] == json.loads(description.read_text())["version"]
         assert component["hashes"][0]["content"] == release.sha256(description)
+
+
+def test_the_library_imports_nothing_from_its_own_front():
+    """The front stands on the rooms behind it, so none of them may ask it for more than another room."""
+    rooms = {path.stem for path in (ROOT / "OrbitalSegLib").iterdir()}
+    for path in sorted((ROOT / "OrbitalSegLib").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module == "OrbitalSegLib":
+                assert {name.name for name in node.names} <= rooms, path
+            if isinstance(node, ast.Import):
+                assert "OrbitalSegLib" not in {name.name for name in node.names}, path

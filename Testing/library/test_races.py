@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from OrbitalSegLib import CONTRACT
+from OrbitalSegLib.product import CONTRACT
 
 WRITER = """
 import json, resource, sys, time

@@ -13,9 +13,10 @@ import SimpleITK as sitk
 from hypothesis import given
 from hypothesis import strategies as st
 
-from OrbitalSegLib import CONTRACT, worker
+from OrbitalSegLib import worker
 from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.networks import schema
+from OrbitalSegLib.product import CONTRACT
 from OrbitalSegLib.record import required
 from OrbitalSegLib.record.page import page_of
 from OrbitalSegLib.results import changed_entries, read_record, record_schema

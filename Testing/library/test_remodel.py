@@ -5,9 +5,10 @@ import json
 import pytest
 import SimpleITK as sitk
 
-from OrbitalSegLib import CONTRACT, worker
+from OrbitalSegLib import worker
 from OrbitalSegLib.export.stl import read_stl
 from OrbitalSegLib.phantom import Anatomy, Scanner, scan
+from OrbitalSegLib.product import CONTRACT
 
 pytestmark = pytest.mark.slow
 

@@ -14,13 +14,14 @@ from tiny_network import SPACING_MM
 from vtkmodules.util.numpy_support import vtk_to_numpy
 from vtkmodules.vtkIOXML import vtkXMLPolyDataReader
 
-from OrbitalSegLib import CONTRACT, worker
+from OrbitalSegLib import worker
 from OrbitalSegLib.export.segmentation import read_segmentation, write_segmentation
 from OrbitalSegLib.export.stl import read_stl
 from OrbitalSegLib.images import volume_ml
 from OrbitalSegLib.methods.method import ByValue
 from OrbitalSegLib.modelling.mesh import area_mm2, arrays_of, check
 from OrbitalSegLib.phantom import Anatomy, Scanner, scan
+from OrbitalSegLib.product import CONTRACT
 from OrbitalSegLib.region import Region
 from OrbitalSegLib.result_grid import is_finer
 from OrbitalSegLib.segmenting import cut_to

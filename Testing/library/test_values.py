@@ -15,8 +15,9 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 from pydicom.sequence import Sequence
 
-from OrbitalSegLib import CONTRACT, reading
+from OrbitalSegLib import reading
 from OrbitalSegLib.errors import InputError, OutputError
+from OrbitalSegLib.product import CONTRACT
 from OrbitalSegLib.progress import Steps
 from OrbitalSegLib.reading import units
 from OrbitalSegLib.record import Record

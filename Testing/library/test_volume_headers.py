@@ -19,9 +19,10 @@ from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 from volume_files import Stored, is_right, meta, nifti, nrrd, numbers, stored
 
-from OrbitalSegLib import CONTRACT, reading, worker
+from OrbitalSegLib import reading, worker
 from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.export.segmentation import read_segmentation, write_label_map, write_segmentation
+from OrbitalSegLib.product import CONTRACT
 from OrbitalSegLib.reading.frames import CHOICES
 from OrbitalSegLib.record import SIDES_UNKNOWN
 from OrbitalSegLib.scan import AIR_HU, HIGHEST_HU

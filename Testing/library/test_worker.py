@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from OrbitalSegLib import CONTRACT, worker
+from OrbitalSegLib import worker
 from OrbitalSegLib.export.stl import read_stl
 from OrbitalSegLib.methods import METHODS
 from OrbitalSegLib.phantom import VARIANTS, scan, write_series
+from OrbitalSegLib.product import CONTRACT
 from OrbitalSegLib.results import last_step
 
 

@@ -142,7 +142,7 @@ def waited(work):
 def started(tmp_path, job: dict):
     folder = tmp_path / "run"
     folder.mkdir()
-    from OrbitalSegLib import CONTRACT
+    from OrbitalSegLib.product import CONTRACT
 
     work = Python(LAUNCHER, library_parent()).start({"contract": CONTRACT, **job}, folder)
     end = time.monotonic() + PATIENCE_SECONDS

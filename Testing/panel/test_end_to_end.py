@@ -15,11 +15,11 @@ import SimpleITK as sitk
 from fakes import Database
 from hands import choose, export_check
 from host import LAUNCHER
-from OrbitalSegLib import CONTRACT
 from OrbitalSegLib.export.segmentation import read_segmentation, segment_ids, write_segmentation
 from OrbitalSegLib.methods import METHODS
 from OrbitalSegLib.methods.kept import KeptProbabilities
 from OrbitalSegLib.phantom import Anatomy, Scanner, scan, write_series
+from OrbitalSegLib.product import CONTRACT
 from OrbitalSegLib.region import Region
 from OrbitalSegLib.structures import STRUCTURES
 from OrbitalSegPanel import origin, packages, segments, volumes

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from OrbitalSegLib import CONTRACT
+from OrbitalSegLib.product import CONTRACT
 
 pytestmark = pytest.mark.slow
 

@@ -9,8 +9,8 @@ from vtkmodules.vtkCommonMath import vtkMatrix4x4
 from conftest import FOLDER
 from fakes import ORBIT_CENTRES_MM, ORBIT_RADIUS_MM, mask_array, orbits_summary, write_orbits
 from hands import edit, node_names, voxels
-from OrbitalSegLib import CONTRACT
 from OrbitalSegLib.export.segmentation import read_segmentation, segment_ids
+from OrbitalSegLib.product import CONTRACT
 from OrbitalSegLib.structures import STRUCTURES
 from OrbitalSegLib.tasks import job_from
 from OrbitalSegPanel import models, orbits, segments

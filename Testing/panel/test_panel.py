@@ -12,8 +12,8 @@ from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 from conftest import FOLDER
 from fakes import BOX_MM, Database, image_of, mask_array, write_result
 from hands import choose, edit, export_check, node_names, voxels
-from OrbitalSegLib import CONTRACT
 from OrbitalSegLib.methods import METHODS
+from OrbitalSegLib.product import CONTRACT
 from OrbitalSegLib.structures import STRUCTURES
 from OrbitalSegLib.tasks import job_from
 from OrbitalSegPanel import packages, segments, thresholds, volumes

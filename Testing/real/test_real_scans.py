@@ -10,7 +10,7 @@ import pytest
 import SimpleITK as sitk
 from judges import REPAIRS, admesh_repairs, closed_and_outward, prusa_slicer_info
 
-from OrbitalSegLib import CONTRACT, cavity, reading, worker
+from OrbitalSegLib import cavity, reading, worker
 from OrbitalSegLib.export.stl import read_stl
 from OrbitalSegLib.export.surfaces import write_surface
 from OrbitalSegLib.images import volume_ml
@@ -18,6 +18,7 @@ from OrbitalSegLib.methods import METHODS
 from OrbitalSegLib.methods.method import Task
 from OrbitalSegLib.modelling import mesh
 from OrbitalSegLib.networks import package
+from OrbitalSegLib.product import CONTRACT
 from OrbitalSegLib.progress import Steps, silent
 from OrbitalSegLib.record import Record
 from OrbitalSegLib.region import Region
