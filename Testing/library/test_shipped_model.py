@@ -1,5 +1,6 @@
 """The model package that comes with the library: what it holds, and that it does what it is there for."""
 
+import hashlib
 from dataclasses import replace
 
 import pytest
@@ -9,6 +10,7 @@ pytest.importorskip("torch")
 import numpy as np
 import SimpleITK as sitk
 
+from OrbitalSegLib import monitoring
 from OrbitalSegLib.evaluation.walls import HOLE_EDGE_MM, crosses, wall_figures, walls_of_phantom
 from OrbitalSegLib.methods import METHODS
 from OrbitalSegLib.methods.method import Masks, Resources, Task
@@ -37,6 +39,27 @@ def test_the_package_is_as_small_as_promised(model: package.Package) -> None:
     assert all(size < 10 * MB for size in sizes.values())
     assert sum(sizes.values()) < 20 * MB
     assert sorted(sizes) == sorted(["card.md", "model.json", *(f"{name}.safetensors" for name in model.networks)])
+
+
+GRAPHS = {
+    "cortical": "98b1eff204fee1958d3f6944f072030cb8b50866b7c6afab35fea392ca0fc087",
+    "single": "4336188595758173797bc6e1e7edd1672b555b300fdea8eb4eccbe6a2a2abfac",
+    "thin": "9744b9b066847bbc864d2fef8fa3a4100049da3dc89391e8fdebb2687b9922d4",
+}
+"""SHA256 of the ONNX files that were part of the package once: what all its figures were measured with."""
+
+
+def test_an_engine_gets_the_graphs_that_were_measured(model: package.Package) -> None:
+    assert {name: hashlib.sha256(model.onnx(name)).hexdigest() for name in model.networks} == GRAPHS
+
+
+def test_monitoring_knows_the_limits_of_this_package(model: package.Package) -> None:
+    known = monitoring.shipped_limits()
+    assert known["methods"]["multigrey"]["model"] == {
+        "name": model.name,
+        "version": model.version,
+        "sha256": model.sha256,
+    }
 
 
 def test_it_is_the_package_of_the_recipe(model: package.Package) -> None:
