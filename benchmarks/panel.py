@@ -78,12 +78,12 @@ def measured() -> Iterator[Cost]:
 
 def show_pauses(started, series: Path) -> None:
     """A run and its sliders, as a user sees them: how long each takes, and how long the window waits for it at most."""
-    from OrbitalSegPanel import conditions
+    from OrbitalSegPanel import origin
 
     emptied_scene(started)
     panel = started.panel()
     ui, runs = panel.ui, panel.logic.runs
-    ui.volumeSelector.setCurrentNode(conditions.series_as_volume(series, "scan"))
+    ui.volumeSelector.setCurrentNode(origin.series_as_volume(series, "scan"))
     ui.segmentButton.click()
     print(f"a run: {awaited(started, lambda: runs.running is None)}")
     ui.thresholdSection.collapsed = True
