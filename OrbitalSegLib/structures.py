@@ -139,7 +139,7 @@ _TABLE = (
         ("6920004", "SCT", "Defect"),
         ("49755003", "SCT", "Morphologically Abnormal Structure"),
         heading="Gap: a wall belongs there, and the scan shows none",
-        remark="a wall belongs there, and the scan shows none",
+        remark="no wall on the scan",
         printed=False,
     ),
 )

@@ -15,6 +15,7 @@ from OrbitalSegLib.export.segmentation import read_segmentation, write_label_map
 from OrbitalSegLib.export.surfaces import FORMATS
 from OrbitalSegLib.files import name_together, workplace
 from OrbitalSegLib.results import RECORD_FILE, ResultFolder
+from OrbitalSegLib.structures import Structure
 from OrbitalSegPanel import jobs, segments, volumes
 
 EDITED = "edited.seg.nrrd"
@@ -126,21 +127,28 @@ class Plan:
         return x_mm >= self.middle_mm if self.side == "left" else x_mm < self.middle_mm
 
 
+def can_hold(form: str, structure: Structure) -> bool:
+    """Whether a format may hold a structure: what is never printed gets no surface."""
+    return structure.printed or form not in SURFACE_FORMATS
+
+
 def plan(settings: Any, record: dict[str, Any] | None, target: Any, volume: Any) -> Plan:
     """What the user has chosen. Raises `ValueError` for a choice that makes no sense."""
     if target is None:
         raise ValueError(_("Segment a scan first: there is nothing to export."))
+    form = settings["exportFormat"]
     chosen = tuple(
         identity
-        for identity in segments.structures(target)
-        if identity in settings["exportSegments"] and segments.volume_ml(target, identity) > 0
+        for identity, structure in segments.structures(target).items()
+        if identity in settings["exportSegments"]
+        and can_hold(form, structure)
+        and segments.volume_ml(target, identity) > 0
     )
     if not chosen:
         raise ValueError(_("Choose a segment that holds something."))
     folder = Path(settings["exportFolder"])
     if not settings["exportFolder"] or not folder.is_dir():
         raise ValueError(_("Choose a folder that exists."))
-    form = settings["exportFormat"]
     side, middle_mm = ("both", None) if form == DICOM else _side(settings["exportSide"], record, volume)
     return Plan(chosen, form, side, middle_mm, jobs.modelling(settings), folder)
 

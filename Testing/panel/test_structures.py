@@ -6,7 +6,7 @@ import pytest
 from fakes import GLOBE, write_result
 from hands import choose, export_check, voxels
 from OrbitalSegLib.export.segmentation import segment_ids
-from OrbitalSegPanel import segments
+from OrbitalSegPanel import exporting, segments
 
 
 @pytest.fixture
@@ -83,6 +83,20 @@ def test_it_can_be_exported(ready, tmp_path):
     held = segment_ids(tmp_path / "segmentation-both.seg.nrrd")
     assert "globe" in held
     assert "bone" not in held
+
+
+@pytest.mark.usefixtures("globe")
+def test_a_gap_is_never_made_into_a_surface(ready, tmp_path):
+    ready.logic.settings["exportSegments"] = ["gap", "bone"]
+    node = ready.ui.segmentationSelector.currentNode()
+    node.GetSegmentation().AddEmptySegment("gap", "gap")
+    segments.set_voxels(node, "gap", np.ones((4, 4, 4), np.uint8), np.diag([-1.0, -1.0, 1.0, 1.0]))
+    assert segments.volume_ml(node, "gap") > 0
+    ready.logic.settings["exportFolder"] = str(tmp_path)
+    for form, held in (("stl", ("bone",)), ("nrrd", ("bone", "gap"))):
+        choose(ready.ui.formatBox, form)
+        assert export_check(ready, "gap").enabled is (form == "nrrd")
+        assert exporting.plan(ready.logic.settings, None, node, None).segments == held
 
 
 def test_what_can_be_exported_is_what_the_chosen_segmentation_may_hold(ready, host, globe):

@@ -68,6 +68,7 @@ class ExportSection(Section):
         for name, check in self._checks.items():
             with quiet(check):
                 check.setChecked(name in chosen)
+            check.setEnabled(exporting.can_hold(self.settings["exportFormat"], structures[name]))
         choose(ui.formatBox, self.settings["exportFormat"])
         choose(ui.sideBox, self.settings["exportSide"])
         choose(ui.smoothingBox, self.settings["smoothing"])

@@ -1302,8 +1302,8 @@
    <translation>Treu</translation>
   </message>
   <message>
-   <source>Gap in a wall (a wall belongs there, and the scan shows none)</source>
-   <translation>Lücke in einer Wand (eine Wand gehört dorthin, und der Scan zeigt keine)</translation>
+   <source>Gap in a wall (no wall on the scan)</source>
+   <translation>Lücke in einer Wand (keine Wand im Scan)</translation>
   </message>
   <message>
    <source>Inferred wall (not seen on the scan)</source>
