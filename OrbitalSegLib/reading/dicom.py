@@ -27,11 +27,11 @@ from OrbitalSegLib.reading.headers import (
     dataset_of,
     frames_of,
     header_of,
-    no_positions,
     slices_of,
     text_of,
     unite_patients,
     values_of,
+    why_no_plane,
     with_points,
 )
 from OrbitalSegLib.reading.pixels import DamagedPixels, StoredFrame, stored_frames
@@ -424,14 +424,14 @@ def _why_unfit(header: Dataset, slices: tuple[Slice, ...]) -> InputError | None:
         header.get("PhotometricInterpretation") or "MONOCHROME2"
     ):
         return InputError("colour", "This series holds colour pictures, not CT values: choose the original CT series.")
-    if modality == "CT" and not slices and frames > 1:
+    if modality == "CT" and not slices and frames > 1 and "PerFrameFunctionalGroupsSequence" not in header:
         return InputError(
             "no-positions",
             f"A file of this series holds {frames} frames and does not say where each lies: "
             "export the series again as one file for each slice, or as Enhanced CT.",
         )
     if modality == "CT" and not slices and header.get("SOPClassUID") in CT_CLASSES:
-        return no_positions()
+        return why_no_plane(header)
     if modality != "CT" or not slices:
         return InputError(
             "no-ct", "This series holds screen captures or other objects, no CT slices: choose the CT series."

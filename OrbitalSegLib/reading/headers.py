@@ -5,7 +5,7 @@ import struct
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -336,17 +336,26 @@ def slices_of(path: Path, header: Header) -> list[Slice]:
             return []
         item = _slice(path, header, [], None)
         return [item] if item else []
-    shared = [*(header.get("SharedFunctionalGroupsSequence") or ())]
     groups = header.PerFrameFunctionalGroupsSequence
-    slices = [_slice(path, header, [group, *shared], frame) for frame, group in enumerate(groups)]
+    slices = [_slice(path, header, _groups(header, frame), frame) for frame in range(len(groups))]
     planes = [item for item in slices if item]
     if text_of(header.get("NumberOfFrames")) != str(len(groups)) or 0 < len(planes) < len(slices):
         raise DamagedFile(text_of(header.get("SeriesInstanceUID")))
     return planes
 
 
-def no_positions() -> InputError:
-    """For CT images none of which has a place in the patient."""
+def why_no_plane(header: Header) -> InputError:
+    """For a series of CT images none of which is a plane in the patient: why, by the header of one of them."""
+    try:
+        sound = _scales(_rescale_of(header, _groups(header, 0)))
+    except (AttributeError, LookupError, TypeError, ValueError, OverflowError):
+        sound = False
+    if not sound:
+        return InputError(
+            "not-hu",
+            "The images of this series do not say how their values become Hounsfield units, or it makes no sense "
+            "(Rescale Slope, Rescale Intercept): export the original series again from the scanner or the PACS.",
+        )
     return InputError(
         "no-positions",
         "The images of this series do not say where they lie, or it cannot be read (Image Position, Image "
@@ -360,17 +369,23 @@ def frames_of(header: Dataset) -> int:
     return int(said) if said.isdecimal() and len(said) <= MOST_DIGITS else 1
 
 
+def _groups(header: Header, frame: int) -> list[Dataset]:
+    """What an enhanced header says of a frame, its own word first; nothing of a classic one."""
+    each, shared = (header.get(f"{kind}FunctionalGroupsSequence") or () for kind in ("PerFrame", "Shared"))
+    return [*each[frame : frame + 1], *shared]
+
+
+def _attribute(header: Header, groups: Sequence[Dataset], macro: str, keyword: str) -> Any:
+    """An attribute from the macro of an enhanced header, or from the header itself."""
+    for group in groups:
+        if group.get(macro):
+            return group[macro].value[0].get(keyword)
+    return header.get(keyword)
+
+
 def _slice(path: Path, header: Header, groups: Sequence[Dataset], frame: int | None) -> Slice | None:
     """None where place, orientation or size is missing or makes no sense."""
-
-    def attribute(macro: str, keyword: str, default: Any = None) -> Any:
-        for group in groups:
-            if group.get(macro):
-                return group[macro].value[0].get(keyword, default)
-        return header.get(keyword, default)
-
-    mappings = [item for part in (*groups, header) for item in part.get("RealWorldValueMappingSequence") or ()]
-    transformation = "PixelValueTransformationSequence"
+    attribute = partial(_attribute, header, groups)
     try:
         rows_mm, columns_mm = map(_finite, attribute("PixelMeasuresSequence", "PixelSpacing"))
         item = Slice(
@@ -381,7 +396,7 @@ def _slice(path: Path, header: Header, groups: Sequence[Dataset], frame: int | N
             orientation=tuple(map(_finite, attribute("PlaneOrientationSequence", "ImageOrientationPatient"))),
             pixel_mm=(columns_mm, rows_mm),
             matrix=(int(header["Rows"].value), int(header["Columns"].value)),
-            rescale=_rescale([attribute(transformation, keyword) for keyword in RESCALE], mappings),
+            rescale=_rescale_of(header, groups),
             instance=int(header.get("InstanceNumber") or 0) if frame is None else frame + 1,
         )
     except (AttributeError, LookupError, TypeError, ValueError, OverflowError):
@@ -389,9 +404,12 @@ def _slice(path: Path, header: Header, groups: Sequence[Dataset], frame: int | N
     return item if _makes_sense(item) else None
 
 
-def _rescale(said: Sequence[Any], mappings: Sequence[Dataset]) -> Rescale:
+def _rescale_of(header: Header, groups: Sequence[Dataset]) -> Rescale:
     """By the attributes `RESCALE`, or where neither is stated by a real world value mapping, if possible one in HU."""
-    slope, intercept, unit = said
+    mappings = [item for part in (*groups, header) for item in part.get("RealWorldValueMappingSequence") or ()]
+    slope, intercept, unit = (
+        _attribute(header, groups, "PixelValueTransformationSequence", keyword) for keyword in RESCALE
+    )
     stated = [value not in (None, "") for value in (slope, intercept)]
     maps = [_mapping(item) for item in mappings if "RealWorldValueSlope" in item]
     in_hu = [item for item in maps if item.unit == "HU"]
@@ -424,9 +442,13 @@ def _makes_sense(item: Slice) -> bool:
         and skew <= UNIT_TOLERANCE
         and 0.01 < min(item.pixel_mm) <= max(item.pixel_mm) < 20
         and 2 <= min(item.matrix) <= max(item.matrix) <= LARGEST_MATRIX
-        and 0 < item.slope <= LARGEST_SLOPE
-        and abs(item.intercept) <= LARGEST_INTERCEPT_HU
+        and _scales(item.rescale)
     )
+
+
+def _scales(rescale: Rescale) -> bool:
+    """Whether stored values can become HU by it."""
+    return 0 < rescale.slope <= LARGEST_SLOPE and abs(rescale.intercept) <= LARGEST_INTERCEPT_HU
 
 
 def _finite(value: Any) -> float:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from dicom_series import AXIAL, ct_slices, head, save
+from dicom_series import AXIAL, ct_slices, enhanced, head, save
 from hypothesis import given
 from hypothesis import strategies as st
 from pydicom import uid
@@ -27,8 +27,8 @@ def slices(**changes):
     return ct_slices(head(SHAPE), **changes)
 
 
-def read(folder, series=None):
-    return reading.read(folder, series)
+def read(folder, series=None, **how):
+    return reading.read(folder, series, **how)
 
 
 def codes(scan) -> list[str]:
@@ -39,9 +39,9 @@ def text(scan, code: str) -> str:
     return next(text for said, text in scan.warnings if said == code)
 
 
-def refused(folder, series=None) -> InputError:
+def refused(folder, series=None, **how) -> InputError:
     with pytest.raises(InputError) as caught:
-        read(folder, series)
+        read(folder, series, **how)
     return caught.value
 
 
@@ -361,6 +361,18 @@ def test_all_frames_in_one_classic_object_are_refused_with_their_number(tmp_path
     error = refused(save([whole], tmp_path / "scan"))
     assert error.code == "no-positions"
     assert "24 frames" in error.text
+
+
+@pytest.mark.parametrize("kind", ["classic", "enhanced"])
+@pytest.mark.parametrize("changes", [{"RescaleSlope": 0}, {"RescaleSlope": -1}, {"RescaleIntercept": 1e9}])
+@pytest.mark.parametrize("grey_values", [False, True])
+def test_a_rescale_that_makes_no_sense_is_named_and_not_the_place(tmp_path, kind, changes, grey_values):
+    whole = slices(change=lambda item, _: item.update(changes))
+    if kind == "enhanced":
+        whole = [enhanced(whole)]
+    error = refused(save(whole, tmp_path / "scan"), grey_values=grey_values)
+    assert error.code == "not-hu"
+    assert "Rescale Slope" in error.text
 
 
 def test_a_number_of_frames_that_no_header_has_room_for_says_nothing():
