@@ -7,7 +7,7 @@ import qt
 import slicer
 
 TRANSLATIONS = Path(__file__).resolve().parents[1] / "Resources/Translations"
-"""`OrbitalSeg_LANGUAGE.ts`, for translators, and the `.qm` that Qt makes of it."""
+"""`OrbitalSeg_LANGUAGE.qm`, which Qt makes of a catalogue of the library (`Testing/panel/translations.py`)."""
 
 _KEPT: dict[str, Any] = {}
 """Qt forgets a translator that nobody keeps."""

@@ -1,19 +1,22 @@
-"""Every text of the panel that a user sees, and the files that translate it.
+"""Every text of the panel that a user sees, and the files from which Slicer translates it.
 
     .venvs/slicer/bin/python Testing/panel/translations.py
 
-brings `OrbitalSeg/Resources/Translations/*.ts` up to date - new texts come in without a translation, old ones go - and
-makes the `.qm` files that Slicer reads.
+makes the `.qm` files that Slicer reads of the catalogues in `OrbitalSegLib/languages`, and names the texts that a
+catalogue lacks.
 """
 
 import ast
+import json
 import subprocess
 import sys
+import tempfile
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
 MODULE = Path(__file__).resolve().parents[2] / "OrbitalSeg"
 FOLDER = MODULE / "Resources/Translations"
+CATALOGUES = MODULE.parent / "OrbitalSegLib/languages"
 FORM = MODULE / "Resources/UI/OrbitalSeg.ui"
 
 Texts = dict[str, list[str]]
@@ -87,49 +90,52 @@ def collected() -> Texts:
     return {context: sorted(set(texts)) for context, texts in sorted(found.items())}
 
 
-def read(path: Path) -> dict[tuple[str, str], str]:
-    """The translations of a file, by context and text."""
-    return {
-        (context.findtext("name") or "", message.findtext("source") or ""): message.findtext("translation") or ""
-        for context in ET.parse(path).iter("context")
-        for message in context.iter("message")
-    }
+def read(language: str) -> dict[str, str]:
+    """A catalogue: every text and its translation."""
+    found: dict[str, str] = json.loads((CATALOGUES / f"{language}.json").read_text(encoding="utf-8"))
+    return found
 
 
-def write(path: Path, language: str, known: dict[tuple[str, str], str]) -> None:
-    """A file of all texts, with the translations that are known."""
+def source_of(language: str, known: dict[str, str]) -> str:
+    """What Qt makes a translation of: every text of the panel that is known, in its context."""
     root = ET.Element("TS", version="2.1", language=language, sourcelanguage="en")
     for context, texts in collected().items():
         part = ET.SubElement(root, "context")
         ET.SubElement(part, "name").text = context
-        for text in texts:
+        for text in filter(known.get, texts):
             message = ET.SubElement(part, "message")
             ET.SubElement(message, "source").text = text
-            translation = ET.SubElement(message, "translation")
-            translation.text = known.get((context, text)) or None
-            if not translation.text:
-                translation.set("type", "unfinished")
-    ET.indent(root, " ")
-    body = ET.tostring(root, encoding="unicode")
-    path.write_text(f'<?xml version="1.0" encoding="utf-8"?>\n<!DOCTYPE TS>\n{body}\n', encoding="utf-8")
+            ET.SubElement(message, "translation").text = known[text]
+    return f'<?xml version="1.0" encoding="utf-8"?>\n<!DOCTYPE TS>\n{ET.tostring(root, encoding="unicode")}\n'
 
 
-def compiled(path: Path, into: Path) -> Path:
-    """The `.qm` that Qt makes of a `.ts`."""
+def compiled(language: str, known: dict[str, str], into: Path) -> Path:
+    """The `.qm` that Qt makes of a catalogue."""
     import PySide6
 
     tool = Path(PySide6.__file__).parent / "lrelease"
-    subprocess.run([tool, "-silent", "-nounfinished", path, "-qm", into], check=True)
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "panel.ts"
+        source.write_text(source_of(language, known), encoding="utf-8")
+        subprocess.run([tool, "-silent", source, "-qm", into], check=True)
     return into
+
+
+def lacking(known: dict[str, str]) -> set[str]:
+    """The texts of the panel that a catalogue does not have."""
+    return {text for texts in collected().values() for text in texts if not known.get(text)}
 
 
 def main() -> None:
     import host
 
     host.start()
-    for path in FOLDER.glob("*.ts"):
-        write(path, path.stem.partition("_")[2], read(path))
-        compiled(path, path.with_suffix(".qm"))
+    for path in FOLDER.glob("*.qm"):
+        language = path.stem.partition("_")[2]
+        known = read(language)
+        compiled(language, known, path)
+        for text in sorted(lacking(known)):
+            print(f"{language} lacks: {json.dumps(text, ensure_ascii=False)}")
 
 
 if __name__ == "__main__":
