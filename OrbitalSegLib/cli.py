@@ -648,6 +648,27 @@ def experiment(
     console.print(table)
 
 
+@app.command(rich_help_panel=front.PANEL)
+def collect(
+    results: Annotated[Path, typer.Argument(help="A folder with reviewed results, however deep in it.")],
+    scans: Annotated[Path, typer.Option(help="What they were made of: a scan, or a folder of scans.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The data set to make, a new folder.")],
+    series: SeriesOption = None,
+    progress: Style = ProgressStyle.bar,
+) -> None:
+    """Gather results that people accepted into a data set without the patients' identity, for `finetune`."""
+    job = {"task": "collect", "input": str(results), "scans": str(scans), "output": str(output), "series": series}
+    summary = _run(job, progress)
+    if progress is ProgressStyle.json:
+        return
+    for one in summary["left_out"]:
+        console.print(f"[yellow]Left out:[/] {escape(one['name'])}: {escape(one['text'])}", soft_wrap=True)
+    for one in summary["notes"]:
+        console.print(f"{escape(one['name'])}: {escape(one['text'])}", soft_wrap=True)
+    counts = f"{summary['cases']} cases of {summary['patients']} patients"
+    console.print(f"[bold]{escape(str(output))}[/]: {counts}. Do not pass on what is in its folder `private`.")
+
+
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def batch(
     context: typer.Context,

@@ -33,6 +33,8 @@ TASKS = {
     "dicom": "dicom",
     "experiment": "experiment",
     "batch": "batch",
+    "collect": "collect",
+    "finetune": "finetune",
 }
 """By the task's name its file, which is loaded when the task is asked for."""
 

@@ -14,6 +14,7 @@ from OrbitalSegLib.files import alone
 from OrbitalSegLib.networks import package
 from OrbitalSegLib.training import dataset, packaging, presets, quality, release, selection, validation
 from OrbitalSegLib.training import finetune as finetuning
+from OrbitalSegLib.training.comparing import Compared, compare
 from OrbitalSegLib.training.config import Training
 from OrbitalSegLib.training.loop import Tell, arrivals, identity
 from OrbitalSegLib.training.loop import train as train_one
@@ -27,6 +28,10 @@ from OrbitalSegLib.training.walls.together import train_walls
 Stop = Callable[[], bool]
 
 STOPPED = "Stopped; the same command goes on."
+NOTHING_HELD_BACK = (
+    "All cases are of one patient, so that none was held back, and nobody can say whether the new package is better: "
+    "add cases of others."
+)
 
 
 @dataclass(frozen=True)
@@ -353,16 +358,29 @@ def finetune(
     means: Means,
     tell: Tell,
     stop: Stop,
-) -> None:
-    """Train a package further. Raises `InputError`, `OutputError`."""
+) -> Compared | None:
+    """Train a package further, and say whether the new one is better; None where that cannot be known, or `stop` ended
+    it. Raises `InputError`, `OutputError`."""
     training, means = _training(config, steps), means.ready()
-    entries = dataset.collect(data)
+    entries, old = dataset.collect(data), package.load_package(model)
     with alone(output, _is_training):
-        _inspect(entries, training, output, tell)
-        made = finetuning.finetune(
-            package.load_package(model), training, data, output, held_out, tell, stop, means.device, means.workers or 0
-        )
-    tell(STOPPED if made is None else f"The new package is {made.name}.")
+        sides = finetuning.sides_of(entries, held_out, output)
+        held = sides[finetuning.HELD_BACK]
+        _inspect([*sides[finetuning.TRAINING], *held], training, output, tell)
+        if not held:
+            tell(NOTHING_HELD_BACK)
+        made = finetuning.finetune(old, training, sides, output, tell, stop, means.device, means.workers or 0)
+        if made is None:
+            tell(STOPPED)
+            return None
+        tell(f"The new package is {made.name}.")
+        if not held:
+            return None
+        found = compare(old, made, held, training.labels)
+        found.write(output)
+    for line in found.said:
+        tell(line)
+    return found
 
 
 def select(config: Path, output: Path, again: bool, means: Means, tell: Tell, stop: Stop) -> None:

@@ -7,7 +7,8 @@ A data set is a folder of case folders. A case was made by synthesis (`cases.py`
                         or `label.dcm`, a DICOM segmentation of such segments (needs highdicom)
     CASE/about.json     optional: `patient`, `template`, `seed`; without it the folder's name is the patient
 
-Bone that is labelled as one class is divided into cortical and thin by the image's own values [3532-2 D.3].
+Bone that is labelled as one class is divided into cortical and thin by the image's own values [3532-2 D.3]. Of a
+`label.seg.nrrd`, the segment `ignore` is not scored, and `edited` is where patches may be drawn (`sampling.places`).
 """
 
 import json
@@ -28,10 +29,12 @@ from OrbitalSegLib.reading.volumes import open_volume
 from OrbitalSegLib.structures import BONE, STRUCTURES, parts_of
 from OrbitalSegLib.training import store
 from OrbitalSegLib.training.cases import WORKING_SPACING_MM, is_case
+from OrbitalSegLib.training.store import EDITED, FLAGS, IGNORED
 
 Array = np.ndarray
 
 ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha")
+SEGMENTS = ".seg.nrrd"
 
 APART = ("template", "patient", "seed")
 """What training, validation and test may not share."""
@@ -84,7 +87,7 @@ def _about(folder: Path) -> dict[str, str]:
 
 def _file(folder: Path, kind: str) -> Path | None:
     """The image or the label of a case folder: a file, a folder of DICOM files, or a DICOM segmentation."""
-    candidates = [folder / f"{kind}{ending}" for ending in (*ENDINGS, ".seg.nrrd", ".dcm", "")]
+    candidates = [folder / f"{kind}{ending}" for ending in (*ENDINGS, SEGMENTS, ".dcm", "")]
     return next((path for path in candidates if path.exists()), None)
 
 
@@ -129,6 +132,17 @@ def _from_segments(path: Path, ct: sitk.Image, labels: Mapping[str, int], warn: 
     return found
 
 
+def _marks(entry: Entry, ct: sitk.Image) -> dict[str, sitk.Image]:
+    """What a segmentation of 3D Slicer marks besides the classes, on the grid of its CT."""
+    path = _file(entry.folder, "label")
+    there = segment_ids(path) if path is not None and path.name.endswith(SEGMENTS) else set()
+    return {
+        name: sitk.Resample(read_segmentation(path, name), ct, sitk.Transform(), sitk.sitkNearestNeighbor, 0)
+        for name in (IGNORED, EDITED)
+        if path is not None and name in there
+    }
+
+
 def _from_dicom(path: Path, ct: sitk.Image, labels: Mapping[str, int]) -> sitk.Image:
     """A DICOM segmentation on the grid of its CT: segments by the names of the classes."""
     try:
@@ -164,13 +178,16 @@ def _on_grid(volume: Any, ct: sitk.Image) -> Array:
 
 
 def flags_of(labels: Mapping[str, int]) -> dict[str, int]:
-    """The flag of each class in a packed case, then `ignore`; bone has `cortical` and `thin` besides.
+    """The flag of each class in a packed case, then `ignore` and `edited`; bone has `cortical` and `thin` besides.
 
-    Raises `InputError` `invalid-config` for more classes than the flags of 32 bits hold.
+    Those of bone alone are a synthetic case's, so that both kinds can be learnt from together. Raises `InputError`
+    `invalid-config` for more classes than the flags of 32 bits hold.
     """
-    names = [*labels, "ignore", *(parts_of(BONE) if BONE in labels else ())]
+    if set(labels) == {BONE}:
+        return FLAGS
+    names = [*labels, IGNORED, EDITED, *(parts_of(BONE) if BONE in labels else ())]
     if len(names) > 32:
-        raise InputError("invalid-config", "A data set holds 29 classes at most: train the others on their own.")
+        raise InputError("invalid-config", "A data set holds 28 classes at most: train the others on their own.")
     return {name: 1 << number for number, name in enumerate(names)}
 
 
@@ -196,8 +213,10 @@ def labelled(entry: Entry, labels: Mapping[str, int] = BONE_LABELS) -> Labelled:
     flags = flags_of(labels)
     kind = np.uint8 if len(flags) <= 8 else np.uint16 if len(flags) <= 16 else np.uint32
     array = np.zeros(hu.shape, kind)
-    for name, value in labels.items():
-        array |= np.where(_indicator(label, value, grid), kind(flags[name]), kind(0))
+    where = {name: _indicator(label, value, grid) for name, value in labels.items()}
+    where |= {name: _indicator(mark, 1, grid) for name, mark in _marks(entry, ct).items()}
+    for name, inside in where.items():
+        array |= np.where(inside, kind(flags[name]), kind(0))
     if BONE in labels:
         bone = (array & flags[BONE]) > 0
         for name in parts_of(BONE):
@@ -224,10 +243,15 @@ def _indicator(label: sitk.Image, value: int, grid: WorkingGrid) -> Array:
 def pack_new(folders: Iterable[Path], packed: Path, labels: Mapping[str, int] = BONE_LABELS) -> list[str]:
     """Pack what is new in the folders of some data sets; the names of all packed cases in order."""
     for folder in folders:
-        for entry in _entries(folder):
-            if not (packed / entry.name).exists():
-                pack(entry, packed, labels)
+        pack_each(_entries(folder), packed, labels)
     return store.names(packed)
+
+
+def pack_each(entries: Iterable[Entry], packed: Path, labels: Mapping[str, int] = BONE_LABELS) -> None:
+    """Pack those of some cases that are not packed yet."""
+    for entry in entries:
+        if not (packed / entry.name).exists():
+            pack(entry, packed, labels)
 
 
 def split(

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -10,32 +11,66 @@ from typing import Any
 import torch
 
 from OrbitalSegLib.errors import InputError
+from OrbitalSegLib.files import replacing
 from OrbitalSegLib.networks.export import write_package
 from OrbitalSegLib.networks.package import DESCRIPTION, Package
 from OrbitalSegLib.training import validation
 from OrbitalSegLib.training.config import Training
-from OrbitalSegLib.training.dataset import check_apart, collect
+from OrbitalSegLib.training.dataset import Entry, check_apart, collect, pack_each, split
 from OrbitalSegLib.training.loop import Tell, train
 from OrbitalSegLib.training.packaging import finds_bone
+
+TRAINING, HELD_BACK = "training", "validation"
+"""The sides of a data set."""
+
+HELD_BACK_SHARE = 0.2
+"""Of the cases, where none were given to hold back."""
+
+SIDES_FILE = "sides.json"
+"""In the folder of a training: the cases of each side, which never change it."""
+
+
+def sides_of(cases: Sequence[Entry], held_out: Path | None, out: Path) -> dict[str, list[Entry]]:
+    """What is learnt from and what is held back: the cases in `held_out`, or a fifth of the patients of `cases`.
+
+    Where all cases are one patient's, nothing is held back. What was held back in `out` before still is; cases that
+    have come since are learnt from. Raises `InputError` `sides-share`, `no-cases`.
+    """
+    if held_out is not None:
+        sides = {TRAINING: list(cases), HELD_BACK: collect(held_out)}
+        check_apart(sides)
+        return sides
+    file = out / SIDES_FILE
+    if file.is_file():
+        held = set(json.loads(file.read_text("utf-8"))[HELD_BACK])
+        sides = {TRAINING: [one for one in cases if one.name not in held]}
+        sides[HELD_BACK] = [one for one in cases if one.name in held]
+        check_apart(sides)
+        return sides
+    try:
+        return split(cases, {TRAINING: 1 - HELD_BACK_SHARE, HELD_BACK: HELD_BACK_SHARE})
+    except InputError as error:
+        if error.code != "cannot-split":
+            raise
+        return {TRAINING: list(cases), HELD_BACK: []}
 
 
 def finetune(
     package: Package,
     training: Training,
-    cases: Path,
+    sides: Mapping[str, Sequence[Entry]],
     out: Path,
-    held_out: Path | None = None,
     tell: Tell = lambda _line: None,
     stop: Callable[[], bool] = lambda: False,
     device: str = "cpu",
     workers: int = 0,
 ) -> Package | None:
-    """Train a package's networks on the cases in a folder; the new package lies in `out/package`.
+    """Train a package's networks on one of the `sides_of` a data set; the new package lies in `out/package`.
 
     The networks start from the package's weights, in which normalisation is folded: it is not learnt anew. Limits and
-    calibration are chosen anew on the cases in `held_out`, which share no template, patient or seed with the others,
-    or else stay as they were. None where `stop` ended it; the same call goes on. Raises `InputError`
-    `invalid-config`, `no-cases`, `sides-share`, and `OutputError`.
+    calibration are chosen anew on the cases that are held back where walls and holes are marked in these, as in
+    synthetic ones, or else stay as they were. None where `stop` ended it; the same call goes on. Raises `InputError`
+    `invalid-config`, `no-cases`, and `OutputError`.
     """
     lacking = set(package.networks) - set(training.networks)
     if lacking:
@@ -50,27 +85,33 @@ def finetune(
                 f"The network {name} of the package tells {', '.join(found)}; the configuration says "
                 f"{', '.join(training.classes(name))}: name the same classes in the same order.",
             )
-    sides = {"training": collect(cases)} | ({"validation": collect(held_out)} if held_out else {})
-    check_apart(sides)
+    out.mkdir(parents=True, exist_ok=True)
+    with replacing(out / SIDES_FILE) as file:
+        names = {side: [one.name for one in entries] for side, entries in sides.items()}
+        file.write_text(json.dumps(names, indent=1), "utf-8")
+    pack_each(sides[TRAINING], out / "packed", training.labels)
     weights = {}
     for name, network in package.networks.items():
         own = replace(training, channels=network.channels)
         start = {key: torch.from_numpy(value.copy()) for key, value in package.weights(name).items()}
         weights[name] = train(
-            own, name, [cases], out / name, out / "packed", tell, stop, start, device=device, workers=workers
+            own, name, [], out / name, out / "packed", tell, stop, start, device=device, workers=workers
         )
         if stop():
             return None
-    description = _description(package, training, [entry.name for entry in sides["training"]])
-    if held_out:
+    description = _description(package, training, [entry.name for entry in sides[TRAINING]])
+    if sides[HELD_BACK]:
         engines = {
             name: validation.engine_of(path, package.networks[name].channels, device=device)
             for name, path in weights.items()
         }
-        row, limits = validation.validate(engines, training, sides["validation"])
-        description["performance"] = {"validation": {key: value for key, value in row.items() if value == value}}
+        row, limits = validation.validate(engines, training, sides[HELD_BACK])
+        marked = not math.isnan(row["seen_holes_closed"])
+        description["performance"] = {
+            HELD_BACK: {key: value for key, value in row.items() if value == value and (marked or "dice" in key)}
+        }
         last = list(engines)[-1]
-        for name, entry in description["networks"].items():
+        for name, entry in description["networks"].items() if marked else ():
             infers = name == last and finds_bone(training, name) and limits.inferred < limits.seen
             entry |= {
                 "seen_above": limits.seen,

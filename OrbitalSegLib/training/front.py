@@ -183,14 +183,17 @@ def finetune(
     package: Annotated[str, typer.Argument(help="A model package's folder, or the name of a shipped one.")],
     data: Annotated[Path, typer.Argument(help="A folder of cases: image and label each.")],
     output: Output,
-    held_out: Annotated[Path | None, typer.Option(help="Cases by which limits and calibration are chosen.")] = None,
+    held_out: Annotated[
+        Path | None,
+        typer.Option(help="Cases that are not learnt from, to judge by.", show_default="a fifth of the patients"),
+    ] = None,
     config: Annotated[str, typer.Option(help="A preset or a TOML file.")] = "finetune",
     steps: Steps = None,
     device: DeviceOption = Device.cpu,
     workers: Workers = None,
     threads: Threads = 1,
 ) -> None:
-    """Train a package's networks further on own data, to a new package."""
+    """Train a package's networks further on own data, to a new package, and say whether that is better."""
 
     def work(means: "Means", tell: Tell, stop: Stop) -> None:
         from OrbitalSegLib.training import commands

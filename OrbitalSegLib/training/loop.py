@@ -173,6 +173,10 @@ class Trainer:
         self.cases += [store.open_case(packed / name) for name in names if name not in known]
         if not self.cases:
             raise InputError("no-cases", "There is no case to train on: make some first.")
+        if any(case.flags != self.cases[0].flags for case in self.cases):
+            raise InputError(
+                "invalid-config", "The cases were packed for other classes, each its own: choose a new folder for it."
+            )
         lacking = set(self.classes) - set(self.cases[0].flags)
         if lacking:
             raise InputError(

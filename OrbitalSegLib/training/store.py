@@ -20,7 +20,10 @@ Array = np.ndarray
 KEPT = (BONE, "hole", "wall", "ignore", "orbit")
 """The flags of a case's label that a packed one keeps."""
 
-FLAGS = {name: int(Flag[name.upper()]) for name in KEPT} | {CORTICAL: 32, THIN: 64}
+EDITED, IGNORED = "edited", "ignore"
+"""Where people changed what a network had found, so that patches are drawn there; and what is not scored."""
+
+FLAGS = {name: int(Flag[name.upper()]) for name in KEPT} | {CORTICAL: 32, THIN: 64, EDITED: 128}
 """The flags of a packed case of the orbital bone. `cortical` and `thin` are cut from noise-free HU."""
 
 MAXIMUM_PLACES = 20_000

@@ -23,7 +23,7 @@ from OrbitalSegLib.evaluation.walls import crosses, wall_figures
 from OrbitalSegLib.networks import package
 from OrbitalSegLib.networks.package import Calibration, Package
 from OrbitalSegLib.networks.unet import UNet
-from OrbitalSegLib.training import config, finetune, presets, selection, validation
+from OrbitalSegLib.training import config, dataset, finetune, presets, selection, validation
 from OrbitalSegLib.training.cases import Case, write_case
 from OrbitalSegLib.training.dataset import collect
 from OrbitalSegLib.training.validation import ChosenLimits, Peaks
@@ -319,7 +319,8 @@ def test_a_package_is_trained_further_on_own_data(tiny_package: Package, tmp_pat
         (tmp_path / name).mkdir()
         write_case(case_with_a_wall(number, f"template-{number}"), tmp_path / name / f"case-{number}")
     how = dataclasses.replace(presets.load("finetune"), steps=2, batch=2, patch=32, precision="fp32")
-    made = finetune.finetune(tiny_package, how, tmp_path / "own", tmp_path / "out", tmp_path / "held-out")
+    sides = finetune.sides_of(dataset.collect(tmp_path / "own"), tmp_path / "held-out", tmp_path / "out")
+    made = finetune.finetune(tiny_package, how, sides, tmp_path / "out")
     assert made is not None
     assert made.networks.keys() == tiny_package.networks.keys()
     assert made.provenance["hashes"]["finetuned_from"] == tiny_package.sha256
