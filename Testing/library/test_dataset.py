@@ -110,7 +110,7 @@ def test_a_synthetic_case_keeps_its_flags_and_is_divided_by_noise_free_hu(tmp_pa
     packed = store.open_case(tmp_path / "packed" / "s")
     counts = {name: int(((packed.label & flag) > 0).sum()) for name, flag in packed.flags.items()}
     assert counts == {
-        "bone": 176, "hole": 16, "wall": 192, "ignore": 224, "orbit": 224, "cortical": 80, "thin": 96,
+        "bone": 176, "hole": 16, "wall": 192, "ignore": 224, "orbit": 224, "cortical": 80, "thin": 96, "edited": 0,
     }  # fmt: skip
     assert len(packed.places["wall"]) == 176  # walls with bone: holes are places of their own
     assert len(packed.places["hole"]) == 16
@@ -124,7 +124,7 @@ def test_labels_of_several_classes_stay_apart(tmp_path: Path) -> None:
     labels = {"mandible": 1, "eye": 5}
     dataset.pack(dataset.collect(tmp_path / "data")[0], tmp_path / "packed", labels)
     packed = store.open_case(tmp_path / "packed" / "a")
-    assert packed.flags == {"mandible": 1, "eye": 2, "ignore": 4}
+    assert packed.flags == {"mandible": 1, "eye": 2, "ignore": 4, "edited": 8}
     assert packed.label[18, 22, 14] == 2
     assert packed.label[14, 14, 16] == 1
 
