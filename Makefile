@@ -52,8 +52,8 @@ fast: environments  ## The tests that are not slow
 library: .venv/ready system
 	$(STRICT) $(BIN)/pytest Testing/library Testing/real $(TWO) --cov --cov-report=term --cov-fail-under=95
 
-base: .venvs/base/ready  ## The library where nothing but its base dependencies is installed
-	ORBITALSEG_BASE=1 $(BASE) -m pytest Testing/library -m "not slow and not learn" $(TWO)
+base: .venvs/base/ready  ## What a missing extra could break, where nothing but the base dependencies is installed
+	ORBITALSEG_BASE=1 $(BASE) -m pytest Testing/library -m "base and not slow and not learn" $(TWO)
 
 slicer: .venvs/slicer/ready
 	$(STRICT) $(SLICER) -m pytest Testing/slicer

@@ -71,7 +71,7 @@ nitpick_ignore_regex = [
     ),
     (
         "py:class",
-        r".*\.([A-Z]|Values)|.*\[.*",
+        r".*\.([A-Z]|Flag|Values)|.*\[.*",
     ),  # type variables, and a subscript that the parser of signatures cuts in two
 ]
 

@@ -20,6 +20,8 @@ from pydicom.dataset import Dataset
 from OrbitalSegLib import worker
 from OrbitalSegLib.product import CONTRACT
 
+pytestmark = pytest.mark.base
+
 PIXEL_DATA = b"\xe0\x7f\x10\x00"
 SMALL = head()[:5]
 

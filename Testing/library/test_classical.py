@@ -19,6 +19,8 @@ from OrbitalSegLib.region import Region
 from OrbitalSegLib.scan import Acquisition, Planes, Scan
 from OrbitalSegLib.segmenting import First, Wish
 
+pytestmark = pytest.mark.base
+
 SOFT, BONE, DENSE, AIR = 40, 250, 900, -1000
 
 

@@ -33,6 +33,8 @@ from OrbitalSegLib.reading import dicom
 from OrbitalSegLib.region import Region
 from OrbitalSegLib.scan import AIR_HU, Scan, sha256_of
 
+pytestmark = pytest.mark.base
+
 SECONDARY = {"SOPClassUID": uid.SecondaryCaptureImageStorage, "ImageType": ["DERIVED", "SECONDARY"]}
 
 

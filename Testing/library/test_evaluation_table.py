@@ -18,6 +18,8 @@ from OrbitalSegLib.evaluation.table import Row, Table, evaluate_cases, find_case
 from OrbitalSegLib.evaluation.walls import wall_figures, walls_of_phantom
 from OrbitalSegLib.phantom import Anatomy, orbits_grid, wall_midsurfaces
 
+pytestmark = pytest.mark.base
+
 
 def box(low: int, high: int, size: int = 24) -> sitk.Image:
     """A cube from `low` to below `high` along each axis."""

@@ -15,6 +15,8 @@ from OrbitalSegLib.files import RESERVED
 from OrbitalSegLib.modelling import mesh
 from OrbitalSegLib.modelling.surface import surface_of_mask
 
+pytestmark = pytest.mark.base
+
 NAMES = [
     "bone",
     "thin wall/left",

@@ -14,6 +14,8 @@ from OrbitalSegLib.errors import Cancelled, JobError
 from OrbitalSegLib.phantom import Anatomy, Scanner, scan, write_series
 from OrbitalSegLib.product import CONTRACT
 
+pytestmark = pytest.mark.base
+
 ROOT = Path(__file__).parents[2]
 
 

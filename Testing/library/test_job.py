@@ -13,6 +13,8 @@ from OrbitalSegLib.tasks import job_from
 from OrbitalSegLib.tasks.keys import settings_of
 from OrbitalSegLib.tasks.segment import SegmentJob
 
+pytestmark = pytest.mark.base
+
 SEGMENT = {"contract": CONTRACT, "task": "segment", "input": "ct", "output": "result"}
 
 

@@ -11,6 +11,8 @@ from OrbitalSegLib.networks import package
 from OrbitalSegLib.progress import silent
 from OrbitalSegLib.region import Region
 
+pytestmark = pytest.mark.base
+
 UNITS = {
     *("HU", "HU/mm", "HU/voxel", "mm", "voxels", "SD"),
     *("rounds", "thresholds", "classes", "exponent", "share", "weight"),

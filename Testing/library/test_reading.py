@@ -15,6 +15,8 @@ from OrbitalSegLib import reading
 from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.scan import AIR_HU, HIGHEST_HU, grid_of, sha256_of
 
+pytestmark = pytest.mark.base
+
 
 def volume(voxels: np.ndarray | None = None) -> sitk.Image:
     image = sitk.GetImageFromArray(head() if voxels is None else voxels)

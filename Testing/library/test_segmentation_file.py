@@ -10,6 +10,8 @@ from OrbitalSegLib.errors import InputError, OutputError
 from OrbitalSegLib.export.segmentation import read_segmentation, write_label_map, write_segmentation
 from OrbitalSegLib.structures import STRUCTURES
 
+pytestmark = pytest.mark.base
+
 SIZE_ZYX = (4, 5, 6)
 
 

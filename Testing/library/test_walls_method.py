@@ -20,6 +20,8 @@ from OrbitalSegLib.networks.weights import rounded_to_bf16, write_bf16
 from OrbitalSegLib.progress import silent
 from OrbitalSegLib.region import Region
 
+pytestmark = pytest.mark.base
+
 CHANNELS, BANK, HIDDEN = (4, 8), 3, (5,)
 
 SAID: dict[str, Any] = {

@@ -20,6 +20,8 @@ from OrbitalSegLib.phantom import VARIANTS, scan, write_series
 from OrbitalSegLib.product import CONTRACT
 from OrbitalSegLib.results import last_step
 
+pytestmark = pytest.mark.base
+
 
 @pytest.fixture(scope="module")
 def ct(tmp_path_factory) -> Path:
