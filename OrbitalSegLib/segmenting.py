@@ -84,7 +84,9 @@ class Wish:
                     "invalid-job",
                     f"{self.chosen.title} takes nothing from another method; those that do are: {takers}.",
                 )
-        return self.chosen.make_parameters(self.parameters)
+        made = self.chosen.make_parameters(self.parameters)
+        self.chosen.check_given(self.parameters)
+        return made
 
 
 def shares(wish: Wish, *, kept: bool = False) -> dict[str, float]:
@@ -195,16 +197,17 @@ def segment(
 
 def run_method(task: Task, wish: Wish, progress: Progress) -> Segmented:
     """What the method of a wish finds, after the one that it takes its beginning from. Raises what they raise."""
-    before = wish.before
+    method, parameters, before = wish.chosen, wish.understood(), wish.before
     if before is None:
-        return wish.chosen.run(task, wish.understood(), progress)
-    share = before.chosen.seconds / (before.chosen.seconds + wish.chosen.seconds)
-    earlier = before.chosen.run(task, before.understood(), span(progress, 0.0, share))
+        return method.run(task, parameters, progress)
+    first = before.chosen
+    share = first.seconds / (first.seconds + method.seconds)
+    earlier = first.run(task, before.understood(), span(progress, 0.0, share))
     if not earlier.has_bone:
-        raise JobError("invalid-job", f"{before.chosen.title} finds no bone to begin at: take another method first.")
+        raise JobError("invalid-job", f"{first.title} finds no bone to begin at: take another method first.")
     start = earlier.on_scan(earlier.classes(earlier.bone))[BONE]
     progress(share)
-    return wish.chosen.run(replace(task, start=start), wish.understood(), span(progress, share, 1.0))
+    return method.run(replace(task, start=start), parameters, span(progress, share, 1.0))
 
 
 def _check_grid(scan: sitk.Image, region: Region, wish: Wish) -> None:

@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 
 from OrbitalSegLib import reading
 from OrbitalSegLib.errors import InputError
-from OrbitalSegLib.reading.dicom import Study
+from OrbitalSegLib.reading.headers import Study
 from OrbitalSegLib.reading.volumes import volume_kind
 from OrbitalSegLib.scan import Acquisition
 from OrbitalSegPanel.volumes import grid_of, put_image

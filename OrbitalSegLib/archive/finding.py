@@ -13,7 +13,8 @@ from OrbitalSegLib import reading
 from OrbitalSegLib.errors import InputError, OrbitalSegError
 from OrbitalSegLib.files import PREFIX, safe_name
 from OrbitalSegLib.progress import Progress, silent
-from OrbitalSegLib.reading.dicom import Series, Study, choose
+from OrbitalSegLib.reading.dicom import Series, choose
+from OrbitalSegLib.reading.headers import Study
 from OrbitalSegLib.reading.volumes import volume_kind
 from OrbitalSegLib.results import RECORD_FILE, SEGMENTATION_FILE
 from OrbitalSegLib.scan import MINIMUM_SLICES

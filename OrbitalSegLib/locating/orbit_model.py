@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from OrbitalSegLib.phantom.orbit_solid import OrbitSolid
+from OrbitalSegLib.orbit_solid import OrbitSolid
 
 Floats = NDArray[np.floating]
 Flags = NDArray[np.bool_]

@@ -9,7 +9,7 @@ import SimpleITK as sitk
 
 from OrbitalSegLib.errors import JobError
 from OrbitalSegLib.methods.fraction import fraction_of_ct
-from OrbitalSegLib.methods.parameters import ABOVE, LimitsOf, kind_of
+from OrbitalSegLib.methods.parameters import ABOVE, LimitsOf, PointsOf, kind_of
 from OrbitalSegLib.networks.package import load_package
 from OrbitalSegLib.progress import Progress
 from OrbitalSegLib.region import Region
@@ -251,6 +251,12 @@ class Method:
             else:
                 found.setdefault(place.name, {})[name.removesuffix(ABOVE)] = read
         return self.parameters(**found)
+
+    def check_given(self, values: Mapping[str, Any]) -> None:
+        """Whether a job gives the points that the method cannot do without. Raises `JobError` `invalid-job`."""
+        for one in fields(self.parameters):
+            if one.name not in values and isinstance(kind_of(one), PointsOf):
+                kind_of(one).read(one.name, one.default)
 
     def parse(self, words: Mapping[str, str]) -> dict[str, Any]:
         """The parameters of a job from the words of a command line, by name. Raises as `make_parameters`."""

@@ -147,7 +147,12 @@ class PointsOf:
 
     def _wrong(self, name: str) -> str:
         count = f"{self.least}" if self.least == self.most else f"{self.least} to {self.most}"
-        return f"{name} must be {count} points in mm, each x, y and z towards the patient's left, back and head."
+        example = "/".join(f"{30 + n}:-20:5" for n in range(min(max(self.least, 1), 3)))
+        several = " with / between points," if self.most > 1 else ""
+        return (
+            f"{name} must be {count} point{'s' if self.most > 1 else ''} in mm, each as x:y:z towards the patient's "
+            f"left, back and head,{several} for example {name}={example}."
+        )
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from typing import Literal
 import numpy as np
 
 from OrbitalSegLib.errors import JobError
-from OrbitalSegLib.phantom.orbit_solid import OrbitSolid
-from OrbitalSegLib.phantom.shapes import (
+from OrbitalSegLib.orbit_solid import OrbitSolid
+from OrbitalSegLib.shapes import (
     Field,
     Point,
     Shape,

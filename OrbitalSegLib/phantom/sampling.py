@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 
 from OrbitalSegLib.phantom.anatomy import AIR_HU, Anatomy, Layers, Parts, Side, parts
-from OrbitalSegLib.phantom.shapes import Box, Shape
+from OrbitalSegLib.shapes import Box, Shape
 
 Block = tuple[slice, slice, slice]
 SLICES_AT_ONCE = 8

@@ -17,11 +17,11 @@ from vtkmodules.vtkIOXML import vtkXMLPolyDataWriter
 from OrbitalSegLib.files import write_image
 from OrbitalSegLib.images import on_grid
 from OrbitalSegLib.modelling.mesh import arrays_of, surface_of
+from OrbitalSegLib.orbit_solid import OrbitSolid
 from OrbitalSegLib.phantom.anatomy import SIDES, Anatomy, Side, parts
-from OrbitalSegLib.phantom.orbit_solid import OrbitSolid
 from OrbitalSegLib.phantom.sampling import SliceGrid, bone_part, globe_part, rotation_about_z, slice_by_slice
-from OrbitalSegLib.phantom.shapes import FAR_MM, Box, Shape
 from OrbitalSegLib.progress import Progress, silent
+from OrbitalSegLib.shapes import FAR_MM, Box, Shape
 
 TRUTH_SPACING_MM = 0.2
 """The coarsest grid on which bone is true (docs/contracts.md, section 2)."""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from OrbitalSegLib.reading.frames import SAME_SIZE
-from OrbitalSegLib.reading.headers import Slice, text_of, values_of
+from OrbitalSegLib.reading.headers import Slice, values_of
 from OrbitalSegLib.reading.stack import POSITION_TOLERANCE_MM
 
 
@@ -51,7 +51,7 @@ def _distance(slices: Sequence[Slice], distance_mm: float) -> list[tuple[str, st
 
 
 def _references(slices: Sequence[Slice]) -> list[tuple[str, str]]:
-    uids = {uid for item in slices if (uid := text_of(item.header.get("FrameOfReferenceUID")))}
+    uids = {uid for item in slices if (uid := item.header.text("FrameOfReferenceUID"))}
     if len(uids) < 2:
         return []
     return [

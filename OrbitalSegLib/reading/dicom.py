@@ -5,7 +5,7 @@ import re
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import cached_property
 from itertools import chain, groupby
@@ -21,16 +21,16 @@ from OrbitalSegLib.reading import units, values
 from OrbitalSegLib.reading.claims import claims
 from OrbitalSegLib.reading.headers import (
     CT_CLASSES,
+    NO_STUDY,
+    PROJECTIONS,
     DamagedFile,
     Header,
     Slice,
+    Study,
     dataset_of,
-    frames_of,
     header_of,
     slices_of,
-    text_of,
     unite_patients,
-    values_of,
     why_no_plane,
     with_points,
 )
@@ -67,27 +67,6 @@ HEAD_WORDS = ("HEAD", "SKULL", "ORBIT", "FACE", "FACIAL", "SINUS", "BRAIN", "EAR
 ONE_OF_PHASES = re.compile(rf"(?P<name>.+)\.(?P<phase>[1-{MOST_WOVEN}])of(?P<phases>[2-{MOST_WOVEN}])")
 """How one of the phases is called that lie woven into a series, counted from the first place."""
 
-PROJECTIONS = ("MIP", "MINIP", "PROJECTION IMAGE", "VRT", "SSD")
-"""Image Type values of pictures whose values are not those of the tissue at their place."""
-
-
-@dataclass(frozen=True)
-class Study:
-    """Whose images these are, and when they were taken."""
-
-    patient: str = field(repr=False)
-    """A hash that tells patients apart."""
-    uid: str = field(repr=False)
-    """Date and time where there is none."""
-    date: str = field(compare=False)
-    """YYYYMMDD, or empty."""
-    time: str = field(compare=False)
-    patient_unclear: bool = field(default=False, compare=False)
-    """Whether its images name several patients, or some name none."""
-
-
-NO_STUDY = Study("", "", "", "")
-
 
 @dataclass(frozen=True)
 class Series:
@@ -109,7 +88,7 @@ class Series:
     """Why its values are no HU, as far as headers say; such a series can be taken where the user insists."""
     strays: int = 0
     """Damaged files in the same input that do not say to which series they belong."""
-    study: "Study" = NO_STUDY
+    study: Study = NO_STUDY
     name: str = ""
     """What a user types: the letter of the study and the number of the series, `A3`; `A3.2` where others share it."""
     rivals: int = 0
@@ -207,7 +186,7 @@ def _series_of(files: list[Path], progress: Progress = silent) -> list[Series]:
         placeless = [header for header, slices in found if not slices]
         alike: dict[tuple[object, ...], list[Slice]] = defaultdict(list)
         for item in chain.from_iterable(slices for _, slices in found):
-            alike[_key(item)].append(item)
+            alike[item.key].append(item)
         stacks = [stack for items in alike.values() for stack in stacks_of(items)]
         series = _with_damaged(_all_series(stacks, placeless, damaged), damaged)
     if not series:
@@ -228,25 +207,6 @@ def _files(folder: Path) -> Iterator[Path]:
         yield from (path for name in names if (path := Path(parent) / name).is_file())
 
 
-def _key(item: Slice) -> tuple[object, ...]:
-    """What the images of one stack share to the letter."""
-    return (*_kind(item.header), item.matrix, item.said_text("ConvolutionKernel") or "")
-
-
-def _kind(header: Header) -> tuple[object, ...]:
-    """What tells a slice from a localizer, a picture or a page that bears its series' UID."""
-    kinds = values_of(header.get("ImageType"))
-    told = tuple(word in kinds for word in ("LOCALIZER", "SECONDARY", *PROJECTIONS))
-    sop_class, samples = text_of(header.get("SOPClassUID")), text_of(header.get("SamplesPerPixel") or 1)
-    return (text_of(header.get("SeriesInstanceUID")), _study(header), sop_class, samples, told)
-
-
-def _study(header: Header) -> Study:
-    said = ("PatientID", "StudyInstanceUID", "StudyDate", "StudyTime")
-    patient, uid, day, time = (text_of(header.get(keyword)) for keyword in said)
-    return Study(patient, uid or f"{day} {time}", day, time, header.patient_unclear)
-
-
 def identity_of(path: Path) -> tuple[str, str, tuple[str, str]] | None:
     """The UID of a file's image and of its series, and what tells its study and patient; None for no DICOM image.
 
@@ -259,8 +219,8 @@ def identity_of(path: Path) -> tuple[str, str, tuple[str, str]] | None:
             raise _damaged("A DICOM file is") from error
         if header is None:
             return None
-        study = _study(header)
-        image, series = (text_of(header.get(keyword)) for keyword in ("SOPInstanceUID", "SeriesInstanceUID"))
+        study = header.study
+        image, series = map(header.text, ("SOPInstanceUID", "SeriesInstanceUID"))
     return image, series, (study.patient, study.uid)
 
 
@@ -270,7 +230,7 @@ def study_of(path: Path) -> Study | None:
         header = header_of(path)
     except DamagedFile:
         return None
-    return _study(header) if header else None
+    return header.study if header else None
 
 
 def _all_series(stacks: list[Stack], placeless: list[Header], damaged: list[str]) -> list[Series]:
@@ -279,14 +239,14 @@ def _all_series(stacks: list[Stack], placeless: list[Header], damaged: list[str]
     An image without a place that is in all else like a stack's is a damaged slice: added to `damaged`.
     """
     series = [_series(stack.slices[0].header, stack, len(stack.slices)) for stack in stacks]
-    like = {(*_kind(item.slices[0].header), *map(str, item.slices[0].matrix)) for item in series}
+    like = {(*item.slices[0].header.kind, *map(str, item.slices[0].matrix)) for item in series}
     others: dict[tuple[object, ...], list[Header]] = defaultdict(list)
     for header in placeless:
-        matrix = text_of(header.get("Rows")), text_of(header.get("Columns"))
-        if frames_of(header) == 1 and (*_kind(header), *matrix) in like:
-            damaged.append(text_of(header.get("SeriesInstanceUID")))
+        matrix = header.text("Rows"), header.text("Columns")
+        if header.frames == 1 and (*header.kind, *matrix) in like:
+            damaged.append(header.text("SeriesInstanceUID"))
         else:
-            others[_kind(header)].append(header)
+            others[header.kind].append(header)
     series += [_series(headers[0], Stack(()), len(headers)) for headers in others.values()]
     by_uid: dict[str, list[Series]] = defaultdict(list)
     for item in series:
@@ -314,7 +274,7 @@ def _difference(item: Series, other: Series) -> str:
         return "of another patient or study"
     if "LOCALIZER" in other.image_type:
         return "a localizer"
-    if _kind(mine.header) != _kind(its.header):
+    if mine.header.kind != its.header.kind:
         return "of another kind (a picture, a page or a projection)"
     if mine.matrix != its.matrix:
         return "with another matrix"
@@ -332,18 +292,18 @@ def _series(header: Header, stack: Stack, images: int) -> Series:
         unfit = _rounded()
     not_hu = None if unfit else units.why_not_hu_by_headers(slices)
     return Series(
-        uid=text_of(header.get("SeriesInstanceUID")),
-        number=text_of(header.get("SeriesNumber")),
-        description=text_of(header.get("SeriesDescription")),
-        modality=_modality(header),
-        image_type=values_of(header.get("ImageType")),
+        uid=header.text("SeriesInstanceUID"),
+        number=header.text("SeriesNumber"),
+        description=header.text("SeriesDescription"),
+        modality=header.modality,
+        image_type=header.image_type,
         kernel=(slices[0].said_text("ConvolutionKernel") or "") if slices else "",
-        body_part=text_of(header.get("BodyPartExamined")),
+        body_part=header.text("BodyPartExamined"),
         slices=slices,
         images=images,
         unfit=unfit or not_hu,
         not_hu=not_hu,
-        study=_study(header),
+        study=header.study,
         rivals=stack.rivals,
         notes=stack.notes,
         pieces=stack.pieces,
@@ -411,18 +371,12 @@ def _places(slices: tuple[Slice, ...]) -> list[list[int]]:
     return without_duplicates(np.array([item.depth_mm for item in slices]))
 
 
-def _modality(header: Dataset) -> str:
-    return text_of(header.get("Modality")) or ("CT" if header.get("SOPClassUID") in CT_CLASSES else "")
-
-
-def _why_unfit(header: Dataset, slices: tuple[Slice, ...]) -> InputError | None:
-    modality, frames = _modality(header), frames_of(header)
+def _why_unfit(header: Header, slices: tuple[Slice, ...]) -> InputError | None:
+    modality, frames = header.modality, header.frames
     if modality in MODALITY_NAMES:
         kind = MODALITY_NAMES[modality]
         return InputError("wrong-modality", f"This is {kind} series; OrbitalSeg needs a CT: choose the CT series.")
-    if text_of(header.get("SamplesPerPixel") or 1) != "1" or "MONOCHROME" not in text_of(
-        header.get("PhotometricInterpretation") or "MONOCHROME2"
-    ):
+    if not header.is_grey:
         return InputError("colour", "This series holds colour pictures, not CT values: choose the original CT series.")
     if modality == "CT" and not slices and frames > 1 and "PerFrameFunctionalGroupsSequence" not in header:
         return InputError(
@@ -436,7 +390,7 @@ def _why_unfit(header: Dataset, slices: tuple[Slice, ...]) -> InputError | None:
         return InputError(
             "no-ct", "This series holds screen captures or other objects, no CT slices: choose the CT series."
         )
-    if "LOCALIZER" in values_of(header.get("ImageType")):
+    if "LOCALIZER" in header.image_type:
         return InputError("scout-only", "This is a scout (localizer), not a CT volume: choose the axial series.")
     places = _places(slices)
     if len(places) < MINIMUM_SLICES:

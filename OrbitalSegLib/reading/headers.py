@@ -4,7 +4,7 @@ import hashlib
 import struct
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
@@ -71,6 +71,9 @@ RESCALE = ("RescaleSlope", "RescaleIntercept", "RescaleType")
 HU_CODES = ("[hnsf'u]", "hnsf'u")
 """The Hounsfield unit in UCUM, as real world value mappings name it."""
 
+PROJECTIONS = ("MIP", "MINIP", "PROJECTION IMAGE", "VRT", "SSD")
+"""Image Type values of pictures whose values are not those of the tissue at their place."""
+
 PIXEL_DATA = 0x7FE00010
 
 READ_TAGS = frozenset(tag for keyword in KEYWORDS if (tag := tag_for_keyword(keyword)))
@@ -84,6 +87,24 @@ class DamagedFile(Exception):
         self.series_uid = series_uid
 
 
+@dataclass(frozen=True)
+class Study:
+    """Whose images these are, and when they were taken."""
+
+    patient: str = field(repr=False)
+    """A hash that tells patients apart."""
+    uid: str = field(repr=False)
+    """Date and time where there is none."""
+    date: str = field(compare=False)
+    """YYYYMMDD, or empty."""
+    time: str = field(compare=False)
+    patient_unclear: bool = field(default=False, compare=False)
+    """Whether its images name several patients, or some name none."""
+
+
+NO_STUDY = Study("", "", "", "")
+
+
 class Header(Dataset):
     """What was read of a file: `KEYWORDS` only, and of these what can be parsed."""
 
@@ -91,6 +112,46 @@ class Header(Dataset):
     """Whether numbers are written with a comma, and were read as if it were a point."""
     patient_unclear = False
     """Whether images of its study name other patients, or none, and were taken as this one's."""
+
+    def text(self, keyword: str) -> str:
+        """An attribute as text, whatever it holds; empty where it is not stated."""
+        return text_of(self.get(keyword))
+
+    @property
+    def study(self) -> Study:
+        patient, uid, day, time = map(self.text, ("PatientID", "StudyInstanceUID", "StudyDate", "StudyTime"))
+        return Study(patient, uid or f"{day} {time}", day, time, self.patient_unclear)
+
+    @property
+    def kind(self) -> tuple[object, ...]:
+        """What tells a slice from a localizer, a picture or a page that bears its series' UID."""
+        image_type = self.image_type
+        told = tuple(word in image_type for word in ("LOCALIZER", "SECONDARY", *PROJECTIONS))
+        return (self.text("SeriesInstanceUID"), self.study, self.text("SOPClassUID"), self.samples, told)
+
+    @property
+    def image_type(self) -> tuple[str, ...]:
+        return values_of(self.get("ImageType"))
+
+    @property
+    def modality(self) -> str:
+        return self.text("Modality") or ("CT" if self.get("SOPClassUID") in CT_CLASSES else "")
+
+    @property
+    def samples(self) -> str:
+        """How many values a pixel has."""
+        return text_of(self.get("SamplesPerPixel") or 1)
+
+    @property
+    def is_grey(self) -> bool:
+        """Whether a pixel has one value, and that is a shade."""
+        return self.samples == "1" and "MONOCHROME" in text_of(self.get("PhotometricInterpretation") or "MONOCHROME2")
+
+    @property
+    def frames(self) -> int:
+        """How many frames the file says that it holds; 1 where it says nothing of them."""
+        said = self.text("NumberOfFrames")
+        return int(said) if said.isdecimal() and len(said) <= MOST_DIGITS else 1
 
 
 @dataclass(frozen=True)
@@ -137,7 +198,12 @@ class Slice:
     @property
     def identity(self) -> tuple[str, int, int]:
         """The same for copies of one image, and for nothing else."""
-        return text_of(self.header.get("SOPInstanceUID")), self.instance, self.frame or 0
+        return self.header.text("SOPInstanceUID"), self.instance, self.frame or 0
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What the images of one stack share to the letter."""
+        return (*self.header.kind, self.matrix, self.said_text("ConvolutionKernel") or "")
 
     @cached_property
     def depth_mm(self) -> float:
@@ -263,7 +329,7 @@ def unite_patients(headers: Sequence[Header]) -> None:
     uids = ("StudyInstanceUID", "SeriesInstanceUID")
     studies: dict[str, dict[str, list[Header]]] = {}
     for header in headers:
-        study, series = (text_of(header.get(keyword)) for keyword in uids)
+        study, series = map(header.text, uids)
         if study and series:
             studies.setdefault(study, {}).setdefault(series, []).append(header)
     for by_series in studies.values():
@@ -278,13 +344,13 @@ def unite_patients(headers: Sequence[Header]) -> None:
 
 def _patient_of(headers: Sequence[Header]) -> str:
     """Whom most of the images of a series name, of those that name anybody."""
-    named = Counter(patient for header in headers if (patient := text_of(header.get("PatientID"))))
+    named = Counter(patient for header in headers if (patient := header.text("PatientID")))
     return max(named, key=lambda patient: (named[patient], patient), default="")
 
 
 def _become(header: Header, patient: str) -> bool:
     """Whether the header named another patient, or none, before."""
-    if text_of(header.get("PatientID")) == patient:
+    if header.text("PatientID") == patient:
         return False
     header.PatientID = patient
     return True
@@ -332,15 +398,15 @@ def _is_decimal(raw: RawDataElement) -> bool:
 def slices_of(path: Path, header: Header) -> list[Slice]:
     """The planes of a file; none of an image that has no place in the patient. Raises `DamagedFile`."""
     if "PerFrameFunctionalGroupsSequence" not in header:
-        if frames_of(header) > 1:
+        if header.frames > 1:
             return []
         item = _slice(path, header, [], None)
         return [item] if item else []
     groups = header.PerFrameFunctionalGroupsSequence
     slices = [_slice(path, header, _groups(header, frame), frame) for frame in range(len(groups))]
     planes = [item for item in slices if item]
-    if text_of(header.get("NumberOfFrames")) != str(len(groups)) or 0 < len(planes) < len(slices):
-        raise DamagedFile(text_of(header.get("SeriesInstanceUID")))
+    if header.text("NumberOfFrames") != str(len(groups)) or 0 < len(planes) < len(slices):
+        raise DamagedFile(header.text("SeriesInstanceUID"))
     return planes
 
 
@@ -361,12 +427,6 @@ def why_no_plane(header: Header) -> InputError:
         "The images of this series do not say where they lie, or it cannot be read (Image Position, Image "
         "Orientation, Pixel Spacing): export the original series again from the scanner or the PACS.",
     )
-
-
-def frames_of(header: Dataset) -> int:
-    """How many frames a file says that it holds; 1 where it says nothing of them."""
-    said = text_of(header.get("NumberOfFrames"))
-    return int(said) if said.isdecimal() and len(said) <= MOST_DIGITS else 1
 
 
 def _groups(header: Header, frame: int) -> list[Dataset]:

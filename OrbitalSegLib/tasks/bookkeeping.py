@@ -1,9 +1,10 @@
 """What tasks have in common besides their work: scans read and surfaces made with a record, and files that may fail."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import SimpleITK as sitk
 from pydicom.dataset import Dataset
@@ -13,17 +14,18 @@ from OrbitalSegLib import reading
 from OrbitalSegLib.errors import JobError
 from OrbitalSegLib.export import dicom, headers
 from OrbitalSegLib.export.surfaces import MAIN_FORMAT, surface_path, write_map, write_surface
+from OrbitalSegLib.images import volume_ml
 from OrbitalSegLib.modelling import simplification
-from OrbitalSegLib.modelling.field import BoneField
-from OrbitalSegLib.modelling.model import models_of
+from OrbitalSegLib.modelling.field import BoneField, with_halves
+from OrbitalSegLib.modelling.model import ModelParameters, models_of
 from OrbitalSegLib.networks.resources import limit_bytes
 from OrbitalSegLib.progress import Progress, Steps, silent
 from OrbitalSegLib.reading.dicom import Series
 from OrbitalSegLib.record import Record
 from OrbitalSegLib.results import ResultFolder
-from OrbitalSegLib.scan import Scan
+from OrbitalSegLib.scan import Scan, grid_of, sha256_of
 from OrbitalSegLib.structures import of_surface
-from OrbitalSegLib.tasks.parts import Files, ResultFiles, ScanInput, Surfaces
+from OrbitalSegLib.tasks.parts import Files, ResultFiles, ScanInput
 
 READ_SHARE = {"reading": 2.0}
 """Seconds on a head of 512 x 512 x 140 voxels, by benchmarks/main_job.py."""
@@ -70,44 +72,60 @@ def source_headers(scan: Path, job: Files, record: Record, *, deidentify: bool, 
 # Surfaces
 
 
-def check_can_simplify(job: Surfaces) -> None:
+def check_can_model(parameters: ModelParameters) -> None:
     """Whether what the surfaces need is installed, before anything is done. Raises `InputError` `needs-mesh`."""
-    if job.simplify_mm is not None:
+    if parameters.simplify_mm is not None:
         simplification.check_installed()
 
 
 def make_surfaces(
-    fields: Callable[[], dict[str, BoneField]], job: Surfaces, steps: Steps, record: Record
+    fields: Callable[[], dict[str, BoneField]],
+    parameters: ModelParameters,
+    memory_gb: float | None,
+    steps: Steps,
+    record: Record,
 ) -> dict[str, vtkPolyData]:
     """The surfaces of these fields, with what is known of their vertices."""
     progress = steps.step("modelling")
-    with record.step("modelling", asdict(job.modelling)) as measured:
-        made = models_of(fields(), job.modelling, limit_bytes(job.memory_gb), progress)
+    with record.step("modelling", asdict(parameters)) as measured:
+        made = models_of(fields(), parameters, limit_bytes(memory_gb), progress)
         measured |= {name: model.measured for name, model in made.items()}
     return {name: model.coloured for name, model in made.items()}
 
 
-def can_halve(asked: bool, record: Record) -> bool:
-    """Whether the halves that are asked for can be called left and right; where not, it is said."""
-    if asked and not record.sides_known:
-        record.warn(
-            "incomplete",
-            "The left and right half were left out, as the file does not say which is which: segment the DICOM series.",
-        )
-    return asked and record.sides_known
+def halved(fields: dict[str, BoneField], record: Record, middle_mm: float | None = None) -> dict[str, BoneField]:
+    """The fields, and their halves where these can be called left and right; where not, it is said."""
+    if record.sides_known:
+        return with_halves(fields, middle_mm)
+    record.warn(
+        "incomplete",
+        "The left and right half were left out, as the file does not say which is which: segment the DICOM series.",
+    )
+    return fields
 
 
-def write_surfaces(surfaces: dict[str, vtkPolyData], folder: ResultFolder, job: Surfaces, record: Record) -> None:
-    """In every format that the job asks for, and as a map of what was measured at each vertex where it does.
+def figures_of(masks: dict[str, sitk.Image]) -> dict[str, Any]:
+    """What the record says of the masks that are written: their grid, and of each its volume and the hash."""
+    return {
+        "grid": grid_of(next(iter(masks.values()))),
+        "volumes_ml": {name: volume_ml(mask) for name, mask in masks.items()},
+        "voxels_sha256": {name: sha256_of(mask) for name, mask in masks.items()},
+    }
+
+
+def write_surfaces(
+    surfaces: dict[str, vtkPolyData], formats: Sequence[str], quality_map: bool, record: Record, folder: ResultFolder
+) -> None:
+    """In every format, and where it is asked for as a map of what was measured at each vertex.
 
     What comes besides STL never costs the run.
     """
     for name, mesh in surfaces.items():
-        for format_name in job.formats:
+        for format_name in formats:
             path = surface_path(folder.path, name, format_name)
             with nullcontext() if format_name == MAIN_FORMAT else record.extra(path):
                 write_surface(mesh, folder.path, name, format_name, record.structures)
-        if job.quality_map:
+        if quality_map:
             with record.extra(folder.quality_map(name)):
                 write_map(mesh, folder.quality_map(name))
 
@@ -128,16 +146,16 @@ def headers_for(job: ResultFiles, scan: Path | None, record: Record) -> list[Dat
 def write_dicom(
     masks: dict[str, sitk.Image],
     surfaces: list[str],
+    wanted: Sequence[str],
     sources: list[Dataset],
-    job: ResultFiles,
     record: Record,
     folder: ResultFolder,
 ) -> None:
-    """Write as DICOM what the job asks for, which never costs the run; surfaces are those whose STL is there."""
-    if "segmentation" in job.dicom:
+    """Write as DICOM what is wanted, which never costs the run; surfaces are those whose STL is there."""
+    if "segmentation" in wanted:
         with record.extra(folder.dicom):
             write_dicom_segmentation(masks, sources, record, folder)
-    if "surface" in job.dicom:
+    if "surface" in wanted:
         for name in surfaces:
             stl, (structure, side) = folder.surface(name), of_surface(name, record.structures)
             path = stl.with_name(f"{stl.name}.dcm")

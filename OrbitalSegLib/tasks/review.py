@@ -5,19 +5,19 @@ from pathlib import Path
 
 import SimpleITK as sitk
 
-from OrbitalSegLib.images import volume_ml
-from OrbitalSegLib.modelling.field import fields_of, with_halves
+from OrbitalSegLib.modelling.field import fields_of
 from OrbitalSegLib.preview import draw_preview
 from OrbitalSegLib.progress import Steps
 from OrbitalSegLib.record import Record
 from OrbitalSegLib.record.edits import count, edited_masks
 from OrbitalSegLib.results import ResultFolder, new_result
-from OrbitalSegLib.scan import grid_of, sha256_of
+from OrbitalSegLib.scan import sha256_of
 from OrbitalSegLib.structures import BONE
 from OrbitalSegLib.tasks import Outcome, Work
 from OrbitalSegLib.tasks.bookkeeping import (
-    can_halve,
-    check_can_simplify,
+    check_can_model,
+    figures_of,
+    halved,
     headers_for,
     make_surfaces,
     read_ct,
@@ -55,7 +55,7 @@ def run(job: ReviewJob, steps: Steps, record: Record) -> Outcome:
     """Count what was edited against the automatic result, and write the result as the person left it."""
     result = ResultFolder(job.result)
     entries = result.segmented
-    check_can_simplify(job)
+    check_can_model(job.modelling)
     record.go_on(entries)
     headers = headers_for(job, job.ct, record)
     with new_result(job.output, job.overwrite, job.result) as folder:
@@ -74,7 +74,7 @@ def run(job: ReviewJob, steps: Steps, record: Record) -> Outcome:
             _write_edited(result, masks, job, steps, record, folder)
         else:
             result.copy_to(folder)
-        write_dicom(masks, folder.surfaces, headers, job, record, folder)
+        write_dicom(masks, folder.surfaces, job.dicom, headers, record, folder)
         files = record.finish(folder)
     return files, {
         "edits": record.entries["edits"],
@@ -97,16 +97,14 @@ def _write_edited(
         raise invalid(f"The result has no {lacking}: leave that surface out.")
     fields = fields_of(masks, [*((BONE,) if BONE in masks else ()), *job.surfaces], warn=record.warn)
     surfaces = make_surfaces(
-        lambda: with_halves(fields) if can_halve(job.sides, record) else fields, job, steps, record
+        lambda: halved(fields, record) if job.sides else fields, job.modelling, job.memory_gb, steps, record
     )
     with record.step("writing") as measured:
-        measured["grid"] = grid_of(next(iter(masks.values())))
-        measured["volumes_ml"] = {name: volume_ml(mask) for name, mask in masks.items()}
-        measured["voxels_sha256"] = {name: sha256_of(mask) for name, mask in masks.items()}
+        measured |= figures_of(masks)
         folder.keep_automatic(result)
         result.copy_to(folder, "probability-*.nrrd")
         folder.write_masks(masks, record.structures)
-        write_surfaces(surfaces, folder, job, record)
+        write_surfaces(surfaces, job.formats, job.quality_map, record, folder)
         steps.step("writing")(1.0)
     if job.ct is not None:
         with record.step("preview"), record.extra(folder.preview):

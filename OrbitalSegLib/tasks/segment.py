@@ -1,6 +1,6 @@
 """`segment`: a CT in, a result folder out (docs/contracts.md, section 6)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -9,11 +9,10 @@ from typing import Any
 from vtkmodules.vtkCommonDataModel import vtkPolyData
 
 from OrbitalSegLib import remodel, segmenting
-from OrbitalSegLib.images import volume_ml
 from OrbitalSegLib.locating.place import AskedOrbit
 from OrbitalSegLib.methods import DEFAULT_METHOD, given_by
-from OrbitalSegLib.methods.method import Segmented, Task
-from OrbitalSegLib.modelling.field import BoneField, fields_of, with_halves
+from OrbitalSegLib.methods.method import Method, Segmented, Task
+from OrbitalSegLib.modelling.field import BoneField, fields_of
 from OrbitalSegLib.postprocessing import PostprocessingParameters
 from OrbitalSegLib.preview import draw_preview
 from OrbitalSegLib.progress import Steps
@@ -21,14 +20,14 @@ from OrbitalSegLib.record import SIDES_UNKNOWN, Record
 from OrbitalSegLib.region import Region
 from OrbitalSegLib.result_grid import GridChoice
 from OrbitalSegLib.results import ResultFolder, new_result
-from OrbitalSegLib.scan import grid_of, sha256_of
 from OrbitalSegLib.segmenting import First, Segmentation, Wish
 from OrbitalSegLib.structures import BONE, EITHER, INFERRED
 from OrbitalSegLib.tasks import Outcome, Work
 from OrbitalSegLib.tasks.bookkeeping import (
     READ_SHARE,
-    can_halve,
-    check_can_simplify,
+    check_can_model,
+    figures_of,
+    halved,
     headers_for,
     make_surfaces,
     read_scan,
@@ -78,31 +77,30 @@ def shares(job: SegmentJob) -> dict[str, float]:
 
 def run(job: SegmentJob, steps: Steps, record: Record) -> Outcome:
     """See `segmenting.segment`; and write what it found."""
-    _check_surfaces(job)
-    check_can_simplify(job)
+    job.wish.understood()  # what is wrong with it is said before anything is read
+    _check_surfaces(job.surfaces, job.wish.chosen, job.model)
+    check_can_model(job.modelling)
     sources = headers_for(job, job.input, record)
     with new_result(job.output, job.overwrite, job.input) as folder:
         record.add_settings(settings_of(job))
         record.add_people(job.purpose, job.operator, list(job.reviews))
         found = find(job, steps, record)
-        surfaces = make_surfaces(lambda: _fields(found, job, record), job, steps, record)
+        surfaces = make_surfaces(
+            lambda: _fields(found, job.surfaces, job.sides, record), job.modelling, job.memory_gb, steps, record
+        )
         with record.step("writing") as measured:
-            volumes_ml = {name: volume_ml(mask) for name, mask in found.masks.items()}
-            measured["grid"] = grid_of(next(iter(found.masks.values())))
-            measured["volumes_ml"] = volumes_ml
-            measured["voxels_sha256"] = {name: sha256_of(mask) for name, mask in found.masks.items()}
+            measured |= figures_of(found.masks)
             folder.write_masks(found.masks, record.structures)
             folder.write_probabilities(found.found.probabilities)
-            write_surfaces(surfaces, folder, job, record)
-            write_dicom(
-                found.masks, [name for name in surfaces if name in record.structures], sources, job, record, folder
-            )
+            write_surfaces(surfaces, job.formats, job.quality_map, record, folder)
+            named = [name for name in surfaces if name in record.structures]
+            write_dicom(found.masks, named, job.dicom, sources, record, folder)
             steps.step("writing")(1.0)
         _preview(found, surfaces, folder, steps, record)
         files = record.finish(folder)
     return files, {
         "method": job.method,
-        "volumes_ml": volumes_ml,
+        "volumes_ml": measured["volumes_ml"],
         "sides_known": record.sides_known,
         "feasibility": record.entries["feasibility"],
         "monitoring": {name: found.monitoring[name] for name in ("verdict", "reasons")},
@@ -110,11 +108,10 @@ def run(job: SegmentJob, steps: Steps, record: Record) -> Outcome:
     }
 
 
-def _check_surfaces(job: SegmentJob) -> None:
+def _check_surfaces(surfaces: Sequence[str], method: Method, model: Path | None) -> None:
     """Whether the method gives what surfaces are asked of. Raises `JobError`."""
-    method = job.wish.chosen
-    given = given_by(method, job.model) if job.surfaces else ()
-    for name in job.surfaces:
+    given = given_by(method, model) if surfaces else ()
+    for name in surfaces:
         if (INFERRED if name == EITHER else name) not in given:
             what = "inferred wall" if name in (INFERRED, EITHER) else name
             raise invalid(f"{method.title} gives no {what}: leave that surface out.")
@@ -122,9 +119,7 @@ def _check_surfaces(job: SegmentJob) -> None:
 
 def find(job: SegmentJob, steps: Steps, record: Record) -> Segmentation:
     """The bone of the job's scan, with the record of how it was found. Raises `OrbitalSegError`."""
-    wish = job.wish
-    wish.understood()  # what is wrong with it is said before a scan is read
-    scan = read_scan(job, steps, record)
+    scan, wish = read_scan(job, steps, record), job.wish
     found = segmenting.segment(scan, wish, steps, record.warn, _kept(job.kept, wish))
     record.add_segmentation(found)
     return found
@@ -134,10 +129,10 @@ def _kept(result: Path | None, wish: Wish) -> Callable[[Task], Segmented] | None
     return None if result is None else partial(remodel.found_with_limits, ResultFolder(result), wish)
 
 
-def _fields(found: Segmentation, job: SegmentJob, record: Record) -> dict[str, BoneField]:
-    wanted = [name for name in (BONE, *job.surfaces) if name != BONE or found.found.has_bone]
+def _fields(found: Segmentation, surfaces: Sequence[str], sides: bool, record: Record) -> dict[str, BoneField]:
+    wanted = [name for name in (BONE, *surfaces) if name != BONE or found.found.has_bone]
     fields = fields_of(found.own, wanted, found.field, record.warn)
-    return with_halves(fields, found.place.middle_mm) if can_halve(job.sides, record) else fields
+    return halved(fields, record, found.place.middle_mm) if sides else fields
 
 
 def _preview(

@@ -16,7 +16,7 @@ from OrbitalSegLib.region import Region
 from OrbitalSegLib.results import ResultFolder, new_result
 from OrbitalSegLib.structures import BONE
 from OrbitalSegLib.tasks import Outcome, Work
-from OrbitalSegLib.tasks.bookkeeping import check_can_simplify, make_surfaces, read_ct, write_surfaces
+from OrbitalSegLib.tasks.bookkeeping import check_can_model, make_surfaces, read_ct, write_surfaces
 from OrbitalSegLib.tasks.keys import PATH, TEXT, key, optional
 from OrbitalSegLib.tasks.parts import BOX, Files, NewFolder, Surfaces
 from OrbitalSegLib.tasks.segment import wish_of
@@ -43,7 +43,7 @@ class SurfaceJob(Files, Surfaces, NewFolder):
 def run(job: SurfaceJob, steps: Steps, record: Record) -> Outcome:
     """See `model_of`."""
     name = safe_name(job.segment)
-    check_can_simplify(job)
+    check_can_model(job.modelling)
     with new_result(job.output, job.overwrite, job.segmentation) as folder:
         with record.step("reading", {"segment": name}) as measured:
             mask = read_segmentation(job.segmentation, job.segment, job.header, record.warn)
@@ -51,9 +51,9 @@ def run(job: SurfaceJob, steps: Steps, record: Record) -> Outcome:
             steps.step("reading")(1.0)
         record.add_input("segmentation", mask)
         ct = None if job.ct is None else read_ct(job.ct, job, record).image
-        surfaces = make_surfaces(lambda: {name: _field_of(job, mask, ct)}, job, steps, record)
+        surfaces = make_surfaces(lambda: {name: _field_of(job, mask, ct)}, job.modelling, job.memory_gb, steps, record)
         with record.step("writing"):
-            write_surfaces(surfaces, folder, job, record)
+            write_surfaces(surfaces, job.formats, job.quality_map, record, folder)
             steps.step("writing")(1.0)
         files = record.finish(folder)
     return files, {"volume_ml": volume_ml(mask), "surface": record.measured("modelling")[name]}

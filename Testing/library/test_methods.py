@@ -1,13 +1,18 @@
 """The table of methods: thresholds that do what the standard says."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from OrbitalSegLib import worker
 from OrbitalSegLib.errors import JobError
 from OrbitalSegLib.methods import DEFAULT_METHOD, METHODS
-from OrbitalSegLib.methods.method import ByValue, Task, split_by_value
+from OrbitalSegLib.methods.method import ByValue, Method, Task, split_by_value
+from OrbitalSegLib.methods.parameters import Points, points
 from OrbitalSegLib.networks import package
+from OrbitalSegLib.product import CONTRACT
 from OrbitalSegLib.progress import silent
 from OrbitalSegLib.region import Region
 
@@ -119,3 +124,52 @@ def test_a_method_without_a_lower_limit_has_a_surface_too():
     for name, mask in masks.items():
         fraction = sitk.GetArrayFromImage(found.fraction(name, masks))
         np.testing.assert_array_equal(fraction > 0.5, sitk.GetArrayFromImage(mask) > 0)
+
+
+@dataclass(frozen=True)
+class SeedsNeeded:
+    """Of a method that cannot do without places."""
+
+    seeds: Points = points("Begins at", 2, 9)
+    axis: Points = points("Runs along", 2, 2)
+    middle: Points = points("Turns about", 1, 1)
+
+
+SEEDED = Method("seeded", "Seeded", "a test", SeedsNeeded, lambda *_: pytest.fail("something was read"))
+
+
+@pytest.mark.parametrize("words", ["here", "1:2", "1:2:3", "1:2:3:4/1:2:3", "nan:1:2/1:2:3", "1e9:0:0/1:2:3", ""])
+def test_a_wrong_point_is_answered_with_the_form_and_an_example_that_works(words):
+    with pytest.raises(JobError) as said:
+        SEEDED.make_parameters(SEEDED.parse({"seeds": words}))
+    assert said.value.text == (
+        "seeds must be 2 to 9 points in mm, each as x:y:z towards the patient's left, back and head, with / between "
+        "points, for example seeds=30:-20:5/31:-20:5."
+    )
+    _, _, example = said.value.text.rstrip(".").rpartition("=")
+    assert len(SEEDED.make_parameters(SEEDED.parse({"seeds": example})).seeds) == 2
+
+
+def test_one_point_is_called_one():
+    with pytest.raises(JobError, match=r"^middle must be 1 point in mm, each as x:y:z .*, for example middle=30:-20:5"):
+        SEEDED.make_parameters({"middle": []})
+
+
+@pytest.mark.parametrize(
+    ("given", "lacks"),
+    [
+        ({}, "seeds"),
+        ({"seeds": [[1, 2, 3]]}, "seeds"),
+        ({"seeds": [[1, 2, 3], [4, 5, 6]]}, "axis"),
+        ({"seeds": [[1, 2, 3], [4, 5, 6]], "axis": [[0, 0, 0], [0, 0, 1], [0, 0, 2]]}, "axis"),
+    ],
+)
+def test_a_method_that_lacks_points_is_refused_before_anything_is_read(given, lacks, monkeypatch, tmp_path):
+    monkeypatch.setitem(METHODS, "seeded", SEEDED)
+    job = {"contract": CONTRACT, "task": "segment", "input": str(tmp_path / "none"), "output": str(tmp_path / "out")}
+    lines: list[dict] = []
+    code = worker.run({**job, "method": "seeded", "parameters": given}, lines.append)
+    assert code == JobError("invalid-job", "").exit_code
+    assert lines[-1]["code"] == "invalid-job"
+    assert lines[-1]["text"].startswith(f"{lacks} must be ")
+    assert not list(tmp_path.iterdir())

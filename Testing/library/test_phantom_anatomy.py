@@ -20,7 +20,7 @@ from OrbitalSegLib.phantom import (
     write_truth,
 )
 from OrbitalSegLib.phantom.anatomy import SIDES, gradient, parts
-from OrbitalSegLib.phantom.shapes import Shape
+from OrbitalSegLib.shapes import Shape
 
 SPACING_MM = 0.45
 BOX_MM = ((2.0, 57.0), (-30.0, 62.0), (-40.0, 26.0))

@@ -11,13 +11,12 @@ from dicom_series import AXIAL, ct_slices, enhanced, head, save
 from hypothesis import given
 from hypothesis import strategies as st
 from pydicom import uid
-from pydicom.dataset import Dataset
 
 from OrbitalSegLib import reading
 from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.monitoring import OF_READING
 from OrbitalSegLib.reading import dicom, stacking
-from OrbitalSegLib.reading.headers import Header, Rescale, Slice, frames_of
+from OrbitalSegLib.reading.headers import Header, Rescale, Slice
 
 SLICES = 24
 SHAPE = (SLICES, 20, 24)
@@ -376,9 +375,9 @@ def test_a_rescale_that_makes_no_sense_is_named_and_not_the_place(tmp_path, kind
 
 
 def test_a_number_of_frames_that_no_header_has_room_for_says_nothing():
-    header = Dataset()
+    header = Header()
     header.add_new("NumberOfFrames", "UT", "9" * 5000)
-    assert frames_of(header) == 1
+    assert header.frames == 1
 
 
 # ---------------------------------------------------------------------------------------------------------------------

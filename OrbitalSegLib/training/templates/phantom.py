@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import SimpleITK as sitk
 
+from OrbitalSegLib.orbit_solid import OrbitSolid
 from OrbitalSegLib.phantom.anatomy import CSF_HU, MUCOSA_HU, SIDES, Anatomy, Parts, parts
-from OrbitalSegLib.phantom.orbit_solid import OrbitSolid
-from OrbitalSegLib.phantom.shapes import Shape
 from OrbitalSegLib.progress import Progress, silent
+from OrbitalSegLib.shapes import Shape
 from OrbitalSegLib.training.templates.build import assemble
 from OrbitalSegLib.training.templates.distance import empty_grid, signed_mm, unsigned_mm
 from OrbitalSegLib.training.templates.seeds import Box, Seeds

@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from OrbitalSegLib.phantom.shapes import Box, Point, Shape
+from OrbitalSegLib.shapes import Box, Point, Shape
 
 SHIFT = np.float32(1e-6)
 
