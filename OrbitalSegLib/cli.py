@@ -467,6 +467,56 @@ def defects(
 
 
 @app.command()
+def reconstruct(
+    segmentation: Annotated[Path, typer.Argument(help="A result folder, a .seg.nrrd, or a label map.")],
+    output: Output,
+    ct: Annotated[Path, typer.Option(help="The scan that was segmented.")],
+    series: SeriesOption = None,
+    header: HeaderOption = None,
+    grey_values: GreyValues = False,
+    region: Annotated[str, typer.Option(help="auto (each orbit with a defect), left or right.")] = "auto",
+    source: Annotated[str, typer.Option(help="Where the wall is known from: mirror, or bridge.")] = "mirror",
+    thickness_mm: Annotated[float, typer.Option(help="Of the wall and the plate.")] = 1.0,
+    margin_mm: Annotated[float, typer.Option(help="So far the plate reaches over the rim of the defect.")] = 3.0,
+    least_mm2: Annotated[float, typer.Option(help="Smaller openings stay as they are.")] = 20.0,
+    file_format: Formats = None,
+    force: Force = False,
+    progress: Style = ProgressStyle.bar,
+) -> None:
+    """Make the wall that an orbit had where it is broken, as models to print (docs/reconstruction.md)."""
+    job = {
+        "task": "reconstruct",
+        "input": str(segmentation),
+        "ct": str(ct),
+        "series": series,
+        "header": header,
+        "grey_values": grey_values,
+        "region": _region(region),
+        "source": source,
+        "thickness_mm": thickness_mm,
+        "margin_mm": margin_mm,
+        "least_mm2": least_mm2,
+        **({"formats": file_format} if file_format else {}),
+        "output": str(output),
+        "overwrite": force,
+    }
+    summary = _run(job, progress)
+    if progress is ProgressStyle.json:
+        return
+    table = Table("Orbit", "Wall", "Area, mm²", "Mirrored", "95 of 100 within, mm", "Volume as it was, ml")
+    for side, found in summary["orbits"].items():
+        if found["status"] != "reconstructed":
+            table.add_row(side, found["status"])
+            continue
+        for one in found["openings"]:
+            within = "not known" if one["uncertain_mm"] is None else f"{one['uncertain_mm']:.1f}"
+            figures = (f"{one['area_mm2']:.0f}", f"{one['mirrored_share']:.0%}", within)
+            table.add_row(side, one["wall"], *figures, f"{found['volume_ml']:.1f}")
+    console.print(table)
+    console.print(NOTICE, style="dim")
+
+
+@app.command()
 def phantom(
     output: Annotated[Path, typer.Argument(help="The folder to make.")],
     variant: Annotated[str, typer.Option(help="Which head; a wrong name lists them.")] = "plain",

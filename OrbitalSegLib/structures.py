@@ -20,11 +20,14 @@ TISSUE_CODE: Code = ("85756007", "SCT", "Tissue")
 BONE_CODE: Code = ("272673000", "SCT", "Bone")
 SOFT_TISSUE_CODE: Code = ("87784001", "SCT", "Soft tissue")
 
-BONE, CORTICAL, THIN, INFERRED, GAP = "bone", "cortical", "thin", "inferred", "gap"
+BONE, CORTICAL, THIN, INFERRED, GAP, RECONSTRUCTED = "bone", "cortical", "thin", "inferred", "gap", "reconstructed"
 """The names of rows that the library itself means by name."""
 
 EITHER = f"{BONE}+{INFERRED}"
 """What the surface of bone and inferred wall together is called."""
+
+REBUILT = f"{BONE}+{RECONSTRUCTED}"
+"""What that of bone and reconstructed wall is."""
 
 CORTICAL_ABOVE_HU = 200.0
 """Bone above this is cortical [3532-2 D.3]."""
@@ -142,6 +145,15 @@ _TABLE = (
         remark="no wall on the scan",
         printed=False,
     ),
+    Structure(
+        RECONSTRUCTED,
+        "Reconstructed wall",
+        (0.55, 0.35, 0.85),
+        "inferred",
+        heading="Wall that was reconstructed where it is missing",
+        remark="not on the scan",
+        printed=False,
+    ),
 )
 
 STRUCTURES: dict[str, Structure] = {structure.name: structure for structure in _TABLE}
@@ -208,7 +220,7 @@ def structures_of(record: Mapping[str, Any]) -> dict[str, Structure]:
 
 def of_surface(name: str, structures: Mapping[str, Structure] = STRUCTURES) -> tuple[Structure | None, str]:
     """What a surface is of, and which half of it: `bone-left` is the left one of bone; `bone+inferred` is of bone."""
-    name = name.replace(EITHER, BONE)
+    name = name.replace(EITHER, BONE).replace(REBUILT, BONE)
     if name in structures:
         return structures[name], ""
     whole, _, side = name.rpartition("-")

@@ -71,6 +71,8 @@ class Cavity:
     """Area of the front."""
     start_mm: Floats
     """(3,): where the rays start; vertex i of the surface lies on direction i of `sphere`."""
+    modelled_mm: Floats
+    """(n,): how far from there the wall of the located orbit is; bridges are bent as little from it as can be."""
 
 
 def measure(
@@ -188,6 +190,7 @@ class _CavityRays:
             self._beyond_ml(length, (ends == BRIDGED) & (self.front.depth_mm(points) > FROM_RIM_MM), hu, bone),
             float(area_mm2[of_opening].sum() / 100),
             self.start,
+            self.modelled_mm,
         )
 
     def _beyond_ml(self, wall_mm: Floats, through: Flags, hu: Sampled, bone: Sampled) -> float:

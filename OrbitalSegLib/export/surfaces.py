@@ -14,10 +14,13 @@ from OrbitalSegLib.export import obj, ply, stl, threemf
 from OrbitalSegLib.files import output_error, safe_name
 from OrbitalSegLib.modelling import mesh
 from OrbitalSegLib.modelling.intersections import Flags, Floats, Integers
-from OrbitalSegLib.structures import INFERRED, STRUCTURES, Colour, Structure, of_surface
+from OrbitalSegLib.structures import INFERRED, RECONSTRUCTED, STRUCTURES, Colour, Structure, of_surface
 
 PLAIN: Colour = (0.8, 0.8, 0.8)
 """Of a surface whose name has no colour."""
+
+MARKS = (INFERRED, RECONSTRUCTED)
+"""Structures that may be part of another's surface, and are marked on it."""
 
 NAME_AT_MOST = 250
 
@@ -34,8 +37,8 @@ class Format:
     read: Callable[[Path], tuple[Floats, Integers]]
     title: str
     """For people who choose one."""
-    write_marked: Callable[[Floats, Integers, Path, str, Colour, Flags], None] | None = None
-    """The same with triangles that are inferred wall marked, where the format can."""
+    write_marked: Callable[[Floats, Integers, Path, str, Colour, Flags, Structure], None] | None = None
+    """The same with triangles of another structure marked, where the format can."""
 
 
 def _write_stl(points: Floats, triangles: Integers, path: Path, name: str, _colour: Colour) -> None:
@@ -93,10 +96,11 @@ def write_surface(
     structure, _side = of_surface(name, structures)
     shown = (structure.title if structure and name == structure.name else name)[:NAME_AT_MOST]
     try:
-        colour, inferred = structure.colour if structure else PLAIN, surface.GetPointData().GetArray(INFERRED)
-        if inferred is not None and chosen.write_marked is not None:
-            marked = (vtk_to_numpy(inferred) > 0)[triangles].all(axis=1)
-            chosen.write_marked(points, triangles, path, shown, colour, marked)
+        colour, data = structure.colour if structure else PLAIN, surface.GetPointData()
+        mark = next((one for one in MARKS if data.HasArray(one)), None)
+        if mark is not None and chosen.write_marked is not None:
+            marked = (vtk_to_numpy(data.GetArray(mark)) > 0)[triangles].all(axis=1)
+            chosen.write_marked(points, triangles, path, shown, colour, marked, STRUCTURES[mark])
         else:
             chosen.write(points, triangles, path, shown, colour)
         read_points, read_triangles = chosen.read(path)

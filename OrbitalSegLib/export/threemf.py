@@ -9,7 +9,7 @@ import numpy as np
 
 from OrbitalSegLib.modelling.intersections import Flags, Floats, Integers
 from OrbitalSegLib.product import VERSION
-from OrbitalSegLib.structures import INFERRED, STRUCTURES, Colour
+from OrbitalSegLib.structures import Colour, Structure
 
 MODEL = "3D/3dmodel.model"
 
@@ -55,12 +55,12 @@ def write(
     name: str,
     colour: Colour,
     marked: Flags | None = None,
+    mark: Structure | None = None,
 ) -> None:
     """See `export.surfaces.Format`. Nine digits tell every 32-bit number from the next. Triangles that are marked (m)
-    are of a material of their own, that of inferred wall."""
+    are of a material of their own, that of the structure `mark`."""
     shown = quoteattr(_xml_text(name))
-    mark = STRUCTURES[INFERRED]
-    further = "" if marked is None else f'<base name={quoteattr(mark.title)} displaycolor="#{_hex(mark.colour)}"/>'
+    further = "" if mark is None else f'<base name={quoteattr(mark.title)} displaycolor="#{_hex(mark.colour)}"/>'
     head = HEAD.format(version=VERSION, name=shown, colour=_hex(colour), further=further)
     material = np.array(["", ' pid="1" p1="1"'])[
         np.zeros(len(triangles), int) if marked is None else marked.astype(int)

@@ -13,6 +13,7 @@ from OrbitalSegLib.images import on_grid, volume_ml
 from OrbitalSegLib.methods.fraction import SOFT_HU, fraction_of_ct
 from OrbitalSegLib.progress import Warn, unheard
 from OrbitalSegLib.region import Region
+from OrbitalSegLib.structures import INFERRED
 
 CRUMB_ML = 0.004
 """As much as the smallest piece of inferred wall."""
@@ -33,6 +34,8 @@ class BoneField:
     """Where the fraction comes from, for the record: `probability`, `CT`, `CT and mask`, `fraction` or `mask`."""
     inferred: sitk.Image | None = None
     """Of the mask what is no bone that the scan shows, where some of it is not: the surface is marked there."""
+    inferred_as: str = INFERRED
+    """The structure that this is."""
     edited: bool = False
     """Whether a person may have changed the mask: then what is open in it is meant to be."""
 
@@ -49,17 +52,18 @@ def agreeing(fraction: sitk.Image, mask: sitk.Image) -> sitk.Image:
     return on_grid(values, fraction)
 
 
-def with_inferred(bone: BoneField, inferred: BoneField) -> BoneField:
-    """Bone and inferred wall as one. The fraction is the higher of theirs, where both have one.
+def with_inferred(bone: BoneField, inferred: BoneField, as_: str = INFERRED) -> BoneField:
+    """Bone and inferred wall, or another structure of its kind, as one. The fraction is the higher of theirs, where both
+    have one.
 
     Crumbs of nothing that wall and bone enclose, up to `CRUMB_ML`, count as wall: else each were a shell of its own.
     """
     wall = sitk.Or(inferred.mask, _enclosed_crumbs(sitk.Or(bone.mask, inferred.mask), bone.mask))
     mask = sitk.Or(bone.mask, wall)
     if bone.fraction is None or inferred.fraction is None:
-        return replace(bone, mask=mask, fraction=None, inferred=wall)
+        return replace(bone, mask=mask, fraction=None, inferred=wall, inferred_as=as_)
     fraction = agreeing(sitk.Maximum(bone.fraction, inferred.fraction), mask)
-    return replace(bone, mask=mask, fraction=fraction, inferred=wall)
+    return replace(bone, mask=mask, fraction=fraction, inferred=wall, inferred_as=as_)
 
 
 def _enclosed_crumbs(mask: sitk.Image, bone: sitk.Image) -> sitk.Image:

@@ -20,7 +20,6 @@ from OrbitalSegLib.modelling.surface import UNLIMITED, Smoothing, SurfaceParamet
 from OrbitalSegLib.modelling.surface_quality import quality
 from OrbitalSegLib.modelling.thickening import thickened
 from OrbitalSegLib.progress import Progress, silent, span
-from OrbitalSegLib.structures import INFERRED
 
 PRINTER_MINIMUM_MM = 0.8
 """What common printers of plastic can make as a wall: two lines of a nozzle of 0.4 mm."""
@@ -47,7 +46,8 @@ class Model:
     triangles: Integers
     of_vertices: dict[str, Floats]
     """`deviation_mm` from the unsmoothed surface, `thickness_mm` of the wall (infinite: unknown), `thickened_mm`, and
-    where inferred wall is part of it `inferred`: 1 at vertices nearer to that than to bone."""
+    where inferred or reconstructed wall is part of it `inferred` or `reconstructed`: 1 at vertices nearer to that than
+    to bone."""
     measured: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -109,9 +109,9 @@ def model_of(
     measured["gaps_proposed"] = gaps(bone)
     arrays = {"deviation_mm": found.deviation_mm, "thickness_mm": found.thickness_mm, "thickened_mm": thickened_mm}
     if given.inferred is not None:
-        arrays[INFERRED] = _nearer_to(given.inferred, given.mask, points)
-        marked = arrays[INFERRED][triangles].all(axis=1)
-        measured["inferred_area_mm2"] = round(mesh.area_mm2(points, triangles[marked]), 2)
+        marks = arrays[given.inferred_as] = _nearer_to(given.inferred, given.mask, points)
+        marked = marks[triangles].all(axis=1)
+        measured[f"{given.inferred_as}_area_mm2"] = round(mesh.area_mm2(points, triangles[marked]), 2)
     return Model(points, triangles, arrays, measured)
 
 

@@ -28,6 +28,7 @@ TASKS = {
     "observers": "observers",
     "orbits": "orbits",
     "defects": "defects",
+    "reconstruct": "reconstruct",
     "review": "review",
     "verify": "verify",
     "dicom": "dicom",

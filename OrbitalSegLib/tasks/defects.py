@@ -46,10 +46,10 @@ def run(job: DefectsJob, steps: Steps, record: Record) -> Outcome:
             said |= {orbit.side: {"status": orbit.status, "confidence": orbit.confidence} for orbit in wanted}
         with record.step("measuring") as measured:
             for done, orbit in enumerate(wanted):
-                told, surface = _told(orbit, ct, bone, inferred, probabilities, record)
-                measured[orbit.side] = told
-                if surface is not None:
-                    write_map(surface.surface, folder.path / f"orbit-{orbit.side}.vtp")
+                seen = look_at(orbit, ct, bone, inferred, probabilities, record)
+                measured[orbit.side] = seen.described
+                if seen.openings is not None and seen.cavity is not None:
+                    write_map(seen.cavity.surface, folder.path / f"orbit-{orbit.side}.vtp")
                 span(steps.step("measuring"), 0.0, (done + 1) / len(wanted))(1.0)
         if all(told["status"] in WARNINGS for told in measured.values()):
             raise InputError(
@@ -63,30 +63,45 @@ def run(job: DefectsJob, steps: Steps, record: Record) -> Outcome:
     return files, {"orbits": measured, "sides_known": record.sides_known}
 
 
-def _told(
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What was seen of one orbit."""
+
+    status: str
+    cavity: cavity.Cavity | None = None
+    openings: list[Opening] | None = None
+    """None where they cannot be told."""
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """As the record has it."""
+        listed = None if self.openings is None else [_described(opening) for opening in self.openings]
+        return {"status": self.status, "openings": listed}
+
+
+def look_at(
     orbit: Orbit,
     ct: sitk.Image,
     bone: sitk.Image,
     inferred: sitk.Image | None,
     probabilities: Mapping[str, sitk.Image],
     record: Record,
-) -> tuple[dict[str, Any], cavity.Cavity | None]:
-    """What is said of one orbit, and its surface if its openings could be told."""
+) -> Seen:
+    """Measure one orbit and list its openings; the record hears why it cannot be."""
     found = cavity.measure(ct, bone, inferred, orbit) if orbit.status == "found" else None
     if found is None:
         status = orbit.status if orbit.status != "found" else "no rim"
         code, text = WARNINGS[status]
         record.warn(code, text.format(side=orbit.side, bridged=0.0))
-        return {"status": status, "openings": None}, None
+        return Seen(status)
     if not defects.can_be_told(ct, found):
         record.warn(
             "defects-untold",
             f"What is missing of the walls of the {orbit.side} orbit cannot be told: slices are too thick, or too much "
             "wall is not in the segmentation.",
         )
-        return {"status": defects.CANNOT_BE_TOLD, "openings": None}, None
-    openings = defects.openings_of(found, orbit, ct, bone, probabilities)
-    return {"status": "found", "openings": [_described(opening) for opening in openings]}, found
+        return Seen(defects.CANNOT_BE_TOLD, found)
+    return Seen("found", found, defects.openings_of(found, orbit, ct, bone, probabilities))
 
 
 def _described(opening: Opening) -> dict[str, Any]:
