@@ -53,8 +53,8 @@ def agreeing(fraction: sitk.Image, mask: sitk.Image) -> sitk.Image:
 
 
 def with_inferred(bone: BoneField, inferred: BoneField, as_: str = INFERRED) -> BoneField:
-    """Bone and inferred wall, or another structure of its kind, as one. The fraction is the higher of theirs, where both
-    have one.
+    """Bone and inferred wall, or another structure of its kind, as one. The fraction is the higher of theirs, where
+    both have one.
 
     Crumbs of nothing that wall and bone enclose, up to `CRUMB_ML`, count as wall: else each were a shell of its own.
     """

@@ -1,8 +1,8 @@
 """The wall that an orbit had before something was missing of it, as far as it can be told from what is intact.
 
 Openings that no natural one explains (`defects`) are closed by the wall that a source expects there, the mirrored other
-side or a bridge, moved and bent until it runs into the bone around. Every place says where it comes from, and how far it
-may be off.
+side or a bridge, moved and bent until it runs into the bone around. Every place says where it comes from, and how far
+it may be off.
 """
 
 from collections.abc import Sequence
@@ -19,13 +19,15 @@ from OrbitalSegLib.cavity.sampling import Floats
 from OrbitalSegLib.cavity.sphere import sphere
 from OrbitalSegLib.defects import Opening, numbers_of
 from OrbitalSegLib.modelling import mesh
-from OrbitalSegLib.reconstruction.sources import SOURCES, Expected, Face, bound, bridge
+from OrbitalSegLib.reconstruction.sources import SOURCES, Face, bound, bridge
 from OrbitalSegLib.reconstruction.star import Flags, Star
 from OrbitalSegLib.reconstruction.trust import uncertain_mm
 from OrbitalSegLib.symmetry import Plane
 
 REACH = 12
 """So many rays around an opening, at most, displaced bone and what was bridged beside it are reconstructed too."""
+RIM = 1
+"""So many rays of bone around that are not believed: they meet the edge of the hole, and not the wall."""
 
 SEEN, MIRRORED, BRIDGED = range(3)
 """Where the wall at a vertex comes from, in the array `origin`: the scan (or what the volume made of it), the mirrored
@@ -137,9 +139,9 @@ def reconstruct(
     expected = bridge(face) if found is None else found
     natural = [one.number for one in openings if one.name is not None]
     is_natural = np.isin(number, natural)
-    number = _grown(
-        np.where(np.isin(number, [one.number for one in wanted]), number, 0), _may_go(star, expected, is_natural)
-    )
+    number = np.where(np.isin(number, [one.number for one in wanted]), number, 0)
+    may_go = ~star.is_front & ~is_natural
+    number = _grown(_grown(number, ~expected.known & may_go, REACH), may_go, RIM)
     is_new = number > 0
     known = expected.known & ~is_new
     wall_mm = np.where(is_new, bound(expected.wall_mm, star.wall_mm, known), star.wall_mm)
@@ -152,15 +154,10 @@ def reconstruct(
     return Reconstruction(whole, star, taken, wanted, number, is_natural, origin, off)
 
 
-def _may_go(star: Star, expected: Expected, is_natural: Flags) -> Flags:
-    """Rays whose wall may be replaced: not known, behind the front, and no natural opening's."""
-    return ~expected.known & ~star.is_front & ~is_natural
-
-
-def _grown(number: NDArray[np.uint8], where: Flags) -> NDArray[np.uint8]:
-    """Numbers carried on to rays next to them, `REACH` times, where they may go."""
+def _grown(number: NDArray[np.uint8], where: Flags, times: int) -> NDArray[np.uint8]:
+    """Numbers carried on to rays next to them, so many times, where they may go."""
     around = sphere().neighbours
-    for _ in range(REACH):
+    for _ in range(times):
         number = np.where((number == 0) & where, number[around].max(axis=0), number)
     return number.astype(np.uint8)
 

@@ -58,7 +58,7 @@ def fused(
 
 
 def wall_in(grid: sitk.Image, made: Reconstruction, wall_mm: float) -> BoneField:
-    """The reconstructed wall on a grid, from the orbit's surface outwards, a little over the edge of the bone around."""
+    """The reconstructed wall on a grid, from the orbit's surface outwards, a little over the edge of the bone."""
     return _sheet(grid, made, 0.0, wall_mm, BOND_MM)
 
 

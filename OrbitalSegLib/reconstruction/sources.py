@@ -14,8 +14,8 @@ from OrbitalSegLib.symmetry import Plane
 DISPLACED_MM = 0.8
 """Bone that lies so far outside the mirrored wall, while what is around it does not, has been moved."""
 SMOOTHED, OUTSIDE_MM = (300, 150, 80, 40), 0.6
-"""How often the difference from the mirrored wall is smoothed, each time from what the last fit says counts; what lies so
-far off counts half."""
+"""How often the difference from the mirrored wall is smoothed, each time from what the last fit says counts; what lies
+so far off counts half."""
 
 
 @dataclass(frozen=True, eq=False)

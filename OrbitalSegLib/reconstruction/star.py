@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 from vtkmodules.util.numpy_support import vtk_to_numpy
-from vtkmodules.vtkCommonCore import mutable
+from vtkmodules.vtkCommonCore import vtkIdList, vtkPoints
 from vtkmodules.vtkCommonDataModel import vtkStaticCellLocator
 
 from OrbitalSegLib.cavity import BONE, END, INFERRED, OPENING, Cavity
@@ -73,7 +73,7 @@ class Star:
         return np.concatenate(found)
 
     def to_surface(self, points_mm: Floats, of: Flags) -> tuple[Floats, Flags]:
-        """How far each ray is from a surface with the triangles of `sphere`; and whether it meets it where `of` is true.
+        """How far each ray is from a surface with the triangles of `sphere`; whether it meets it where `of` is true.
 
         Infinite where a ray never meets it.
         """
@@ -82,9 +82,10 @@ class Star:
         locator.BuildLocator()
         ends = self.at(np.full(len(self.wall_mm), FARTHEST_MM))
         length, met = np.full(len(ends), np.inf), np.zeros(len(ends), bool)
-        known = of[sphere().triangles].all(axis=1)
-        part, place, own, sub, cell = mutable(0.0), [0.0] * 3, [0.0] * 3, mutable(0), mutable(0)
+        known = np.asarray(of[sphere().triangles].all(axis=1))
+        places, triangles, start = vtkPoints(), vtkIdList(), self.start_mm.tolist()
         for ray in np.flatnonzero(~self.is_front):
-            if locator.IntersectWithLine(self.start_mm, ends[ray], 1e-6, part, place, own, sub, cell):
-                length[ray], met[ray] = float(part) * FARTHEST_MM, known[int(cell)]
+            if locator.IntersectWithLine(start, ends[ray].tolist(), 0.0, places, triangles):
+                length[ray] = np.linalg.norm(np.array(places.GetPoint(0)) - self.start_mm)
+                met[ray] = known[triangles.GetId(0)]
         return length, met

@@ -1,4 +1,4 @@
-"""How far a reconstructed wall may be off: as far as it is where the wall is known, hidden, and reconstructed likewise."""
+"""How far a reconstructed wall may be off: as far as where the wall is known, is hidden, and reconstructed likewise."""
 
 import numpy as np
 
@@ -41,13 +41,14 @@ def uncertain_mm(star: Star, expected: Expected, from_rim_mm: Floats) -> Floats:
     if len(centres) < LEAST_PATCHES:
         return np.full(len(from_rim_mm), np.nan)
     cosine = np.abs((star.normals * sphere().directions).sum(axis=1))
+    rest = bound(expected.wall_mm, star.wall_mm, expected.known) - expected.wall_mm
     inside, off = [], []
     for centre in centres:
         away_mm = np.linalg.norm(points - points[centre], axis=1)
         hidden = expected.known & (away_mm < radius_mm)
-        found = bound(expected.wall_mm, star.wall_mm, expected.known & ~hidden)
+        found = sphere().bridged(rest, ~hidden, np.full(len(rest), rest[expected.known & ~hidden].mean()))
         inside.append(radius_mm - away_mm[hidden])
-        off.append((np.abs(found - star.wall_mm) * cosine)[hidden])
+        off.append((np.abs(found - rest) * cosine)[hidden])
     return _at(from_rim_mm, np.concatenate(inside), np.concatenate(off), radius_mm)
 
 
@@ -68,10 +69,10 @@ def _centres(star: Star, expected: Expected, radius_mm: float) -> np.ndarray:
 
 
 def _at(from_rim_mm: Floats, inside_mm: Floats, off_mm: Floats, radius_mm: float) -> Floats:
-    """What is off by distance from the rim, which never shrinks inwards, at other distances; beyond it goes on growing."""
+    """How far places are off at other distances from the rim: it never shrinks inwards, and beyond goes on growing."""
     edges = np.linspace(0, radius_mm, BINS + 1)
     bins = np.clip(np.digitize(inside_mm, edges) - 1, 0, BINS - 1)
-    middles = np.array([(low + high) / 2 for low, high in zip(edges[:-1], edges[1:], strict=True)])
+    middles = (edges[1:] + edges[:-1]) / 2
     held = np.array([np.percentile(off_mm[bins == n], OF_100) if (bins == n).any() else 0.0 for n in range(BINS)])
     held = np.maximum.accumulate(held)
     return np.interp(from_rim_mm, middles, held) * np.maximum(1.0, from_rim_mm / radius_mm)

@@ -8,7 +8,8 @@ from typing import Any
 
 import SimpleITK as sitk
 
-from OrbitalSegLib import cavity, defects
+from OrbitalSegLib import defects
+from OrbitalSegLib.cavity import Cavity, measure
 from OrbitalSegLib.cavity.orbits import WARNINGS
 from OrbitalSegLib.defects import Opening
 from OrbitalSegLib.errors import InputError
@@ -68,7 +69,7 @@ class Seen:
     """What was seen of one orbit."""
 
     status: str
-    cavity: cavity.Cavity | None = None
+    cavity: Cavity | None = None
     openings: list[Opening] | None = None
     """None where they cannot be told."""
 
@@ -88,7 +89,7 @@ def look_at(
     record: Record,
 ) -> Seen:
     """Measure one orbit and list its openings; the record hears why it cannot be."""
-    found = cavity.measure(ct, bone, inferred, orbit) if orbit.status == "found" else None
+    found = measure(ct, bone, inferred, orbit) if orbit.status == "found" else None
     if found is None:
         status = orbit.status if orbit.status != "found" else "no rim"
         code, text = WARNINGS[status]

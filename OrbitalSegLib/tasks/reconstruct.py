@@ -45,7 +45,7 @@ class ReconstructJob(OrbitsJob, Surfaces):
 
     task = "reconstruct"
 
-    source: str = key(one_of(tuple(SOURCES)), "mirror", setting=True)
+    wall_from: str = key(one_of(tuple(SOURCES)), "mirror", setting=True)
     thickness_mm: float = key(THICKNESS_MM, PlateParameters.thickness_mm, setting=True)
     margin_mm: float = key(THICKNESS_MM, PlateParameters.margin_mm, setting=True)
     least_mm2: float = key(AMOUNT, LEAST_MM2, setting=True)
@@ -71,7 +71,7 @@ def run(job: ReconstructJob, steps: Steps, record: Record) -> Outcome:
             measured |= {side: one.described for side, one in seen.items()}
             steps.step("measuring")(1.0)
         wanted = [orbit for orbit in located.both if job.region in ("auto", orbit.side)]
-        with record.step("reconstructing", asdict(job.plate) | {"source": job.source}) as told:
+        with record.step("reconstructing", asdict(job.plate) | {"wall_from": job.wall_from}) as told:
             made = {orbit.side: _made(orbit, seen, plane, job, record) for orbit in wanted}
             told |= {side: _described(one, seen[side]) for side, one in made.items()}
             steps.step("reconstructing")(1.0)
@@ -92,15 +92,15 @@ def run(job: ReconstructJob, steps: Steps, record: Record) -> Outcome:
 def _made(
     orbit: Orbit, seen: dict[Side, Seen], plane: Plane | None, job: ReconstructJob, record: Record
 ) -> Reconstruction | None:
-    """The orbit as it was; None where nothing is to be reconstructed. The record hears what the source does not know."""
+    """The orbit as it was; None where nothing is to be done. The record hears what the source does not know."""
     own, other = seen[orbit.side], seen[OTHER[orbit.side]]
     if own.cavity is None or own.openings is None:
         return None
     healthy = other.cavity if other.openings is not None else None
-    made = reconstruct(own.cavity, own.openings, healthy, plane, job.source, job.least_mm2)
-    if made is None or job.source != "mirror":
+    made = reconstruct(own.cavity, own.openings, healthy, plane, job.wall_from, job.least_mm2)
+    if made is None or job.wall_from != "mirror":
         return made
-    if made.source != job.source:
+    if made.source != job.wall_from:
         record.warn(
             "no-mirror",
             f"The {OTHER[orbit.side]} orbit cannot be mirrored, as it is not whole in the scan or too little of its "
@@ -127,7 +127,7 @@ def _described(made: Reconstruction | None, seen: Seen) -> dict[str, Any]:
         for one in made.openings
     ]
     return {
-        "status": "reconstructed", "source": made.source, "openings": openings,
+        "status": "reconstructed", "wall_from": made.source, "openings": openings,
         "volume_ml": _rounded(made.volume_ml), "bridged_volume_ml": _rounded(made.volume_ml - made.added_ml),
     }  # fmt: skip
 
@@ -147,8 +147,8 @@ def _nothing(seen: list[Seen]) -> InputError:
     if any(one.status == CANNOT_BE_TOLD for one in seen):
         return InputError(
             "no-defect",
-            "Nobody can say what is broken: the slices are too thick, or too much wall is not in the segmentation. Take "
-            "a scan with slices of 1 mm or less, or correct the walls first.",
+            "Nobody can say what is broken: the slices are too thick, or too much wall is not in the segmentation. "
+            "Take a scan with slices of 1 mm or less, or correct the walls first.",
         )
     return InputError(
         "no-orbit",

@@ -44,6 +44,14 @@ def write_ct(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture(scope="session")
+def head() -> Any:
+    """A phantom whose left floor is broken."""
+    from broken_head import BrokenHead
+
+    return BrokenHead()
+
+
+@pytest.fixture(scope="session")
 def tiny_package(tmp_path_factory: pytest.TempPathFactory) -> Package:
     """A model package with small trained networks `cortical`, `thin` and `single` at 1 mm, in a folder of its own."""
     pytest.importorskip("torch")

@@ -6,52 +6,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from broken_head import AREA_MM2
 from vtkmodules.vtkIOXML import vtkXMLPolyDataReader
 
 from OrbitalSegLib import defects, worker
-from OrbitalSegLib.cavity import Cavity, measure
 from OrbitalSegLib.defects import Opening, openings_of
 from OrbitalSegLib.defects.places import place_on, wall_at
 from OrbitalSegLib.export.segmentation import write_segmentation
-from OrbitalSegLib.locating import SIDES, locate
+from OrbitalSegLib.locating import SIDES
 from OrbitalSegLib.modelling import mesh
-from OrbitalSegLib.phantom import Anatomy, Scanner, bone_fraction, herniated_ml, orbits_grid, scan
+from OrbitalSegLib.phantom import herniated_ml
 from OrbitalSegLib.product import CONTRACT
 
 pytestmark = pytest.mark.slow
-
-AREA_MM2 = 90.0
-SCANNER = Scanner(
-    matrix=175, pixel_mm=0.8, slice_thickness_mm=0.8, spacing_mm=0.8, height_mm=84.0, centre_mm=(0.0, 15.0, 0.0),
-    noise_hu=5.0,
-)  # fmt: skip
-
-
-class BrokenHead:
-    """The left floor has a hole; the bone is by formula."""
-
-    def __init__(self) -> None:
-        self.anatomy = Anatomy(fracture="floor", fracture_side="left", fracture_area_mm2=AREA_MM2)
-        taken = scan(self.anatomy, SCANNER)
-        self.ct = sitk.GetImageFromArray(taken.voxels)
-        self.ct.SetSpacing([SCANNER.pixel_mm] * 2 + [SCANNER.spacing_mm])
-        self.ct.SetOrigin(taken.grid.origins[0].tolist())
-        self.bone = sitk.Cast(bone_fraction(self.anatomy, orbits_grid(self.anatomy, 0.4)) > 0.4, sitk.sitkUInt8)
-        self.orbits = locate(self.ct)
-
-    def measured(self, side: str) -> Cavity:
-        found = measure(self.ct, self.bone, None, getattr(self.orbits, side))
-        assert found is not None
-        return found
-
-    def openings(self, side: str, probability: sitk.Image | None = None) -> list[Opening]:
-        probabilities = None if probability is None else {"thin": probability}
-        return openings_of(self.measured(side), getattr(self.orbits, side), self.ct, self.bone, probabilities)
-
-
-@pytest.fixture(scope="module")
-def head() -> BrokenHead:
-    return BrokenHead()
 
 
 @pytest.fixture(scope="module")
