@@ -28,6 +28,7 @@ from OrbitalSegLib.reconstruction.sources import Face, bridge
 from OrbitalSegLib.reconstruction.star import Star
 from OrbitalSegLib.reconstruction.trust import uncertain_mm
 from OrbitalSegLib.region import Region
+from OrbitalSegLib.results import last_step
 from OrbitalSegLib.structures import RECONSTRUCTED, STRUCTURES
 from OrbitalSegLib.symmetry import plane_of
 from OrbitalSegLib.tasks import reconstruct as task
@@ -223,7 +224,8 @@ def test_the_job_writes_models_that_are_named_by_side_and_marks_what_was_reconst
     reader.Update()
     data = reader.GetOutput().GetPointData()
     assert {data.GetArrayName(n) for n in range(data.GetNumberOfArrays())} == {"origin", "uncertain_mm", "opening"}
-    assert json.loads((out / "record.json").read_text(encoding="utf-8"))["settings"]["wall_from"] == "mirror"
+    step = last_step(json.loads((out / "record.json").read_text(encoding="utf-8")), "reconstructing")
+    assert step["parameters"] == {"thickness_mm": 1.0, "margin_mm": 3.0, "wall_from": "mirror"}
 
 
 @pytest.mark.parametrize(
