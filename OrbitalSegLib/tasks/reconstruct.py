@@ -24,7 +24,7 @@ from OrbitalSegLib.results import ResultFolder, new_result
 from OrbitalSegLib.structures import REBUILT, RECONSTRUCTED
 from OrbitalSegLib.symmetry import Plane, plane_of
 from OrbitalSegLib.tasks import Outcome, Work
-from OrbitalSegLib.tasks.bookkeeping import make_surfaces, write_surfaces
+from OrbitalSegLib.tasks.bookkeeping import check_can_model, make_surfaces, write_surfaces
 from OrbitalSegLib.tasks.defects import Seen, look_at
 from OrbitalSegLib.tasks.keys import AMOUNT, key, one_of, several
 from OrbitalSegLib.tasks.orbits import OrbitsJob, read_orbits
@@ -58,6 +58,7 @@ class ReconstructJob(OrbitsJob, Surfaces):
 
 def run(job: ReconstructJob, steps: Steps, record: Record) -> Outcome:
     """See `reconstruction.reconstruct` and `reconstruction.models`."""
+    check_can_model(job.modelling)
     with new_result(job.output, job.overwrite, job.segmentation) as folder:
         ct, bone, inferred = read_orbits(job, steps, record)
         check_side(job.region, sides_known=record.sides_known)
@@ -78,9 +79,9 @@ def run(job: ReconstructJob, steps: Steps, record: Record) -> Outcome:
         whole = {orbit: one for orbit in wanted if (one := made[orbit.side]) is not None}
         if not whole:
             raise _nothing([seen[orbit.side] for orbit in wanted])
-        surfaces = make_surfaces(lambda: _fields(whole, bone, ct, job), job, steps, record)
+        surfaces = make_surfaces(lambda: _fields(whole, bone, ct, job), job.modelling, job.memory_gb, steps, record)
         with record.step("writing"):
-            write_surfaces(surfaces, folder, job, record)
+            write_surfaces(surfaces, job.formats, job.quality_map, record, folder)
             for orbit, one in whole.items():
                 write_map(one.surface, folder.path / f"orbit-{orbit.side}.vtp")
             write_segmentation({RECONSTRUCTED: _mask(whole, bone, job)}, folder.segmentation)
