@@ -112,7 +112,7 @@ def fitting_points(run: Run, walls: config.Walls, volume: VolumeAsked, evidence:
 def together(case_ct: sitk.Image, said: dict[str, sitk.Image], evidence: EvidenceAsked, mixture: Mixture) -> Mixed:
     """What the method says of a scan."""
     sheet = sheet_of(said["place"], said["distance"])
-    return mixed(said["cortical"], said["thin"], sheet, evidence_of(case_ct, sheet, evidence.logits), mixture)
+    return mixed(said["cortical"], said["thin"], sheet, evidence_of(case_ct, sheet, evidence.answers).bone, mixture)
 
 
 def said_of(case: Case, volume: VolumeAsked, evidence: EvidenceAsked, mixture: Mixture, seed: int) -> Said:

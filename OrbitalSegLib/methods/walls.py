@@ -1,9 +1,8 @@
 """Find the place of the wall, then question it: one 3D network, and one of profiles across the wall."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
-from itertools import product
+from itertools import pairwise, product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +14,8 @@ from OrbitalSegLib.methods.by_networks import FULL, ConsensusBone, Limits, check
 from OrbitalSegLib.methods.method import NETWORKS, Method, Task
 from OrbitalSegLib.methods.parameters import parameter
 from OrbitalSegLib.networks import engines, walls
-from OrbitalSegLib.networks.consensus import BYTES_AFTERWARDS, BYTES_OF_ENGINE, LATTICE, consensus_grid, shown_grid
+from OrbitalSegLib.networks.consensus import BYTES_AFTERWARDS, BYTES_OF_ENGINE, consensus_grid, shown_grid
+from OrbitalSegLib.networks.covered import uncovered
 from OrbitalSegLib.networks.sheet import Mixed, Sheet, evidence_of, mixed, probability, sheet_of
 from OrbitalSegLib.networks.walls import ANSWERS, DISTANCE, PLACE, ProfileNetwork, WallPackage
 from OrbitalSegLib.preprocessing import WorkingGrid, to_working
@@ -26,15 +26,17 @@ from OrbitalSegLib.structures import BONE, CORTICAL, GAP, INFERRED, STRUCTURES, 
 if TYPE_CHECKING:
     from OrbitalSegLib.networks.engines.volumes import VolumeEngine
 
-TILE = 160
-"""Voxels along the side of a part of the grid that the 3D network answers at once: 80 mm ..."""
-HALO = 48
-"""... and more at its sides that only show where it is."""
+PART_VOXELS = 7_000_000
+"""The 3D network answers a part of the grid at once that shows no more voxels than these ..."""
+HALO = 32
+"""... so many at each of its sides of which only show where it is."""
+STRIDE = 16
+"""Parts begin at multiples of this, so that the region does not change how voxels are put together in coarse ones."""
 
 BYTES_OF_ANSWERS = 40
 """What a voxel of the grid takes while it is asked: four answers in 32 bits, and what is made of them."""
-BYTES_OF_TILE = 320
-"""What a voxel of a part with its halo takes within the network (measured)."""
+BYTES_OF_PART = 150
+"""What a voxel of a part with its halo takes within the network (measured; 110 in bf16)."""
 
 GAP_PLACE = 0.5
 """A gap is only where a wall belongs with this probability."""
@@ -56,15 +58,16 @@ def run(task: Task, parameters: WallsParameters, progress: Progress) -> Consensu
     limits = limits_of(model, parameters)
     grid = consensus_grid(task.scan, 0.5, task.region.margin_box_mm)
     part = task.part
-    shown = shown_grid(task.scan, grid)
+    shown = shown_grid(task.scan, grid, STRIDE)
     needed = needed_bytes(shown, part.GetNumberOfPixels())
     check_memory(needed, task.resources)
     engine = engine_of(model, task)
-    said = answers_of(task.scan, engine, grid, shown, span(progress, 0, 0.4))
+    said = answers_of(task.scan, engine, grid, shown, span(progress, 0, 0.6))
     sheet = sheet_of(said[PLACE], said[DISTANCE])
-    evidence = evidence_of(task.scan, sheet, ProfileNetwork(model.of("profiles")), span(progress, 0.4, 0.95))
-    both = mixed(said[CORTICAL], said[THIN], sheet, evidence, model.mixture)
-    result = ConsensusBone(task.scan, part, grid, fields_of(both, sheet), limits, {GAP: STRUCTURES[GAP]})
+    evidence = evidence_of(task.scan, sheet, ProfileNetwork(model.of("profiles")), span(progress, 0.6, 0.95))
+    both = mixed(said[CORTICAL], said[THIN], sheet, evidence.bone, model.mixture)
+    bare = uncovered(sitk.Maximum(both.cortical, both.thin), task.scan)
+    result = ConsensusBone(task.scan, part, grid, fields_of(both, sheet, bare), limits, {GAP: STRUCTURES[GAP]})
     result.measured = {
         "model": model.describe(),
         "engines": {"volume": {name: getattr(engine, name) for name in ("name", "precision", "device", "threads")}},
@@ -92,13 +95,14 @@ def limits_of(model: WallPackage, asked: WallsParameters) -> Limits:
     return Limits({CORTICAL: cortical, THIN: thin, GAP: gap}, inferred)
 
 
-def fields_of(both: Mixed, sheet: Sheet) -> dict[str, sitk.Image]:
-    """In 8 bits. That of a gap is the probability of no bone where a wall belongs, and none elsewhere."""
+def fields_of(both: Mixed, sheet: Sheet, bare: NDArray) -> dict[str, sitk.Image]:
+    """In 8 bits. That of a gap is the probability of no bone where a wall belongs, and none elsewhere; none of bone is
+    left where it is `bare`."""
     gap = np.zeros(both.thin.GetSize()[::-1], np.float32)
     belongs = sheet.place > GAP_PLACE
     gap[tuple(sheet.voxels[belongs].T)] = 1 - probability(both.logits[belongs])
     found = {CORTICAL: both.cortical, THIN: both.thin}
-    fields = {name: _in_8_bits(sitk.GetArrayViewFromImage(image), both.thin) for name, image in found.items()}
+    fields = {name: _in_8_bits(sitk.GetArrayViewFromImage(image) * ~bare, both.thin) for name, image in found.items()}
     return fields | {GAP: _in_8_bits(gap, both.thin)}
 
 
@@ -139,25 +143,38 @@ def answers_of(
 
 def needed_bytes(shown: WorkingGrid, scan_voxels: int) -> int:
     """The memory that is taken at most."""
-    tile = int(np.prod([min(size, TILE + 2 * HALO) for size in shown.size]))
+    part = min(shown.voxels, PART_VOXELS)
     afterwards = max(shown.voxels, scan_voxels) * BYTES_AFTERWARDS
-    return BYTES_OF_ENGINE + max(shown.voxels * BYTES_OF_ANSWERS + tile * BYTES_OF_TILE, afterwards)
+    return BYTES_OF_ENGINE + max(shown.voxels * BYTES_OF_ANSWERS + part * BYTES_OF_PART, afterwards)
 
 
 Box = tuple[slice, ...]
 
 
-def _parts(size: tuple[int, ...], start: list[int], whole: tuple[int, ...]) -> Iterator[tuple[Box, Box, Box]]:
-    """What the network sees of the shown voxels, which part of its answers counts, and where that lies in the grid."""
-    for first in product(*(range(0, length, TILE) for length in size)):
-        seen, core, place = [], [], []
-        for low, length, offset, most in zip(first, size, start, whole, strict=True):
-            high = min(low + TILE, length)
-            begin, end = max(low + offset - HALO, 0) // LATTICE * LATTICE, min(high + offset + HALO, most)
-            seen.append(slice(begin, end))
-            core.append(slice(low + offset - begin, high + offset - begin))
-            place.append(slice(low, high))
-        yield tuple(seen), tuple(core), tuple(place)
+def _parts(size: tuple[int, ...], start: list[int], whole: tuple[int, ...]) -> list[tuple[Box, Box, Box]]:
+    """What the network sees of the shown voxels, which part of its answers counts, and where that lies in the grid.
+
+    As few parts as may be: what lies in several halos is answered several times.
+    """
+    cuts = [1, 1, 1]
+    while True:
+        spans = [_spans(*axis, count) for axis, count in zip(zip(size, start, whole, strict=True), cuts, strict=True)]
+        longest = [max(seen.stop - seen.start for seen, _, _ in axis) for axis in spans]
+        if np.prod(longest) <= PART_VOXELS or max(longest) <= 4 * HALO:
+            break
+        cuts[int(np.argmax(longest))] += 1
+    parts = (zip(*axes, strict=True) for axes in product(*spans))
+    return [(tuple(seen), tuple(core), tuple(place)) for seen, core, place in parts]
+
+
+def _spans(length: int, offset: int, most: int, count: int) -> list[tuple[slice, slice, slice]]:
+    """Of one axis."""
+    ends = [round(length * number / count) for number in range(count + 1)]
+    found = []
+    for low, high in pairwise(ends):
+        begin, end = max(low + offset - HALO, 0) // STRIDE * STRIDE, min(high + offset + HALO, most)
+        found.append((slice(begin, end), slice(low + offset - begin, high + offset - begin), slice(low, high)))
+    return found
 
 
 def _in_8_bits(values: NDArray, grid: sitk.Image) -> sitk.Image:

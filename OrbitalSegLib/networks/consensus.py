@@ -139,12 +139,12 @@ def needed_bytes(
     )
 
 
-def shown_grid(scan: sitk.Image, grid: WorkingGrid) -> WorkingGrid:
+def shown_grid(scan: sitk.Image, grid: WorkingGrid, lattice: int = LATTICE) -> WorkingGrid:
     """What slices show: the grid, grown to the lattice or to the scan's end."""
     ends = [own + size for own, size in zip(grid.low, grid.size, strict=True)]
     last = working_grid(scan, grid.spacing_mm).size
-    low = [own // LATTICE * LATTICE for own in grid.low]
-    high = [min(-(-end // LATTICE) * LATTICE, most) for end, most in zip(ends, last, strict=True)]
+    low = [own // lattice * lattice for own in grid.low]
+    high = [min(-(-end // lattice) * lattice, most) for end, most in zip(ends, last, strict=True)]
     return replace(grid, low=tuple(low), size=tuple(b - a for a, b in zip(low, high, strict=True)))
 
 

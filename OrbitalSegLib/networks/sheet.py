@@ -5,6 +5,7 @@ Neither knows of torch: a training and a method ask the same questions here.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import SimpleITK as sitk
@@ -40,8 +41,18 @@ PLACES_AT_ONCE = 4000
 CERTAIN = 7.0
 """No logit counts more than this."""
 
+CELL = 2
+"""Evidence is asked at one place of each cell of so many voxels' side ..."""
+NEARBY_MM = 0.4
+"""... and every place takes the mean of those around it, weighted by a Gaussian of this standard deviation ..."""
+ALIKE = 0.7
+"""... whose normals differ by no more: this is the cosine."""
+
+PROFILE_ANSWERS = 3
+"""Of a place: a logit of bone; the wall's thickness in mm; the logarithm of that thickness's mean deviation in mm."""
+
 Asked = Callable[[Array], Array]
-"""Logits of bone (n,) of squares of profiles in HU (n, 5, 5, 29)."""
+"""`PROFILE_ANSWERS` (n, 3) of squares of profiles in HU (n, 5, 5, 29)."""
 
 
 @dataclass(frozen=True)
@@ -107,16 +118,72 @@ def sheet_of(place: sitk.Image, distance: sitk.Image) -> Sheet:
     return Sheet(voxels, centres - off[:, None] * normals, normals, belongs[tuple(voxels.T)])
 
 
-def evidence_of(ct: sitk.Image, sheet: Sheet, asked: Asked, progress: Progress = silent) -> Array:
-    """Logits of bone (n,) at the places of a sheet, from the scan on its own grid: the highest of `SEARCH`."""
-    margin, count = max(SEARCH), len(sheet.points_mm)
-    found = np.zeros(count, np.float32)
+@dataclass(frozen=True)
+class Shown:
+    """What the scan shows at each place of a sheet, each (n,)."""
+
+    bone: Array
+    """Logits."""
+    thickness_mm: Array
+    """Of the wall, if there is one."""
+    deviation_mm: Array
+    """How far that is off, in the mean."""
+
+
+def evidence_of(ct: sitk.Image, sheet: Sheet, asked: Asked, progress: Progress = silent) -> Shown:
+    """What the scan on its own grid shows at the places of a sheet: of `SEARCH` where there is most evidence of bone.
+
+    Neighbours see nearly the same squares: so some are asked, and the rest are between them.
+    """
+    chosen = _chosen(sheet)
+    margin, count = max(SEARCH), len(chosen)
+    found = np.zeros((count, PROFILE_ANSWERS), np.float32)
     for start in range(0, count, PLACES_AT_ONCE):
-        part = slice(start, start + PLACES_AT_ONCE)
+        part = chosen[start : start + PLACES_AT_ONCE]
         squares = unrolled(ct, sheet.points_mm[part], sheet.normals[part], margin=margin)
-        found[part] = np.max([asked(squares[..., margin + s : margin + s + SAMPLES]) for s in SEARCH], axis=0)
-        progress(min(part.stop / count, 1.0))
-    return found
+        said = np.stack([asked(squares[..., margin + s : margin + s + SAMPLES]) for s in SEARCH])
+        best = said[..., 0].argmax(axis=0)
+        found[start : start + len(part)] = said[best, np.arange(len(part))]
+        progress((start + len(part)) / count)
+    bone, thickness, spread = _between(sheet, chosen, found).T
+    return Shown(bone, np.maximum(thickness, 0), np.exp(np.clip(spread, -4, 2)))
+
+
+def _cells(sheet: Sheet) -> tuple[Array, Array]:
+    """A number for the cell of each place, and the steps of that number along z, y and x."""
+    cells = sheet.voxels // CELL + 1  # so that no neighbour is below 0
+    size = cells.max(axis=0, initial=0) + 2
+    steps = np.array([size[1] * size[2], size[2], 1], np.int64)
+    return cells @ steps, steps
+
+
+def _chosen(sheet: Sheet) -> Array:
+    """Of each cell the place that is nearest to the middle of its places, in the order of the cells."""
+    cells, _ = _cells(sheet)
+    _, own, count = np.unique(cells, return_inverse=True, return_counts=True)
+    middle = np.stack([np.bincount(own, axis) / count for axis in sheet.points_mm.T], axis=1)
+    away = ((sheet.points_mm - middle[own]) ** 2).sum(axis=1)
+    order = np.lexsort((away, own))
+    return order[np.searchsorted(own[order], np.arange(len(count)))]
+
+
+def _between(sheet: Sheet, chosen: Array, values: Array) -> Array:
+    """Values (n, k) at every place, of those at the chosen ones."""
+    cells, steps = _cells(sheet)
+    known = cells[chosen]
+    total, weight = np.zeros((len(cells), values.shape[1])), np.zeros(len(cells))
+    for neighbour in product((-1, 0, 1), repeat=3) if len(known) else ():
+        wanted = cells + np.array(neighbour) @ steps
+        at = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
+        here = np.flatnonzero(known[at] == wanted)
+        own = chosen[at[here]]
+        squared = ((sheet.points_mm[here] - sheet.points_mm[own]) ** 2).sum(axis=1)
+        counts = np.exp(-squared / (2 * NEARBY_MM**2))
+        if any(neighbour):  # the place that was asked in its own cell always counts
+            counts *= (sheet.normals[here] * sheet.normals[own]).sum(axis=1) > ALIKE
+        total[here] += counts[:, None] * values[at[here]]
+        weight[here] += counts
+    return (total / weight[:, None]).astype(np.float32)
 
 
 def bone_of(bone: sitk.Image, sheet: Sheet) -> Array:
@@ -144,25 +211,23 @@ def mixed(cortical: sitk.Image, thin: sitk.Image, sheet: Sheet, evidence: Array,
     """
     before = bone_of(sitk.Maximum(cortical, thin), sheet)
     after = mixture.of(evidence, before)
-    shift = effaced(cortical, sheet, np.minimum(after - before, 0))
-    fields = {
-        name: probability(logit(sitk.GetArrayViewFromImage(image)) + shift)
-        for name, image in (("cortical", cortical), ("thin", thin))
-    }
-    at = tuple(sheet.voxels.T)
-    fields["thin"][at] = np.maximum(fields["thin"][at], probability(after))
+    at, shift = effaced(cortical, sheet, np.minimum(after - before, 0))
+    fields = {name: sitk.GetArrayFromImage(image) for name, image in (("cortical", cortical), ("thin", thin))}
+    for field in fields.values():
+        field[at] = probability(logit(field[at]) + shift)
+    own = tuple(sheet.voxels.T)
+    fields["thin"][own] = np.maximum(fields["thin"][own], probability(after))
     return Mixed(on_grid(fields["cortical"], thin), on_grid(fields["thin"], thin), after)
 
 
-def effaced(grid: sitk.Image, sheet: Sheet, shift: Array) -> Array:
-    """What the logits of each voxel (z, y, x) change by: the mean of the places whose lines pass there."""
+def effaced(grid: sitk.Image, sheet: Sheet, shift: Array) -> tuple[tuple[Array, ...], Array]:
+    """The voxels (z, y, x) where lines through places pass, and what their logits change by: the mean of those."""
     size = np.array(grid.GetSize())
-    total, lines = np.zeros(int(size.prod())), np.zeros(int(size.prod()))
     to_index = np.linalg.inv(np.reshape(grid.GetDirection(), (3, 3)) * np.array(grid.GetSpacing()))
-    for offset in np.linspace(-EFFACED_MM, EFFACED_MM, 2 * round(EFFACED_MM / STEP_MM) + 1):
-        index = (sheet.points_mm + offset * sheet.normals - np.array(grid.GetOrigin())) @ to_index.T
-        x, y, z = np.clip(np.rint(index).astype(np.int64), 0, size - 1).T
-        at = (z * size[1] + y) * size[0] + x
-        total += np.bincount(at, shift, len(total))
-        lines += np.bincount(at, minlength=len(lines))
-    return (total / np.maximum(lines, 1)).reshape(size[::-1])
+    offsets = np.linspace(-EFFACED_MM, EFFACED_MM, 2 * round(EFFACED_MM / STEP_MM) + 1)
+    lines = sheet.points_mm[:, None] + offsets[:, None] * sheet.normals[:, None]
+    index = (lines.reshape(-1, 3) - np.array(grid.GetOrigin())) @ to_index.T
+    x, y, z = np.clip(np.rint(index).astype(np.int64), 0, size - 1).T
+    voxels, own, count = np.unique((z * size[1] + y) * size[0] + x, return_inverse=True, return_counts=True)
+    total = np.bincount(own, shift.repeat(len(offsets)), len(voxels))
+    return np.unravel_index(voxels, size[::-1]), total / count

@@ -1,5 +1,7 @@
 """A scan in the coordinates of a wall: profiles along the normal, on a small square of the wall around a point."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
@@ -36,20 +38,26 @@ def unrolled(
     if np.ndim(turn):
         cos, sin = cos[:, None], sin[:, None]
     first, second = cos * first + sin * second, cos * second - sin * first
-    along = (np.arange(SIDE) - SIDE // 2) * ALONG_MM
+    to_index = _to_index(ct)
+    start, first, second, across = (
+        np.asarray(values @ to_index.T, np.float32)
+        for values in (points_mm - np.array(ct.GetOrigin()), first * ALONG_MM, second * ALONG_MM, normals * DEPTH_MM)
+    )
+    steps = np.arange(SIDE, dtype=np.float32) - SIDE // 2
     count = SAMPLES + 2 * margin
-    across = (np.arange(count) - count // 2) * DEPTH_MM
+    depth = np.arange(count, dtype=np.float32) - count // 2
     hu = sitk.GetArrayViewFromImage(ct)
     result = np.empty((len(points_mm), SIDE, SIDE, count), np.int16)
-    for start in range(0, len(points_mm), AT_ONCE):
-        part = slice(start, start + AT_ONCE)
-        places = (
-            points_mm[part, None, None, None]
-            + along[:, None, None, None] * first[part, None, None, None]
-            + along[None, :, None, None] * second[part, None, None, None]
-            + across[:, None] * normals[part, None, None, None]
-        )
-        result[part] = np.rint(interpolated(hu, ct, places))
+    for begin in range(0, len(points_mm), AT_ONCE):
+        part = slice(begin, begin + AT_ONCE)
+        index = [
+            start[part, axis, None, None, None]
+            + steps[:, None, None] * first[part, axis, None, None, None]
+            + steps[:, None] * second[part, axis, None, None, None]
+            + depth * across[part, axis, None, None, None]
+            for axis in range(3)
+        ]
+        result[part] = np.rint(_at(hu, index))
     return result
 
 
@@ -60,20 +68,29 @@ def linear(image: sitk.Image, points_mm: Array) -> Array:
 
 def interpolated(values: Array, grid: sitk.Image, points_mm: Array) -> Array:
     """The values (z, y, x) of a grid at points (..., 3), as `linear`."""
-    to_index = np.linalg.inv(np.reshape(grid.GetDirection(), (3, 3)) * np.array(grid.GetSpacing()))
-    index = (points_mm.reshape(-1, 3) - np.array(grid.GetOrigin())) @ to_index.T
-    flat, at, steps, parts = values.reshape(-1), np.zeros(len(index), np.int64), [], []
-    for axis, (length, stride) in enumerate(zip(values.shape, (values[0].size, values.shape[2], 1), strict=True)):
-        place = np.clip(index[:, 2 - axis], 0, length - 1)
-        low = np.minimum(place.astype(np.int64), max(length - 2, 0))
-        parts.append((place - low).astype(np.float32))
+    index = (points_mm - np.array(grid.GetOrigin())) @ _to_index(grid).T
+    return _at(values, [index[..., axis] for axis in range(3)])
+
+
+def _to_index(grid: sitk.Image) -> Array:
+    return np.linalg.inv(np.reshape(grid.GetDirection(), (3, 3)) * np.array(grid.GetSpacing()))
+
+
+def _at(values: Array, index: Sequence[Array]) -> Array:
+    """The values (z, y, x) between voxels, at index x, y and z of any shape."""
+    flat, at, steps, parts = values.reshape(-1), np.zeros(index[0].shape, np.intp), [], []
+    for place, length, stride in zip(reversed(index), values.shape, (values[0].size, values.shape[2], 1), strict=True):
+        inside = np.clip(place, 0, length - 1)
+        low = np.minimum(inside.astype(np.intp), max(length - 2, 0))
+        parts.append((inside - low).astype(np.float32))
         steps.append(stride if length > 1 else 0)
         at += low * stride
     z, y, x = parts
     dz, dy, dx = steps
-    found = np.zeros(len(at), np.float32)
+    found = np.zeros(at.shape, np.float32)
     for corner_z, of_z in ((0, 1 - z), (dz, z)):
         for corner_y, of_y in ((0, 1 - y), (dy, y)):
             row = at + (corner_z + corner_y)
-            found += of_z * of_y * (flat[row] * (1 - x) + flat[row + dx] * x)
-    return found.reshape(points_mm.shape[:-1])
+            here = flat[row].astype(np.float32)
+            found += of_z * of_y * (here + x * (flat[row + dx] - here))
+    return found

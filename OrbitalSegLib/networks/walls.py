@@ -20,7 +20,7 @@ from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.networks import schema, weights
 from OrbitalSegLib.networks.layout import Weights
 from OrbitalSegLib.networks.package import DESCRIPTION_BYTES, SHIPPED, bad_model, parsed, read_file
-from OrbitalSegLib.networks.sheet import Mixture
+from OrbitalSegLib.networks.sheet import PROFILE_ANSWERS, Mixture
 from OrbitalSegLib.networks.unrolling import SAMPLES, SIDE
 from OrbitalSegLib.structures import CORTICAL, THIN
 
@@ -38,9 +38,6 @@ WINDOWS_HU = ((-200.0, 300.0), (-1024.0, 600.0))
 BLOCK = 2
 CORNERS = BLOCK**3
 """Voxels of a block, which become channels at half the resolution."""
-
-PROFILE_ANSWERS = 3
-"""A logit of bone; the wall's thickness in mm; the logarithm of that thickness's mean deviation in mm."""
 
 
 @dataclass(frozen=True)
@@ -195,11 +192,7 @@ class ProfileNetwork:
         self._weights = weights
 
     def __call__(self, squares: NDArray) -> NDArray[np.float32]:
-        """Logits of bone (n,) of squares in HU (n, 5, 5, 29): see `sheet.Asked`."""
-        parts = [self._answers(squares[start : start + 4096])[:, 0] for start in range(0, len(squares), 4096)]
-        return np.concatenate(parts) if parts else np.zeros(0, np.float32)
-
-    def _answers(self, squares: NDArray) -> NDArray[np.float32]:
+        """What `sheet.Asked` says, of squares in HU (n, 5, 5, 29)."""
         n = len(squares)
         lines = windowed(squares).transpose(0, 2, 3, 1, 4).reshape(n * SIDE * SIDE, -1)
         filtered = (lines @ self._weights["bank.weight"].T).reshape(n, -1)

@@ -14,6 +14,7 @@ from OrbitalSegLib.errors import InputError, JobError
 from OrbitalSegLib.methods import METHODS
 from OrbitalSegLib.methods.method import Resources, Task
 from OrbitalSegLib.networks import walls
+from OrbitalSegLib.networks.covered import uncovered
 from OrbitalSegLib.networks.sheet import Mixture, evidence_of, logit, mixed, probability, sheet_of
 from OrbitalSegLib.networks.unrolling import SAMPLES, linear, unrolled
 from OrbitalSegLib.networks.weights import rounded_to_bf16, write_bf16
@@ -95,11 +96,38 @@ def test_evidence_is_asked_at_the_place_and_beside_it() -> None:
     bone = sitk.GetArrayFromImage(distance)
     ct = image(np.where(np.abs(bone - 0.4) < 0.3, 500, -100).astype(np.int16))  # 0.4 mm beyond the place
     middle = SAMPLES // 2
-    found = evidence_of(ct, sheet, lambda squares: squares[..., middle].mean(axis=(1, 2)) / 100)
+    asked = []
+
+    def said(squares: np.ndarray) -> np.ndarray:
+        asked.append(len(squares))
+        bone = squares[..., middle].mean(axis=(1, 2)) / 100
+        return np.stack([bone, 0.2 * bone, 0 * bone], axis=1)
+
+    found = evidence_of(ct, sheet, said)
     alone = unrolled(ct, sheet.points_mm, sheet.normals, margin=0)[..., middle].mean(axis=(1, 2)) / 100
     inner = np.all((sheet.voxels > 8) & (sheet.voxels < 31), axis=1)
-    assert (found[inner] >= alone[inner]).all()
-    assert np.median(found[inner]) > np.median(alone[inner]) + 1
+    assert np.median(found.bone[inner]) > np.median(alone[inner]) + 1
+    assert found.thickness_mm == pytest.approx(np.maximum(0.2 * found.bone, 0), abs=0.2)
+    assert found.deviation_mm == pytest.approx(1)
+    assert max(asked) < 0.4 * len(sheet.points_mm)
+
+
+def test_evidence_between_the_places_that_were_asked_is_that_around() -> None:
+    """Bone on the left alone: a step in 4 mm at most, and level on both sides."""
+    place, distance, _ = wall(tilt=0.0)
+    sheet = sheet_of(place, distance)
+    away = np.abs(sitk.GetArrayFromImage(distance))
+    left = np.indices(away.shape)[2] < 20
+    ct = image(np.where((away < 0.6) & left, 500, -100).astype(np.int16))
+
+    def said(squares: np.ndarray) -> np.ndarray:
+        bone = np.where(squares[:, 2, 2].max(axis=1) > 200, 6.0, -6.0)
+        return np.stack([bone, bone, bone], axis=1)
+
+    bone = evidence_of(ct, sheet, said).bone
+    along = sheet.voxels[:, 2]
+    assert (bone[(along > 3) & (along < 16)] > 5.9).all()
+    assert (bone[(along > 24) & (along < 37)] < -5.9).all()
 
 
 def test_evidence_against_bone_opens_a_hole_and_evidence_for_it_makes_one_voxel_of_wall() -> None:
@@ -123,9 +151,28 @@ def test_where_there_is_no_place_the_3d_network_stands() -> None:
     place, distance, _ = wall()
     thin = image(np.random.default_rng(1).random((40, 40, 40), np.float32) * 0.9 + 0.05)
     none = sheet_of(0 * place, distance)
+    assert len(evidence_of(thin, none, lambda _squares: np.zeros((0, 3), np.float32)).bone) == 0
     both = mixed(0.5 * thin, thin, none, np.zeros(0), Mixture(1.0, 1.0, 0.0))
     assert len(none.points_mm) == 0
     assert sitk.GetArrayFromImage(both.thin) == pytest.approx(sitk.GetArrayFromImage(thin), abs=1e-5)
+
+
+def test_what_no_skin_covers_is_no_bone() -> None:
+    """A head of fat with bone in it, a fragment 3 mm below its skin, and a marker on it."""
+    z, y, x = np.indices((20, 60, 60))
+    head = np.hypot(y - 30, x - 30) < 22
+    hu = np.where(head, -100, -1000)
+    skull, fragment, marker = (
+        (np.abs(x - at) < 3) & (np.abs(y - 30) < size) & (np.abs(z - 10) < 4)
+        for at, size in ((30, 12), (44, 3), (54, 3))
+    )
+    hu[skull | fragment | marker] = 700
+    scan = image(hu.astype(np.int16))
+    bone = image((skull | fragment | marker).astype(np.float32))
+    assert np.array_equal(uncovered(bone, scan), marker)
+    dry = image(np.where(skull | fragment | marker, 700, -1000).astype(np.int16))
+    assert not uncovered(bone, dry).any()
+    assert not uncovered(0 * bone, scan).any()
 
 
 def test_logits_and_probabilities() -> None:
@@ -230,14 +277,14 @@ def test_engines_that_cannot_run_it_are_refused(ct: sitk.Image, folder: Path) ->
 
 
 def test_parts_of_a_large_grid_answer_as_the_whole_does(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    """The networks of the test see 8 voxels to each side: a halo of 48 shows them all there is."""
+    """The networks of the test see 8 voxels to each side: a halo of 32 shows them all there is."""
     pytest.importorskip("openvino")
     from OrbitalSegLib.methods import walls as method
 
     hu = np.random.default_rng(5).normal(0, 300, (20, 20, 90)).astype(np.int16)
     scan = image(hu, 1.0)
     whole = segmented(scan, folder).probabilities["cortical"]
-    monkeypatch.setattr(method, "TILE", 48)
+    monkeypatch.setattr(method, "PART_VOXELS", 40 * 40 * 130)
     parts = segmented(scan, folder).probabilities["cortical"]
     apart = sitk.GetArrayFromImage(whole).astype(int) - sitk.GetArrayFromImage(parts)
     assert whole.GetSize()[0] > 150

@@ -136,7 +136,7 @@ def test_profiles_run_along_the_normal() -> None:
     ct = sitk.GetImageFromArray(np.broadcast_to(z * 10, (60, 40, 40)).astype(np.int16))
     ct.SetSpacing([0.5] * 3)
     square = unrolled(ct, np.array([[10.0, 10.0, 15.0]]), np.array([[0.0, 0.0, -1.0]]))[0]
-    assert np.ptp(square, axis=(0, 1)).max() == 0
+    assert np.ptp(square, axis=(0, 1)).max() <= 1  # HU, by rounding
     assert square[0, 0, 20] == 150
     assert np.diff(square[0, 0]).mean() == pytest.approx(-10 * DEPTH_MM, abs=0.02)
 
@@ -271,8 +271,8 @@ def test_a_package_gives_what_was_trained(tmp_path: Path, made: Path) -> None:
         assert np.abs(found - sitk.GetArrayFromImage(wanted[name])).mean() < 0.02, name  # both in bf16, there
     head = heads.read(heads.path_of(made, 0))
     squares = head.profiles[..., 6:-6]
-    logits = ProfileNetwork(written[0].of("profiles"))(squares)
-    assert logits == pytest.approx(EvidenceAsked(TINY, folder).logits(squares), abs=0.05)
+    answers = ProfileNetwork(written[0].of("profiles"))(squares)
+    assert answers == pytest.approx(EvidenceAsked(TINY, folder).answers(squares), abs=0.05)
     spoilt = VolumeLesson(TINY)
     with pytest.raises(NotEqual, match="places"):
         packing.prove_equal(written[0], spoilt, EvidenceLesson(TINY))

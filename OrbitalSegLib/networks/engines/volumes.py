@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from OrbitalSegLib.networks.layout import Weights
 from OrbitalSegLib.networks.walls import (
     ANSWERS,
     BLOCK,
+    WINDOWS_HU,
     VolumeLayer,
     decoder,
     encoder,
@@ -46,16 +48,18 @@ class VolumeEngine:
     def answers(self, hu: NDArray) -> NDArray[np.float32]:
         """`ANSWERS` (4, d, h, w) of HU (d, h, w): three logits and mm. Beyond the volume is what lies at its border."""
         padded = np.pad(hu, [(0, -length % self._stride) for length in hu.shape], mode="edge")
-        found = _from_blocks(self._compiled({0: _to_blocks(windowed(padded[None])[0])})[0][0])
+        found = _from_blocks(self._compiled({0: _to_blocks(padded)})[0][0])
         d, h, w = hu.shape
         return found[:, :d, :h, :w]
 
 
-def _to_blocks(volume: NDArray) -> NDArray[np.float32]:
-    """(c, d, h, w) to (1, 8 c, d / 2, h / 2, w / 2)."""
-    c, d, h, w = volume.shape
-    parts = volume.reshape(c, d // BLOCK, BLOCK, h // BLOCK, BLOCK, w // BLOCK, BLOCK).transpose(0, 2, 4, 6, 1, 3, 5)
-    return np.ascontiguousarray(parts).reshape(1, -1, d // BLOCK, h // BLOCK, w // BLOCK)
+def _to_blocks(hu: NDArray) -> NDArray[np.float32]:
+    """HU (d, h, w) to what the network sees (1, 8 windows, d / 2, h / 2, w / 2), with no copy of it all between."""
+    size = [length // BLOCK for length in hu.shape]
+    found = np.empty((len(WINDOWS_HU), *[BLOCK] * 3, *size), np.float32)
+    for z, y, x in product(range(BLOCK), repeat=3):
+        found[:, z, y, x] = windowed(hu[None, z::BLOCK, y::BLOCK, x::BLOCK])[0]
+    return found.reshape(1, -1, *size)
 
 
 def _from_blocks(blocks: NDArray) -> NDArray[np.float32]:

@@ -8,10 +8,10 @@ import SimpleITK as sitk
 import torch
 
 from OrbitalSegLib.images import on_grid
+from OrbitalSegLib.networks.sheet import PROFILE_ANSWERS
 from OrbitalSegLib.networks.unet3d import folded
 from OrbitalSegLib.networks.unrolling import MARGIN, SAMPLES, linear, unrolled
 from OrbitalSegLib.training.walls.config import Walls
-from OrbitalSegLib.training.walls.evidence import ANSWERS as ANSWERS_OF_PROFILE
 from OrbitalSegLib.training.walls.evidence import EvidenceLesson
 from OrbitalSegLib.training.walls.training import LAST
 from OrbitalSegLib.training.walls.volume import ANSWERS, VolumeLesson, windowed
@@ -128,11 +128,11 @@ class EvidenceAsked:
         thickness, spread = chosen[:, 1].clamp_min(0), chosen[:, 2].clamp(-4, 2).exp()
         return Answers(chosen[:, 0].sigmoid().numpy(), thickness.numpy(), spread.numpy())
 
-    def logits(self, squares: Array) -> Array:
-        """Of bone, (n,), of squares of profiles in HU (n, 5, 5, 29): see `sheet.Asked`."""
-        return self._said(torch.from_numpy(squares.astype(np.float32)))[:, 0].numpy()
+    def answers(self, squares: Array) -> Array:
+        """What `sheet.Asked` says, of squares of profiles in HU (n, 5, 5, 29)."""
+        return self._said(torch.from_numpy(squares.astype(np.float32))).numpy()
 
     @torch.inference_mode()
     def _said(self, squares: torch.Tensor) -> torch.Tensor:
         parts = [self._model(windowed(part)) for part in squares.split(4096) if len(part)]
-        return torch.cat(parts) if parts else torch.zeros(0, ANSWERS_OF_PROFILE)
+        return torch.cat(parts) if parts else torch.zeros(0, PROFILE_ANSWERS)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from OrbitalSegLib.networks.sheet import PROFILE_ANSWERS
 from OrbitalSegLib.networks.unrolling import MARGIN, SAMPLES, SIDE, unrolled
 from OrbitalSegLib.training.walls.config import Walls
 from OrbitalSegLib.training.walls.heads import MISPLACED_MM, TILTED, Head
@@ -16,15 +17,12 @@ from OrbitalSegLib.training.walls.volume import WINDOWS_HU, changed, windowed
 
 Array = np.ndarray
 
-ANSWERS = 3
-"""A logit of bone; the wall's thickness in mm; the logarithm of that thickness's mean deviation in mm."""
-
 FARTHER_SHARE, FARTHER = 0.3, 4
 """Of so many profiles the place is moved by up to so many samples more."""
 
 
 class Profiles(nn.Module):
-    """Squares of profiles (n, windows, 5, 5, 29) to `ANSWERS`.
+    """Squares of profiles (n, windows, 5, 5, 29) to `PROFILE_ANSWERS`.
 
     A bank of filters along the normal, shared by all profiles; then a dense mix of them.
     """
@@ -35,7 +33,7 @@ class Profiles(nn.Module):
         self.normalisation = nn.BatchNorm1d(bank * SIDE * SIDE)
         sizes = (bank * SIDE * SIDE, *hidden)
         layers = [part for a, b in zip(sizes, hidden, strict=False) for part in (nn.Linear(a, b), nn.ReLU())]
-        self.mix = nn.Sequential(*layers, nn.Linear(sizes[-1], ANSWERS))
+        self.mix = nn.Sequential(*layers, nn.Linear(sizes[-1], PROFILE_ANSWERS))
 
     def forward(self, squares: torch.Tensor) -> torch.Tensor:
         n, c = squares.shape[:2]

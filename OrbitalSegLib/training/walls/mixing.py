@@ -55,7 +55,7 @@ def points_of(case: Case, volume: VolumeAsked, evidence: EvidenceAsked) -> Point
     away, nearest = cKDTree(sheet.points_mm).query(walls.points_mm, distance_upper_bound=NEAR_MM)
     there = np.isfinite(away)
     known[there] = bone_of(bone, sheet)[nearest[there]]
-    shown[there] = evidence_of(case.ct, sheet, evidence.logits)[nearest[there]]
+    shown[there] = evidence_of(case.ct, sheet, evidence.answers).bone[nearest[there]]
     return Points(there, shown, known, walls.hole != 0, walls.area_mm2)
 
 

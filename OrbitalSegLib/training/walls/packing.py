@@ -82,11 +82,11 @@ def prove_equal(found: package.WallPackage, volume: VolumeLesson, evidence: Evid
     squares = (rng.normal(0, 300, (64, 5, 5, 1)) + rng.normal(0, 100, (64, 5, 5, 29))).astype(np.float32)
     with torch.inference_mode():
         wanted = volume.model(windowed(torch.from_numpy(hu[None])))[0].numpy()
-        logits = evidence.model(windowed(torch.from_numpy(squares)))[:, 0].numpy()
+        profiles = evidence.model(windowed(torch.from_numpy(squares))).numpy()
     answers = VolumeEngine(found.channels, found.of("volume"), "fp32", threads=1).answers(hu)
     for name, apart in (
         ("places", np.abs(answers - wanted)),
-        ("profiles", np.abs(package.ProfileNetwork(found.of("profiles"))(squares) - logits)),
+        ("profiles", np.abs(package.ProfileNetwork(found.of("profiles"))(squares) - profiles)),
     ):
         if not np.quantile(apart, 0.99) < AGREEMENT:
             raise NotEqual(f"The network of {name} in the package differs by {np.quantile(apart, 0.99):g}.")
