@@ -18,6 +18,7 @@ from rich.table import Column, Table
 
 from OrbitalSegLib import structures, worker
 from OrbitalSegLib.errors import JobError
+from OrbitalSegLib.heap import keep_freed_memory
 from OrbitalSegLib.product import CONTRACT, NOTICE, VERSION
 from OrbitalSegLib.tasks import TASKS
 from OrbitalSegLib.training import front
@@ -956,4 +957,5 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="replace")
+    keep_freed_memory()
     app()

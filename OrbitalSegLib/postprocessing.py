@@ -3,6 +3,7 @@
 Every step says what it removed and added, and warns when what it removed is as thin as an orbital wall.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -318,9 +319,9 @@ def _numbered_by_first(labels: NDArray[np.int64]) -> NDArray[np.int64]:
     return number[labels]
 
 
-def dilated(mask: NDArray[Flag]) -> NDArray[Flag]:
-    """A mask (flags, or 8 bits of 0 and 1) with the 26-neighbourhood of each voxel."""
-    for axis in range(3):
+def dilated(mask: NDArray[Flag], axes: Sequence[int] = (0, 1, 2)) -> NDArray[Flag]:
+    """A mask (flags, or 8 bits of 0 and 1) with the neighbours of each voxel along these axes: 26, or 8 in a plane."""
+    for axis in axes:
         along = np.moveaxis(mask, axis, 0)
         grown = along.copy()
         grown[1:] |= along[:-1]

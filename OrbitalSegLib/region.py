@@ -84,9 +84,10 @@ class Region:
     def _part(self, image: sitk.Image, margin_mm: float) -> sitk.Image:
         if self.box_mm is None:
             return image
-        self.within(image)
         low, high = self._index_bounds(image, margin_mm)
-        return image[tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))]
+        part = image[tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))]
+        self.within(part)  # whether there is anything
+        return part
 
     def cut(self, mask: sitk.Image, scan_grid: sitk.Image) -> sitk.Image:
         """A mask of the working part on the scan grid, empty outside the region."""

@@ -18,6 +18,7 @@ from typing import Any, TextIO
 
 from OrbitalSegLib import tasks
 from OrbitalSegLib.errors import INTERNAL, NO_MEMORY, Cancelled, InputError, JobError, OrbitalSegError
+from OrbitalSegLib.heap import keep_freed_memory
 from OrbitalSegLib.progress import HELD, Steps
 
 Emit = Callable[[dict[str, Any]], None]
@@ -148,6 +149,7 @@ def writer(stream: TextIO) -> Emit:
 def main(arguments: list[str]) -> int:
     """Read the job named on the command line, do it, return the exit code."""
     interrupt_once()
+    keep_freed_memory()
     emit = writer(sys.stdout)
     try:
         values = _read_job(arguments)

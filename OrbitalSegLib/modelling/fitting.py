@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from OrbitalSegLib.modelling import mesh
-from OrbitalSegLib.modelling.intersections import Flags, Floats, Integers, at_any_corner, corners_of, cross
+from OrbitalSegLib.modelling.intersections import Flags, Floats, Integers, at_any_corner, normals_of
 from OrbitalSegLib.modelling.mesh import Neighbours
 from OrbitalSegLib.progress import Progress, silent
 
@@ -107,9 +107,8 @@ def smooth_normals(points: Floats, triangles: Integers, neighbours: Neighbours |
     of its three corners, so that each neighbour, which two of them share, counts twice.
     """
     neighbours = neighbours or Neighbours(triangles, len(points))
-    a, b, c = corners_of(points, triangles)
-    facing = cross(b - a, c - a)
-    corners = triangles.T.astype(np.int64)
+    facing = normals_of(points, triangles)
+    corners = triangles.T
     normals = _unit(np.stack([sum(np.bincount(corner, axis, len(points)) for corner in corners) for axis in facing]))
     for _ in range(NORMAL_ROUNDS):
         normals = _unit(neighbours.count * normals + 2 * neighbours.sum(normals))

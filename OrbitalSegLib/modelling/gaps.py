@@ -12,7 +12,7 @@ import SimpleITK as sitk
 
 from OrbitalSegLib.images import on_grid
 from OrbitalSegLib.modelling.field import BoneField
-from OrbitalSegLib.modelling.intersections import Flags, Floats, Integers, spread
+from OrbitalSegLib.modelling.intersections import Flags, Floats, Integers, chunks, spread
 
 EVIDENCE = 0.12
 """A lower bone fraction is noise."""
@@ -35,12 +35,14 @@ def gaps(bone: BoneField) -> list[dict[str, Any]]:
     flat, strides = fraction.ravel(), strides_of(fraction)
     candidates = np.flatnonzero(~mask & (fraction >= EVIDENCE))
     lines = [*strides, *(a + way * b for a, b in combinations(strides, 2) for way in (1, -1))]
-    support = np.logical_or.reduce([stands_out(flat, candidates, line) for line in lines])
     beside = mask
     for axis in range(3):
         beside = spread(beside, axis, NEAR)
-    found = candidates[support & beside.ravel().take(candidates)]
-    return listed(flags_at(found, mask.shape, 2, bone.mask), bone.fraction, LEAST_VOXELS)[:LISTED]
+    candidates = candidates[beside.ravel().take(candidates)]
+    found = [candidates[:0]]
+    for some in chunks(candidates):
+        found.append(some[np.logical_or.reduce([stands_out(flat, some, line) for line in lines])])
+    return listed(flags_at(np.concatenate(found), mask.shape, 2, bone.mask), bone.fraction, LEAST_VOXELS)[:LISTED]
 
 
 def padded(bone: BoneField, by: int) -> tuple[Flags, Floats]:
@@ -75,7 +77,8 @@ def listed(flags: sitk.Image, fraction: sitk.Image, least_voxels: int) -> list[d
     Each has its area (its voxels' volume, divided by the length of a voxel's side of that volume), its middle in LPS mm
     and its mean bone fraction.
     """
-    labels = sitk.GetArrayFromImage(sitk.ConnectedComponent(flags, True)).ravel()
+    components = sitk.ConnectedComponent(flags, True)
+    labels = sitk.GetArrayViewFromImage(components).ravel()  # no copy: it is as large as the grid
     places = np.flatnonzero(labels)
     label = labels.take(places) - 1
     count = np.bincount(label)

@@ -4,7 +4,7 @@ Arrays of vectors have x, y and z in front, (3, ...): whole rows are what NumPy 
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from typing import Any
@@ -93,7 +93,7 @@ def self_intersections(
             found.append(apart)
             progress(0.2 + 0.8 * done / len(pieces))
         suspects = np.concatenate(found)
-        found = [at_vertices.result(), *(search.meeting(some) for some in _chunks(suspects))]
+        found = [at_vertices.result(), *(search.meeting(some) for some in chunks(suspects))]
     pairs = np.sort(wanted[np.concatenate(found)], axis=1)
     if among is not None:
         pairs = pairs[among[pairs].any(axis=1)]
@@ -177,7 +177,7 @@ def spread(flags: Flags, axis: int, reach: int) -> Flags:
 def degenerate_triangles(points: Floats, triangles: Integers) -> Flags:
     """Whether each triangle is a line or a point: two equal vertices, or no height to speak of (`FLAT`)."""
     flags = [np.zeros(0, bool)]
-    for some in _chunks(triangles, CHUNK_TRIANGLES):
+    for some in chunks(triangles, CHUNK_TRIANGLES):
         a, b, c = corners_of(points, some)
         longest_squared = np.maximum(np.maximum(_squared(b - a), _squared(c - b)), _squared(a - c))
         flags.append(_squared(cross(b - a, c - a)) <= (FLAT * longest_squared) ** 2)
@@ -194,6 +194,15 @@ def corners_of(points: Floats, triangles: Integers) -> tuple[Floats, Floats, Flo
     """The first, second and third corners of triangles, each (3, m), 64-bit."""
     a, b, c = (np.ascontiguousarray(points.take(corner, axis=0).T, np.float64) for corner in triangles.T)
     return a, b, c
+
+
+def normals_of(points: Floats, triangles: Integers) -> Floats:
+    """Of triangles (m, 3) what `cross` gives of their edges: (3, m), twice as long as they are large."""
+    found = np.empty((3, len(triangles)))
+    for some in slices(len(triangles)):
+        a, b, c = corners_of(points, triangles[some])
+        found[:, some] = cross(b - a, c - a)
+    return found
 
 
 def dot(a: Floats, b: Floats) -> Floats:
@@ -218,14 +227,24 @@ def _unit(vectors: Floats) -> Floats:
 
 
 class _Triangles:
-    """Triangles with what is asked of them again and again; `vertices` (3, m), corners and normals (3, m) each."""
+    """Triangles with what is asked of them again and again; `vertices` (3, m), corners and normals (3, m) each.
+
+    Corners are kept as the points are, which for 32-bit ones takes half the memory; `corner` gives them 64-bit.
+    """
 
     def __init__(self, points: Floats, triangles: Integers) -> None:
         self.coordinates = np.ascontiguousarray(points.T, np.float64)
         self.vertices = np.ascontiguousarray(triangles.T)
-        self.corners = corners_of(points, triangles)
-        a, b, c = self.corners
-        self.normals = _unit(cross(b - a, c - a))
+        self.corners = [np.ascontiguousarray(points.take(corner, axis=0).T) for corner in triangles.T]
+        self.normals = normals_of(points, triangles)
+        for some in slices(len(triangles)):
+            self.normals[:, some] = _unit(self.normals[:, some])
+
+    def corner(self, which: int, some: Integers | slice) -> Floats:
+        """The first (0), second or third corner of some triangles, (3, k)."""
+        corners = self.corners[which]
+        found = corners[:, some] if isinstance(some, slice) else corners.take(some, axis=1)
+        return found.astype(np.float64, copy=False)
 
 
 # Triangles with a common vertex
@@ -244,7 +263,7 @@ def _at_vertices(triangles: _Triangles, wrong_vertices: Integers) -> Integers:
         same = np.flatnonzero(vertex[distance:] == vertex[:-distance])
         if same.size == 0:
             break
-        for some in _chunks(same):
+        for some in chunks(same):
             first, second = triangle[some], triangle[some + distance]
             found.append(np.stack(_kept(_meet_beside_shared(triangles, first, second), first, second), axis=1))
     return np.concatenate(found)
@@ -269,13 +288,13 @@ def _unproven_stars(triangles: _Triangles) -> Flags:
     sideways = np.stack([np.where(steep, -y, 0), np.where(steep, x, -z), np.where(steep, 0, y)])
     unproven = np.zeros(count, bool)
     crossings = np.zeros(count, np.int64)
-    for turn, vertex in enumerate(triangles.vertices):
-        unproven[vertex[dot(triangles.normals, direction.take(vertex, axis=1)) < FACING]] = True
+    for some, turn in product(slices(triangles.vertices.shape[1]), range(3)):
+        vertex = triangles.vertices[turn, some]
+        unproven[vertex[dot(triangles.normals[:, some], direction.take(vertex, axis=1)) < FACING]] = True
         across = sideways.take(vertex, axis=1)
-        here, following, last = np.roll(range(3), -turn)
-        before = dot(across, triangles.corners[following] - triangles.corners[here]) < 0
-        after = dot(across, triangles.corners[last] - triangles.corners[here]) >= 0
-        crossings += np.bincount(vertex[before & after], minlength=count)
+        here, following, last = (triangles.corner(which, some) for which in np.roll(range(3), -turn))
+        crossed = vertex[(dot(across, following - here) < 0) & (dot(across, last - here) >= 0)]
+        np.add.at(crossings, crossed, 1)
     return np.asarray(unproven | (crossings != 1))
 
 
@@ -360,12 +379,15 @@ class _BoxTree:
     Boxes are rounded outward to 65,000 steps in the longest direction.
     """
 
-    def __init__(self, lower: Floats, upper: Floats) -> None:
-        middle = (lower.min(axis=1) + upper.max(axis=1))[:, None] / 2
-        step = (float((upper.max(axis=1) - lower.min(axis=1)).max()) or 1.0) / 65000
-        rows = np.zeros((lower.shape[1], 8), np.int16)
-        rows[:, :3] = np.floor((lower - middle) / step).T
-        rows[:, 3:6] = -np.ceil((upper - middle) / step).T
+    def __init__(self, corners: Sequence[Floats]) -> None:
+        lowest, highest = (of([of(c, axis=1) for c in corners], axis=0).astype(np.float64) for of in (np.min, np.max))
+        middle = (lowest + highest)[:, None] / 2
+        step = (float((highest - lowest).max()) or 1.0) / 65000
+        rows = np.zeros((corners[0].shape[1], 8), np.int16)
+        for some in slices(len(rows)):
+            a, b, c = (corner[:, some].astype(np.float64) for corner in corners)
+            rows[some, :3] = np.floor((np.minimum(np.minimum(a, b), c) - middle) / step).T
+            rows[some, 3:6] = -np.ceil((np.maximum(np.maximum(a, b), c) - middle) / step).T
         self.levels = [self._level(rows)]
         while len(rows) > 1:
             rows = np.minimum(rows[0::2], np.concatenate([rows[1::2], rows[-1:]])[: (len(rows) + 1) // 2])
@@ -413,10 +435,11 @@ class _Search:
     """
 
     def __init__(self, triangles: _Triangles, touching: float) -> None:
-        self.vertices, self.corners, self.normals = triangles.vertices, triangles.corners, triangles.normals
-        a, b, c = self.corners
-        self.tree = _BoxTree(np.minimum(np.minimum(a, b), c), np.maximum(np.maximum(a, b), c))
-        self.offsets = dot(self.normals, a)
+        self.vertices, self.corner, self.normals = triangles.vertices, triangles.corner, triangles.normals
+        self.tree = _BoxTree(triangles.corners)
+        self.offsets = np.empty(self.normals.shape[1])
+        for some in slices(len(self.offsets)):
+            self.offsets[some] = dot(self.normals[:, some], self.corner(0, some))
         self.touching = touching
 
     def pieces(self) -> list[tuple[int, Integers, Integers]]:
@@ -462,16 +485,16 @@ class _Search:
     def _meets_plane(self, first: Integers, second: Integers) -> Flags:
         """Whether the second triangle is not wholly on one side of the first one's plane."""
         normal, offset = self.normals.take(first, axis=1), self.offsets.take(first)
-        a, b, c = (dot(normal, corner.take(second, axis=1)) for corner in self.corners)
+        a, b, c = (dot(normal, self.corner(which, second)) for which in range(3))
         lowest, highest = np.minimum(np.minimum(a, b), c), np.maximum(np.maximum(a, b), c)
         return (lowest <= offset + self.touching) & (highest >= offset - self.touching)
 
     def _reaches_inside(self, start: int, first: Integers, second: Integers) -> Flags:
         """Whether the second triangle is not wholly beyond the first one's edge that starts at a corner."""
-        begin = self.corners[start].take(first, axis=1)
-        edge = self.corners[(start + 1) % 3].take(first, axis=1) - begin
+        begin = self.corner(start, first)
+        edge = self.corner((start + 1) % 3, first) - begin
         outward = _unit(cross(edge, self.normals.take(first, axis=1)))
-        a, b, c = (dot(outward, corner.take(second, axis=1)) for corner in self.corners)
+        a, b, c = (dot(outward, self.corner(which, second)) for which in range(3))
         return np.minimum(np.minimum(a, b), c) <= dot(outward, begin) + self.touching
 
     def _edges_inseparable(self, first: Integers, second: Integers) -> Flags:
@@ -479,7 +502,7 @@ class _Search:
 
         With the planes parallel to either triangle, or square to it through an edge, those are all that need a try.
         """
-        a, b = (np.stack([corner.take(some, axis=1) for corner in self.corners], axis=1) for some in (first, second))
+        a, b = (np.stack([self.corner(which, some) for which in range(3)], axis=1) for some in (first, second))
         a, b = a - a[:, :1], b - a[:, :1]
         edges_a, edges_b = np.roll(a, -1, axis=1) - a, np.roll(b, -1, axis=1) - b
         apart = np.zeros(len(first), bool)
@@ -496,6 +519,13 @@ def _kept(keep: Flags, first: Integers, second: Integers) -> tuple[Integers, Int
     return first.take(some), second.take(some)
 
 
-def _chunks(rows: Integers, size: int = CHUNK_PAIRS) -> Iterator[Integers]:
+def chunks(rows: Integers, size: int = CHUNK_PAIRS) -> Iterator[Integers]:
+    """Rows in pieces that fit the processor's cache."""
     for begin in range(0, len(rows), size):
         yield rows[begin : begin + size]
+
+
+def slices(count: int, size: int = CHUNK_PAIRS) -> Iterator[slice]:
+    """A row of so many, in pieces that fit the processor's cache."""
+    for begin in range(0, count, size):
+        yield slice(begin, begin + size)

@@ -5,6 +5,7 @@ may hold less than half of bone there while together they hold as much as the wa
 or two wide, where the scan shows none.
 """
 
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import SimpleITK as sitk
 
 from OrbitalSegLib.modelling.field import BoneField
 from OrbitalSegLib.modelling.gaps import EVIDENCE, flags_at, listed, padded, stands_out, strides_of
-from OrbitalSegLib.modelling.intersections import Flags, Floats, Integers
+from OrbitalSegLib.modelling.intersections import Flags, Floats, Integers, chunks
 
 WHOLE = 0.5
 """So much of a voxel, summed across the wall, is bone: as for one voxel alone."""
@@ -44,10 +45,10 @@ def _slits(mask: Flags, fraction: Floats, spacing_mm: tuple[float, ...]) -> Inte
     """The numbers of the voxels that belong to slits, in padded arrays (z, y, x)."""
     strides, flat, bone = strides_of(fraction), fraction.ravel(), mask.ravel()
     candidates = np.flatnonzero(~bone & (flat >= EVIDENCE))
-    found = []
-    for across in range(3):
+    found = [candidates[:0]]
+    for some, across in product(chunks(candidates), range(3)):
         one = strides[across]
-        some = candidates[_shared(flat, bone, candidates, one) & stands_out(flat, candidates, one)]
+        some = some[_shared(flat, bone, some, one) & stands_out(flat, some, one)]
         (a, a_mm), (b, b_mm) = (
             pair for axis, pair in enumerate(zip(strides, spacing_mm, strict=True)) if axis != across
         )

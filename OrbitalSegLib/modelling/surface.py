@@ -147,6 +147,8 @@ def surface_of(
         smooth = _smoothed(best, triangles, thickness_mm, SMOOTHINGS[parameters.smoothing], grid)
     places = [grid.to_lps(points) for points in (stairs, (stairs + best) / 2, best, smooth)]
     triangles = grid.outward(triangles)
+    mask_volume_ml, spacing_mm = grid.mask_volume_ml, grid.spacing_mm
+    del grid, stairs, best, smooth, thickness_mm  # the search takes most memory
     with _timed(seconds, "repair"):
         result = settled(places, triangles, topology, span(progress, 0.4, 0.9))
     volume_ml = mesh.volume_ml(result.points, triangles)
@@ -157,13 +159,13 @@ def surface_of(
     progress(1)
     measured = {
         "source": bone.source,
-        "working_spacing_mm": [float(s / k) for s, k in zip(grid.spacing_mm, refinement, strict=True)],
+        "working_spacing_mm": [float(s / k) for s, k in zip(spacing_mm, refinement, strict=True)],
         "memory_estimated_gb": round(needed / 1e9, 2),
         "triangles": len(triangles),
         "parts": topology.parts,
         "tunnels": topology.tunnels,
         "volume_ml": volume_ml,
-        "mask_volume_ml": grid.mask_volume_ml,
+        "mask_volume_ml": mask_volume_ml,
         "moved_median_mm": float(median_mm),
         "moved_95_mm": float(p95_mm),
         "moved_max_mm": float(max_mm),

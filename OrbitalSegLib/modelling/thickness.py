@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from OrbitalSegLib.modelling.intersections import Floats, Integers, corners_of, cross
+from OrbitalSegLib.modelling.intersections import Floats, Integers, normals_of, slices
 from OrbitalSegLib.progress import Progress, silent
 
 RAYS_MM = 0.3
@@ -39,9 +39,9 @@ class WallSamples:
 
 def walls(points: Floats, triangles: Integers, progress: Progress = silent) -> WallSamples:
     """Sample the walls of a closed surface, whose `points` are mm; thick bone counts as a wall too."""
-    a, b, c = corners_of(points, triangles)
-    normals = cross(b - a, c - a)
-    normals /= np.maximum(np.sqrt((normals**2).sum(axis=0)), 1e-300)
+    normals = normals_of(points, triangles)
+    for some in slices(len(triangles)):
+        normals[:, some] /= np.maximum(np.sqrt((normals[:, some] ** 2).sum(axis=0)), 1e-300)
     parts = []
     for axis in range(3):
         parts.append(_along(axis, points, triangles, normals))

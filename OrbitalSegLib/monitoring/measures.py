@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 from functools import cache
+from itertools import combinations
 
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
+from OrbitalSegLib.images import bounds, mask_array
 from OrbitalSegLib.locating import Orbit
 from OrbitalSegLib.monitoring import Measures
+from OrbitalSegLib.postprocessing import dilated
 from OrbitalSegLib.region import Region
 
 METAL_HU = 2800.0
@@ -47,7 +50,7 @@ def of_input(ct: sitk.Image, region: Region, bone: sitk.Image | None) -> Measure
     smoothed = sitk.SmoothingRecursiveGaussian(sitk.Cast(part, sitk.sitkFloat32), SMOOTHED_MM)
     calm = sitk.GetArrayFromImage(smoothed)
     x_mm, y_mm, z_mm = ct.GetSpacing()
-    dense = np.zeros(0) if bone is None else sitk.GetArrayFromImage(ct)[sitk.GetArrayFromImage(bone) > 0]
+    dense = np.zeros(0) if bone is None else sitk.GetArrayViewFromImage(ct)[mask_array(bone)]
     return {
         "pixel_mm": max(x_mm, y_mm),
         "slice_mm": z_mm,
@@ -112,7 +115,8 @@ def of_output(
 def _parts(bone: sitk.Image) -> int:
     components = sitk.ConnectedComponentImageFilter()
     components.FullyConnectedOn()
-    components.Execute(bone)
+    z, y, x = bounds(mask_array(bone))
+    components.Execute(bone[x, y, z])
     return int(components.GetObjectCount())
 
 
@@ -171,18 +175,23 @@ def _sampled(bone: sitk.Image, places_mm: NDArray[np.float64]) -> NDArray[np.boo
     size = np.array(bone.GetSize())
     inside = ((index >= 0) & (index < size)).all(axis=-1)
     x, y, z = np.moveaxis(np.clip(index, 0, size - 1), -1, 0)
-    return np.asarray(sitk.GetArrayFromImage(bone)[z, y, x].astype(bool) & inside)
+    return np.asarray((sitk.GetArrayViewFromImage(bone)[z, y, x] != 0) & inside)
 
 
 def _boundary_step(own: sitk.Image, probabilities: list[sitk.Image]) -> float | None:
     """How much higher the highest probability is just inside the bone's border than just outside."""
     highest = np.max([sitk.GetArrayFromImage(field) for field in probabilities], axis=0)
-    bone = sitk.GetArrayFromImage(own).astype(bool)
-    inner = bone & ~sitk.GetArrayFromImage(sitk.BinaryErode(own, [1, 1, 1])).astype(bool)
-    outer = sitk.GetArrayFromImage(sitk.BinaryDilate(own, [1, 1, 1])).astype(bool) & ~bone
+    bone = mask_array(own)
+    inner, outer = bone & _widened(~bone), _widened(bone) & ~bone
     if not inner.any() or not outer.any():
         return None
     return float(highest[inner].mean() - highest[outer].mean()) / FULL
+
+
+def _widened(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """A mask with all voxels that share a face or an edge with one of its own."""
+    widened: NDArray[np.bool_] = np.logical_or.reduce([dilated(mask, axes) for axes in combinations(range(3), 2)])
+    return widened
 
 
 def whole(orbits: Sequence[Orbit]) -> list[Orbit]:

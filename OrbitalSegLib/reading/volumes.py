@@ -174,7 +174,7 @@ def _in_hu(image: sitk.Image) -> tuple[sitk.Image, Warnings]:
     whole = voxels.dtype.kind != "f" or (
         bool(np.all(voxels == np.rint(voxels))) and float(np.abs(voxels).max(initial=0)) <= HIGHEST_HU
     )
-    in_hu = on_grid(np.clip(voxels, AIR_HU, HIGHEST_HU).astype(np.int16 if whole else np.float32), image)
+    in_hu = on_grid(np.clip(voxels, AIR_HU, HIGHEST_HU).astype(np.int16 if whole else np.float32, copy=False), image)
     return in_hu, warnings
 
 
