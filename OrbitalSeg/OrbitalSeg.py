@@ -144,7 +144,9 @@ class OrbitalSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def say(self, text):
         """Show a sentence, or nothing."""
-        self.ui.messageLabel.setText(text)
+        from OrbitalSegPanel.words import told
+
+        self.ui.messageLabel.setText(told(text))
         self.ui.messageLabel.setVisible(bool(text))
 
     # What the logic tells its listener

@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Column, Table
 
-from OrbitalSegLib import structures, worker
+from OrbitalSegLib import languages, structures, worker
 from OrbitalSegLib.errors import JobError
 from OrbitalSegLib.heap import keep_freed_memory
 from OrbitalSegLib.product import CONTRACT, NOTICE, VERSION
@@ -56,6 +56,9 @@ PLACEHOLDER = "-"
 
 ended_with: ContextVar[int] = ContextVar("ended_with", default=0)
 """The code with which a command ends once it has shown what was done."""
+
+spoken: ContextVar[str] = ContextVar("spoken", default=languages.ENGLISH)
+"""The language of what a job says, and of the pages that it writes."""
 
 app = typer.Typer(
     result_callback=_end,
@@ -251,6 +254,7 @@ def segment(
         "operator": operator,
         "dicom": dicom or [],
         "deidentify": deidentify,
+        "language": spoken.get(),
     }
     repair = {"minimum_object_ml": minimum_object_ml, "keep_largest": keep_largest}
     job["postprocess"] = (
@@ -265,7 +269,7 @@ def segment(
         console.print(f"[bold]{escape(str(output))}[/]: {volumes}")
         _show_feasibility(summary["feasibility"])
         _show_monitoring(summary["monitoring"])
-        console.print(NOTICE, style="dim")
+        console.print(_told(NOTICE), style="dim")
 
 
 @app.command()
@@ -310,14 +314,16 @@ def review(
         ],
         "dicom": dicom or [],
         "deidentify": deidentify,
+        "language": spoken.get(),
     }
     summary = _run(job, progress)
     if progress is ProgressStyle.json:
         return
     for name, found in summary["edits"]["segments"].items():
         console.print(f"{name}: {found['added_ml']:.3f} ml added, {found['removed_ml']:.3f} ml removed by hand")
-    gaps = ", ".join(entry["term"] for entry in summary["missing"])
-    console.print(f"[bold]{escape(str(output))}[/]: {f'still missing: {gaps}' if gaps else 'nothing is missing'}")
+    gaps = ", ".join(_told(entry["term"]) for entry in summary["missing"])
+    lacking = f"{_told('still missing:')} {gaps}" if gaps else _told("nothing is missing")
+    console.print(f"[bold]{escape(str(output))}[/]: {lacking}")
 
 
 @app.command()
@@ -424,7 +430,7 @@ def orbits(
             if larger
             else f"The orbits differ by {by}, which equal orbits do too when they are measured."
         )
-    console.print(NOTICE, style="dim")
+    console.print(_told(NOTICE), style="dim")
 
 
 @app.command()
@@ -464,7 +470,7 @@ def defects(
             seen = "missing" if one["certainty"] == "open" else "not seen"
             table.add_row(side, one["wall"], one["name"] or "[bold]no natural one[/]", *figures, seen)
     console.print(table)
-    console.print(NOTICE, style="dim")
+    console.print(_told(NOTICE), style="dim")
 
 
 @app.command()
@@ -818,8 +824,20 @@ def common(
     _version: Annotated[
         bool, typer.Option("--version", callback=version, is_eager=True, help="Print the version.")
     ] = False,
+    language: Annotated[
+        str,
+        typer.Option(envvar="ORBITALSEG_LANGUAGE", help=f"Of messages and records: {', '.join(languages.LANGUAGES)}."),
+    ] = languages.ENGLISH,
 ) -> None:
     """What every command shares."""
+    if language not in languages.LANGUAGES:
+        raise typer.BadParameter(f"--language is one of: {', '.join(languages.LANGUAGES)}")
+    spoken.set(language)
+
+
+def _told(text: str) -> str:
+    """A text of the library in the language that was asked for, safe to print."""
+    return escape(languages.told(text, spoken.get()))
 
 
 def _region(text: str) -> str | list[float]:
@@ -888,16 +906,16 @@ def _run(job: dict[str, Any], style: ProgressStyle, show_series: Any = lambda _l
             worker.writer(sys.stdout)(line)
         elif line["event"] == "progress":
             left = "" if line["seconds_left"] is None else f"{line['seconds_left']:.0f} s left"
-            bar.update(task, completed=line["percent"], description=line["step"], left=left)
+            bar.update(task, completed=line["percent"], description=_told(line["step"]), left=left)
         elif line["event"] == "series":
             show_series(line)
         elif line["event"] == "scan":
             if line["text"]:
-                errors.print(f"[red]{escape(line['name'])}:[/] {escape(line['text'])}", soft_wrap=True)
+                errors.print(f"[red]{escape(line['name'])}:[/] {_told(line['text'])}", soft_wrap=True)
         elif line["event"] == "warning":
-            errors.print(f"[yellow]Warning:[/] {escape(line['text'])}", soft_wrap=True)
+            errors.print(f"[yellow]{_told('Warning:')}[/] {_told(line['text'])}", soft_wrap=True)
         elif line["event"] == "error":
-            errors.print(f"[red]Error:[/] {escape(line['text'])}", soft_wrap=True)
+            errors.print(f"[red]{_told('Error:')}[/] {_told(line['text'])}", soft_wrap=True)
         else:
             outcome.update(line["summary"])
 
@@ -923,7 +941,7 @@ def _show_series(line: dict[str, Any]) -> None:
             str(item["images"]),
             str(item["slices"]),
             f"{item['slice_distance_mm']:.2f}",
-            escape(item["problem"] or "can be segmented"),
+            _told(item["problem"] or "can be segmented"),
         )
     console.print(table)
 
@@ -931,12 +949,13 @@ def _show_series(line: dict[str, Any]) -> None:
 def _show_conditions(summary: dict[str, Any]) -> None:
     measured = summary["steps"][0]["measured"]
     if "series_chosen" in measured:
-        console.print(f"Taken: {escape(measured['series_name'])}, {measured['series_chosen']}.")
-    table = Table("Table A.1", "Condition", "Found", "Verdict", "Kind")
+        console.print(_told(f"Taken: {measured['series_name']}, {measured['series_chosen']}."))
+    table = Table(*map(_told, ("Table A.1", "Condition", "Found", "Verdict", "Kind")))
     for row in summary["conditions"]:
         style = VERDICT_STYLES[row["verdict"]]
+        verdict = f"[{style}]{_told(row['verdict'])}[/]"
         table.add_row(
-            row["term"], row["condition"], escape(row["found"] or "-"), f"[{style}]{row['verdict']}[/]", row["kind"]
+            *(_told(row[name] or "-") for name in ("term", "condition", "found")), verdict, _told(row["kind"])
         )
     console.print(table)
     _show_feasibility(summary["feasibility"])
@@ -944,12 +963,14 @@ def _show_conditions(summary: dict[str, Any]) -> None:
 
 def _show_feasibility(feasibility: dict[str, Any]) -> None:
     verdict = feasibility["thin_walls"]
-    console.print(f"Thin walls: [{VERDICT_STYLES[verdict]}]{verdict}[/]. {escape(feasibility['reason'])}")
+    shown = f"[{VERDICT_STYLES[verdict]}]{_told(verdict)}[/]"
+    console.print(f"{_told('Thin walls')}: {shown}. {_told(feasibility['reason'])}")
 
 
 def _show_monitoring(monitoring: dict[str, Any]) -> None:
     verdict = monitoring["verdict"]
-    console.print(f"Monitoring: [{VERDICT_STYLES[verdict]}]{verdict}[/]. {escape(' '.join(monitoring['reasons']))}")
+    shown = f"[{VERDICT_STYLES[verdict]}]{_told(verdict)}[/]"
+    console.print(f"{_told('Monitoring')}: {shown}. {' '.join(map(_told, monitoring['reasons']))}")
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 from OrbitalSegLib.product import CONTRACT
 from OrbitalSegLib.reading import WARNINGS
 from OrbitalSegLib.structures import INFERRED
+from OrbitalSegPanel.words import code
 
 Job = dict[str, Any]
 
@@ -127,6 +128,7 @@ def review(folder: Path, source: Path, output: Path, settings: Any, reviews: lis
         "output": str(output),
         "purpose": settings["purpose"] or None,
         "operator": settings["operator"] or None,
+        "language": code(),
         **modelling(settings),
         "reviews": reviews,
     }

@@ -11,6 +11,7 @@ from OrbitalSegLib.errors import JobError
 from OrbitalSegLib.methods import Method
 from OrbitalSegPanel import volumes
 from OrbitalSegPanel.sections.section import choose, fill, offers, quiet
+from OrbitalSegPanel.words import told
 
 STEPS = {"HU": 10.0, "probability": 0.01} | dict.fromkeys(("rounds", "voxels", "thresholds", "classes"), 1.0)
 """By unit, what one click moves."""
@@ -139,7 +140,7 @@ class PointsField:
         try:
             value = self._method.parse({name: self.edit.text})[name]
         except JobError as error:
-            self.edit.setToolTip(error.text)
+            self.edit.setToolTip(told(error.text))
             return
         if self._take(value) and self._list is not None:
             self.stop()
@@ -150,7 +151,7 @@ class PointsField:
         try:
             self._method.make_parameters({self._item["name"]: value})
         except JobError as error:
-            self.edit.setToolTip(error.text)
+            self.edit.setToolTip(told(error.text))
             return False
         self.edit.setToolTip(self._told)
         self.show(value)

@@ -14,6 +14,7 @@ from vtkmodules.vtkCommonMath import vtkMatrix4x4
 
 from OrbitalSegLib.structures import INFERRED, STRUCTURES, Structure, structures_of
 from OrbitalSegPanel.volumes import RAS_TO_LPS, array_of_matrix, cells, matrix_of
+from OrbitalSegPanel.words import told
 
 BROUGHT = "OrbitalSeg.structures"
 """Of a segmentation: the structures that its run's model package brought, as the record has them."""
@@ -302,7 +303,7 @@ def _dress(node: Any, side: str) -> None:
     for identity, structure in structures(node).items():
         segment = segmentation.GetSegment(identity)
         if segment is not None:
-            segment.SetName(f"{structure.told}, {side}" if side else structure.told)
+            segment.SetName(", ".join(told(part) for part in (structure.told, side) if part))
             if identity == INFERRED:
                 segment.SetColor(*WARNING_COLOUR)
     remember(node)

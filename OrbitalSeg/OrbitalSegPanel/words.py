@@ -1,22 +1,18 @@
-"""Words of the worker and of the library that the panel shows by themselves, in Slicer's language.
+"""What the worker and the library say, in Slicer's language where the panel shows it.
 
-What a job and a record call things stays as it is: only what is shown is another word.
+What a job and a record say stays as it is: only what is shown is in another language.
 """
 
-from slicer.i18n import tr as _
-
-VERDICTS = ("trust", "check", "do not use")
-FEASIBILITIES = ("feasible", "borderline", "not feasible")
-CONDITIONS = ("met", "not met", "not stated")
-STEPS = (
-    *("reading", "acquisition", "locating", "segmenting", "postprocessing", "monitoring", "modelling", "measuring"),
-    *("review", "writing", "preview", "phantom"),
-)
-"""Of the tasks that the panel gives to the worker."""
-
-WORDS = (*VERDICTS, *FEASIBILITIES, *CONDITIONS, *STEPS)
+from OrbitalSegLib import languages
+from OrbitalSegPanel.language import language
 
 
-def told(word: str) -> str:
-    """A word as a person reads it; one that is not known here is told as it is."""
-    return _(word)
+def told(text: str) -> str:
+    """Words or sentences as a person reads them, line by line; what is not known is told as it is."""
+    return "\n".join(languages.told(line, code()) for line in text.split("\n"))
+
+
+def code() -> str:
+    """Slicer's language, where the library has it; else English."""
+    spoken = language().partition("_")[0]
+    return spoken if spoken in languages.LANGUAGES else languages.ENGLISH

@@ -2,7 +2,8 @@
 
 A catalogue (`de.json`) gives the translation of every text. What is filled into a text stands there as `{0}`, `{1}` ...
 in the order of the English text. So a sentence of an error, a warning or a record, which is English wherever it is
-kept, is known again when somebody reads it, and what was filled in is translated in its turn.
+kept, is known again when somebody reads it, and what was filled in is translated in its turn, but for `{0:kept}`, as
+words of a job are.
 """
 
 import json
@@ -15,13 +16,14 @@ ENGLISH = "en"
 LANGUAGES = (ENGLISH, *sorted(path.stem for path in Path(__file__).parent.glob("*.json")))
 """By their codes [ISO 639]."""
 
-FIELD = re.compile(r"\{(\d+)\}")
+FIELD = re.compile(r"\{(\d+)(?::kept)?\}")
 
-FILLED = r"((?:(?![.!?] [A-Z]).)+?)"
+FILLED = r"((?:(?![.!?] [A-Z]).)*?)"
 """What may be filled in: never the end of one sentence and the beginning of another."""
 
-SEAMS = (r"(?<=[.!?]) (?=[A-Z])", r"(?<=[:;]) ", r"(?<=,) ", r" (?=\d)", r"(?<=\d) ")
-"""Between sentences, between the items of a list, before a figure and behind it."""
+SEAMS = {r"(?<=[.!?]) (?=[A-Z])": 0, r"(?<=[:;]) ": 1, r"(?<=,) ": 0, r" (?=\d)": 0, r"(?<=\d) ": 0}
+"""Between sentences, behind a heading, between the items of a list, before a figure and behind it; and how many of them
+are cut at most, where not all are."""
 
 TIMES = 8
 """How deep texts lie in each other at most."""
@@ -43,23 +45,40 @@ class Catalogue:
     sentences: list[Sentence]
     """Those that say most first: they are the surest."""
 
+    def exactly(self, text: str) -> str | None:
+        """The translation of a text that stands in the catalogue, in capitals or not."""
+        return self.texts.get(text) or self.texts.get(text[:1].upper() + text[1:])
+
+
+@dataclass(frozen=True)
+class Filled:
+    """What was filled into a sentence."""
+
+    text: str
+    language: str
+    times: int
+
+    def __format__(self, wish: str) -> str:
+        return self.text if wish == "kept" else told(self.text, self.language, self.times)
+
 
 def told(text: str, language: str, times: int = TIMES) -> str:
     """An English text in a language, as `de`; what the language does not know is told as it is."""
     known = catalogue(language)
     if known is None or not text or not times:
         return text
-    if found := known.texts.get(text) or known.texts.get(text[0].upper() + text[1:]):
+    if found := known.exactly(text):
         return found
+    if text[-1] in ".,;:" and (found := known.exactly(text[:-1])):
+        return found + text[-1]
     for sentence in known.sentences:
         if match := sentence.pattern.fullmatch(text):
-            values = [told(value, language, times - 1) for value in match.groups()]
-            return sentence.translation.format(*values)
-    for seam in SEAMS:
-        parts = re.split(seam, text)
+            return sentence.translation.format(*(Filled(value, language, times - 1) for value in match.groups()))
+    for seam, most in SEAMS.items():
+        parts = re.split(seam, text, maxsplit=most)
         if len(parts) > 1:
             return " ".join(told(part, language, times - 1) for part in parts)
-    return told(text[:-1], language, times - 1) + text[-1] if text[-1] in ".,;:" else text
+    return text
 
 
 @cache

@@ -18,6 +18,7 @@ from vtkmodules.vtkCommonCore import vtkVersion
 
 from OrbitalSegLib.errors import INTERNAL, NO_MEMORY, OrbitalSegError
 from OrbitalSegLib.files import output_error, writing
+from OrbitalSegLib.languages import ENGLISH
 from OrbitalSegLib.product import NOTICE, PRODUCT, VERSION
 from OrbitalSegLib.progress import StepTaken, Warn, step_of, unheard
 from OrbitalSegLib.record import required
@@ -138,13 +139,16 @@ class Record:
             self.entries["structures"] = brought(found.found.structures)
         self.entries["monitoring"] = found.monitoring
 
-    def finish(self, folder: ResultFolder) -> list[str]:
-        """Write log, page and record into the result folder; list and seal what is there. Raises `OutputError`."""
+    def finish(self, folder: ResultFolder, language: str = ENGLISH) -> list[str]:
+        """Write log, page (in a language) and record into the result folder; list and seal what is there.
+
+        Raises `OutputError`.
+        """
         with writing(folder.path):
-            self._finish(folder.path)
+            self._finish(folder.path, language)
         return [output["file"] for output in self.entries["outputs"]] + [RECORD_FILE]
 
-    def _finish(self, folder: Path) -> None:
+    def _finish(self, folder: Path, language: str) -> None:
         from OrbitalSegLib.record.page import page_of
 
         self.write_log(folder / LOG_FILE)
@@ -152,7 +156,7 @@ class Record:
         if last_step(self.entries, "segmenting"):
             self.entries["missing"] = required.missing(self.entries)
             with self.extra(folder / PAGE_FILE):
-                (folder / PAGE_FILE).write_text(page_of(self.entries, folder), encoding="utf-8")
+                (folder / PAGE_FILE).write_text(page_of(self.entries, folder, language), encoding="utf-8")
             self.write_log(folder / LOG_FILE)
             self.entries["outputs"] = listed(folder)
         write_record(folder, self.entries)

@@ -1,9 +1,12 @@
 """What our pages share: one file that holds its pictures, asks nothing of the network, and prints on A4."""
 
 import base64
+import re
 from collections.abc import Iterable, Sequence
-from html import escape
+from html import escape, unescape
 from pathlib import Path
+
+from OrbitalSegLib.languages import ENGLISH, told
 
 STYLE = """
 :root { --ink: #1c2430; --faint: #5b6675; --line: #d5dbe3; --soft: #f3f5f8; --good: #1a7f4b; --fair: #9a6400;
@@ -40,15 +43,43 @@ figure { margin: .6rem 0; } img { width: 100%; border-radius: 3px; } figcaption 
 """
 
 
-def html_page(title: str, parts: Iterable[str]) -> str:
-    """A whole page of parts in HTML."""
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+MARKUP = re.compile(r"""(<(code|style|script)\b.*?</\2>|<(\w+)[^>]*translate='no'.*?</\3>|<[^>]*>)""", re.DOTALL)
+"""What a page does not say in words: tags, and all of an element that is not to be translated."""
+
+
+def html_page(title: str, parts: Iterable[str], language: str = ENGLISH) -> str:
+    """A whole page of parts in HTML, told in a language."""
+    page = (
+        f'<!DOCTYPE html>\n<html lang="{language}">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
         + "\n".join(part for part in parts if part)
         + "\n</body>\n</html>\n"
     )
+    return page if language == ENGLISH else "".join(_told(piece, language) for piece in _pieces(page))
+
+
+def texts_of(page: str) -> list[str]:
+    """What a page says in words, piece by piece."""
+    return [unescape(piece.strip()) for piece in _pieces(page) if not piece.startswith("<") and piece.strip()]
+
+
+def _pieces(page: str) -> list[str]:
+    """A page cut into its markup and its texts."""
+    cut = MARKUP.split(page)
+    return [piece for place, piece in enumerate(cut) if place % (MARKUP.groups + 1) < 2]
+
+
+def _told(piece: str, language: str) -> str:
+    words = piece.strip()
+    if piece.startswith("<") or not words:
+        return piece
+    return piece.replace(words, escape(told(unescape(words), language), quote=False))
+
+
+def as_given(text: str) -> str:
+    """What somebody or something said, in HTML: it is never translated."""
+    return f"<span translate='no'>{escape(text)}</span>"
 
 
 def pictures_in(paths: Iterable[Path]) -> str:

@@ -5,8 +5,9 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from OrbitalSegLib.languages import ENGLISH
 from OrbitalSegLib.record import SIDES_UNKNOWN, sides_known
-from OrbitalSegLib.record.html import html_page, pictures_in, section, table
+from OrbitalSegLib.record.html import as_given, html_page, pictures_in, section, table
 from OrbitalSegLib.structures import BONE, INFERRED, structures_of
 
 TONES = {
@@ -44,12 +45,14 @@ ACQUISITION = (
 
 REVIEW_KINDS = {"slice-by-slice": "Operator, slice by slice", "physician": "Physician, before manufacture"}
 
+SIDES = "Left and right are the patient's."
+
 MISSING = '<span class="bad">missing</span>'
 NOT_STATED = '<span class="fair">not stated</span>'
 
 
-def page_of(record: dict[str, Any], folder: Path) -> str:
-    """The page of a segmentation's record; the pictures (PNG) of its result folder are put into it.
+def page_of(record: dict[str, Any], folder: Path, language: str = ENGLISH) -> str:
+    """The page of a segmentation's record in a language; the pictures (PNG) of its result folder are put into it.
 
     It shows what the record holds and nothing else: no identity of a patient that the record does not have.
     """
@@ -69,7 +72,7 @@ def page_of(record: dict[str, Any], folder: Path) -> str:
         _warnings(record),
         _verification(record),
     )
-    return html_page(f"{record['product']['name']}: record of a model", parts)
+    return html_page(f"{record['product']['name']}: record of a model", parts, language)
 
 
 def _header(record: dict[str, Any]) -> str:
@@ -82,7 +85,7 @@ def _header(record: dict[str, Any]) -> str:
         f"{escape(product['version'])}, {when}</span></header>"
         f"<p class='notice'>{escape(product['notice'])}</p>"
         "<p class='faint'>What ISO/IEC 3532-1:2023, clause 5 and annex A ask to be written down of a model made from "
-        f"images. {'Left and right are the patient&#x27;s.' if sides_known(record) else SIDES_UNKNOWN}</p>"
+        f"images.</p><p class='faint'>{SIDES if sides_known(record) else SIDES_UNKNOWN}</p>"
     )
 
 
@@ -104,8 +107,9 @@ def _missing(record: dict[str, Any]) -> str:
         return "<div class='box good'>Nothing is missing of what the standard asks for.</div>"
     by_part: dict[str, list[str]] = {}
     for gap in gaps:
-        by_part.setdefault(gap["part"], []).append(f"{gap['term']} ({gap['why']})")
-    items = "".join(f"<li><em>{escape(part)}</em>: {escape('; '.join(terms))}</li>" for part, terms in by_part.items())
+        lacking = f"<span>{escape(gap['term'])}</span> (<span>{escape(gap['why'])}</span>)"
+        by_part.setdefault(gap["part"], []).append(lacking)
+    items = "".join(f"<li><em>{escape(part)}</em>: {'; '.join(terms)}</li>" for part, terms in by_part.items())
     count = "One entry is" if len(gaps) == 1 else f"{len(gaps)} entries are"
     return f"<div class='box bad'><strong class='bad'>{count} missing.</strong><ul>{items}</ul></div>"
 
@@ -187,7 +191,7 @@ def _scan(record: dict[str, Any]) -> str:
         found = record["feasibility"]
         verdict = f"<span class='{TONES[found['thin_walls']]}'>{escape(found['thin_walls'])}</span>"
         shown = table(["Table A.1", "Condition", "Found", "Verdict", "Kind"], conditions)
-        told = f"<p>Thin walls: {verdict}. {escape(found['reason'])}</p>"
+        told = f"<p>Thin walls: {verdict}. <span>{escape(found['reason'])}</span></p>"
         text += section("Conditions of ISO/IEC 3532-2, table A.1", told + shown)
     return text
 
@@ -197,13 +201,13 @@ def _method(record: dict[str, Any]) -> str:
     if step is None:
         return ""
     measured = step["measured"]
-    rows = [("Method", escape(str(step["parameters"].get("method", "-"))))]
-    rows.append(("Parameters", escape(_sentence(step["parameters"], but=("method",))) or "none"))
+    rows = [("Method", as_given(str(step["parameters"].get("method", "-"))))]
+    rows.append(("Parameters", _sentence(step["parameters"], but=("method",)) or "none"))
     repair = _step(record, "postprocessing")
-    rows.append(("Post-processing", escape(_sentence(repair["parameters"])) if repair else "none"))
+    rows.append(("Post-processing", _sentence(repair["parameters"]) if repair else "none"))
     model = measured.get("model")
     if model:
-        rows.append(("Model package", escape(f"{model['name']} {model['version']}, {model['licence']}")))
+        rows.append(("Model package", as_given(f"{model['name']} {model['version']}, {model['licence']}")))
         rows.append(("Its SHA256", f"<code>{escape(model['sha256'])}</code>"))
         engines = (
             f"{name}: {engine['name']}, {engine['precision']}, {engine['device']}, {engine['threads']} threads"
@@ -227,8 +231,8 @@ def _reconstruction(record: dict[str, Any]) -> str:
     surfaces = {name: flattened(found) for name, found in step["measured"].items() if isinstance(found, dict)}
     figures = list(dict.fromkeys(key for found in surfaces.values() for key in found))
     rows = [[escape(term_of(key)), *(escape(worded(found.get(key))) for found in surfaces.values())] for key in figures]
-    told = f"<p>Marching cubes (flying edges); {escape(_sentence(step['parameters'])) or 'no parameters'}.</p>"
-    return section("3D reconstruction", told + table(["", *map(escape, surfaces)], rows))
+    told = f"<p>Marching cubes (flying edges); {_sentence(step['parameters']) or 'no parameters'}.</p>"
+    return section("3D reconstruction", told + table(["", *map(as_given, surfaces)], rows))
 
 
 def _monitoring(record: dict[str, Any]) -> str:
@@ -245,7 +249,7 @@ def _monitoring(record: dict[str, Any]) -> str:
         for check in found["checks"]
     ]
     shown = table(["Check", "Found", "Expected", "Verdict"], rows)
-    return section("Monitoring", f"{shown}<p class='faint'>Limits: {escape(found['limits'])}</p>")
+    return section("Monitoring", f"{shown}<p class='faint'>Limits: {as_given(found['limits'])}</p>")
 
 
 def _reviews(record: dict[str, Any]) -> str:
@@ -253,20 +257,23 @@ def _reviews(record: dict[str, Any]) -> str:
     for review in record.get("reviews", []):
         seen = "" if review.get("seen") is None else f"{100 * review['seen']:.0f} % of the slices seen. "
         marked = review.get("marked") or []
-        text = f"{seen}{f'Marked: {len(marked)} slices. ' if marked else ''}{review.get('comment') or ''}"
-        kind = REVIEW_KINDS[review["kind"]]
-        rows.append([kind, review["outcome"], review.get("by") or "-", review.get("date") or "-", text])
-    shown = table(["Review", "Outcome", "By", "Date", "Remarks"], [[escape(cell) for cell in row] for row in rows])
+        text = f"{seen}{f'Marked: {len(marked)} slices. ' if marked else ''}{as_given(review.get('comment') or '')}"
+        by, date = (as_given(review.get(name) or "-") for name in ("by", "date"))
+        rows.append([REVIEW_KINDS[review["kind"]], escape(review["outcome"]), by, date, text])
+    shown = table(["Review", "Outcome", "By", "Date", "Remarks"], rows)
     lines = "".join(
-        f"<div>{title}: name, signature, date</div>" for title in ("Operator", "Physician, before manufacture")
+        f"<div><span>{title}</span>: name, signature, date</div>"
+        for title in ("Operator", "Physician, before manufacture")
     )
     none = "<p>None yet.</p>"
     return section("Reviews", (shown if rows else none) + f"<div class='sign'>{lines}</div>")
 
 
 def _warnings(record: dict[str, Any]) -> str:
-    items = _listing(f"{warning['text']} ({warning['code']})" for warning in record["warnings"])
-    return section("Warnings", items if record["warnings"] else "<p>None.</p>")
+    said = (
+        f"<li>{escape(warning['text'])} <code>{escape(warning['code'])}</code></li>" for warning in record["warnings"]
+    )
+    return section("Warnings", f"<ul>{''.join(said)}</ul>" if record["warnings"] else "<p>None.</p>")
 
 
 def _verification(record: dict[str, Any]) -> str:
@@ -274,8 +281,8 @@ def _verification(record: dict[str, Any]) -> str:
     seconds = ", ".join(f"{step['step']} {step['seconds']:.1f} s" for step in record["steps"])
     rows = [
         ("Input, SHA256 of voxels and grid", f"<code>{escape(record['input']['sha256'])}</code>"),
-        *((escape(o["file"]), f"<code>{escape(o['sha256'])}</code>") for o in record["outputs"]),
-        ("Made with", escape(environment)),
+        *((as_given(o["file"]), f"<code>{escape(o['sha256'])}</code>") for o in record["outputs"]),
+        ("Made with", as_given(environment)),
         ("Steps", escape(seconds)),
     ]
     told = (
@@ -303,7 +310,7 @@ def _when(time: str) -> str:
 
 
 def _or_missing(value: str | None) -> str:
-    return escape(value) if value else MISSING
+    return as_given(value) if value else MISSING
 
 
 def _said(value: Any, unit: str) -> str:
@@ -312,17 +319,17 @@ def _said(value: Any, unit: str) -> str:
     if isinstance(value, bool):
         return "given" if value else "none"
     text = " × ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-    return escape(f"{text} {unit}".strip())
+    return f"{as_given(text)} {unit}".strip()
 
 
 def _sentence(values: dict[str, Any], but: Sequence[str] = ()) -> str:
-    """Parameters or figures as a line."""
+    """Parameters or figures as a line of HTML."""
     return ", ".join(_said_of(name, value) for name, value in values.items() if name not in but)
 
 
 def _said_of(name: str, value: Any) -> str:
     words, _, unit = term_of(name).partition(", ")
-    return f"{words} {worded(value)} {unit}".strip()
+    return f"<span>{escape(words)}</span> <span>{escape(worded(value))}</span> {unit}".strip()
 
 
 def term_of(name: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any, cast, get_args
 
 from OrbitalSegLib import reading, structures
 from OrbitalSegLib.export.surfaces import FORMATS, MAIN_FORMAT
+from OrbitalSegLib.languages import ENGLISH, LANGUAGES
 from OrbitalSegLib.locating.place import AskedOrbit
 from OrbitalSegLib.methods.method import Resources
 from OrbitalSegLib.modelling.model import PRINTER_MINIMUM_MM, ModelParameters
@@ -301,6 +302,8 @@ class ResultFiles(Files, Surfaces, NewFolder):
     operator: str | None = key(REMARK, None)
     reviews: tuple[dict[str, Any], ...] = key(REVIEWS, ())
     """To be added to the record."""
+    language: str = key(one_of(LANGUAGES), ENGLISH)
+    """Of the record's page."""
 
     @property
     def brings(self) -> bool:

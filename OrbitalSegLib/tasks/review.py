@@ -75,7 +75,7 @@ def run(job: ReviewJob, steps: Steps, record: Record) -> Outcome:
         else:
             result.copy_to(folder)
         write_dicom(masks, folder.surfaces, job.dicom, headers, record, folder)
-        files = record.finish(folder)
+        files = record.finish(folder, job.language)
     return files, {
         "edits": record.entries["edits"],
         "missing": record.entries["missing"],

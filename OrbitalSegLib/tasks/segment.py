@@ -97,7 +97,7 @@ def run(job: SegmentJob, steps: Steps, record: Record) -> Outcome:
             write_dicom(found.masks, named, job.dicom, sources, record, folder)
             steps.step("writing")(1.0)
         _preview(found, surfaces, folder, steps, record)
-        files = record.finish(folder)
+        files = record.finish(folder, job.language)
     return files, {
         "method": job.method,
         "volumes_ml": measured["volumes_ml"],

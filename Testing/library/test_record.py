@@ -18,6 +18,7 @@ from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.networks import schema
 from OrbitalSegLib.product import CONTRACT
 from OrbitalSegLib.record import required
+from OrbitalSegLib.record.html import texts_of
 from OrbitalSegLib.record.page import page_of
 from OrbitalSegLib.results import changed_entries, read_record, record_schema
 
@@ -213,8 +214,8 @@ def test_the_page_says_what_the_record_says(results, entries):
         assert warning["text"] in page.text
 
 
-def test_the_page_shows_edits_reviews_and_models(entries, tmp_path):
-    (tmp_path / "preview.png").write_bytes(PICTURE)
+def reviewed(entries: dict) -> None:
+    """With edits, a review, and a model package."""
     counted = {"automatic_ml": 1.0, "edited_ml": 1.5, "added_voxels": 7, "removed_voxels": 2}
     entries["edits"] = {
         "automatic": {"sha256": "0" * 64, "created": entries["created"]},
@@ -227,9 +228,48 @@ def test_the_page_shows_edits_reviews_and_models(entries, tmp_path):
     segmenting = next(step for step in entries["steps"] if step["step"] == "segmenting")
     segmenting["measured"] |= {"model": model, "engines": {"thin": engine}, "planes": ["axial"]}
     segmenting["measured"]["grid"] = {"spacing_mm": [0.5, 0.5, 0.5]}
+
+
+def test_the_page_shows_edits_reviews_and_models(entries, tmp_path):
+    (tmp_path / "preview.png").write_bytes(PICTURE)
+    reviewed(entries)
     page = Page(page_of(entries, tmp_path))
     for text in ("7 voxels", "Dr. <X>", "rejected", "50 %", "Hole", "tiny-1 1.0.0", "f" * 64, "thin: openvino, bf16"):
         assert text in page.text
+
+
+SAME = {"threshold", "Matrix", "Pixel", "Filter", "Format", "Kernel", "DICOM", "axial", "NRRD"}
+"""The same in German, and the method's name."""
+
+
+def test_a_page_in_german_says_all_but_names_and_figures_in_german(entries, tmp_path):
+    """And what people said stays as they said it, though it be a word that has a translation."""
+    reviewed(entries)
+    entries["purpose"], entries["operator"] = "check", "Operator"
+    said = "The slices are tilted or unevenly spaced; they were put on a regular grid by their true positions."
+    entries["warnings"] = [{"code": "resampled", "text": said}]
+    (tmp_path / "preview.png").write_bytes(PICTURE)
+    pages = [page_of(entries, tmp_path, language) for language in ("en", "de")]
+    english, german = map(texts_of, pages)
+    assert len(english) == len(german) > 200
+    same = {text for text, told in zip(english, german, strict=True) if text == told and re.search("[a-z]{3}", text)}
+    assert same - SAME == set()
+    assert '<html lang="de">' in pages[1]
+    for page in pages:
+        assert "<span translate='no'>check</span>" in page
+        assert "<span translate='no'>Operator</span>" in page
+        assert Page(page).open == []
+
+
+def test_a_job_says_in_which_language_the_page_is(results, tmp_path):
+    job = {"contract": CONTRACT, "task": "review", "input": str(results / "result"), "language": "de"}
+    assert worker.run(job | {"output": str(tmp_path / "de")}, lambda _line: None) == 0
+    assert "Protokoll eines Modells" in (tmp_path / "de" / "record.html").read_text(encoding="utf-8")
+    english = read_record(results / "result")
+    assert read_record(tmp_path / "de")["conditions"] == english["conditions"]  # what programs read is English
+    lines: list[dict] = []
+    assert worker.run(job | {"output": str(tmp_path / "xx"), "language": "xx"}, lines.append) == 2
+    assert "`language` must be one of" in lines[-1]["text"]
 
 
 def test_no_path_stands_in_record_and_page(results):

@@ -6,6 +6,8 @@ import string
 import pytest
 
 import translations
+from fakes import write_result
+from hands import choose
 from host import scripted
 from OrbitalSegPanel import language, words
 
@@ -30,7 +32,8 @@ def speak(host, monkeypatch):
 
 def fields(text: str) -> set[str]:
     """What is filled into a text."""
-    return {f"{name}:{form}" for _, name, form, _ in string.Formatter().parse(text) if name is not None}
+    parts = string.Formatter().parse(text.replace(":kept}", "}"))
+    return {f"{name}:{form}" for _, name, form, _ in parts if name is not None}
 
 
 def shown(panel) -> dict[str, str]:
@@ -123,28 +126,40 @@ def test_words_of_the_worker_are_german_where_they_are_shown_and_english_in_what
     assert python.jobs[-1]["task"] == "segment"
 
 
-def test_every_word_that_the_worker_can_say_to_the_panel_is_known():
-    from pathlib import Path
-    from typing import get_args
-
-    import OrbitalSegLib
-    from OrbitalSegLib import acquisition, monitoring
-
-    library = Path(OrbitalSegLib.__file__).parent
-    names = ("info", "segment", "surface", "phantom", "orbits", "review", "dicom", "bookkeeping")
-    files = [*(library / f"tasks/{name}.py" for name in names), library / "segmenting.py"]
-    steps = {
-        node.args[0].value
-        for file in files
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute)
-        and node.func.attr == "step"
-        and isinstance(node.func.value, ast.Name)
-        and node.func.value.id == "steps"
-        and isinstance(node.args[0], ast.Constant)
-    }
-    assert len(steps) > 8
-    assert steps <= set(words.STEPS)
-    assert set(get_args(monitoring.Verdict)) == set(words.VERDICTS)
-    assert {acquisition.MET, acquisition.NOT_MET, acquisition.NOT_STATED} == set(words.CONDITIONS)
+def test_what_reading_and_monitoring_say_is_german_in_the_panel(host, logic, python, volume, speak):
+    """And so are the terms of the conditions, the names of the segments, and why a run failed."""
+    assert speak("de_DE")
+    panel = host.panel(logic)
+    ui = panel.ui
+    ui.volumeSelector.setCurrentNode(volume)
+    said = "The slices are tilted or unevenly spaced; they were put on a regular grid by their true positions."
+    python.work.lines.append({"event": "warning", "code": "resampled", "text": said})
+    python.succeed()
+    panel.logic.poll()
+    assert "Die Schichten sind gekippt" in ui.readingLabel.text
+    table = ui.conditionsTable
+    texts = [table.item(row, column).text() for row in range(table.rowCount) for column in (1, 3)]
+    assert texts[:4] == [
+        "Bereich",
+        "von 1 cm über dem Foramen supraorbitale bis zum Foramen infraorbitale",
+        "Lagerung",
+        "Rückenlage",
+    ]
+    assert "Dünne Wände: " in ui.feasibilityLabel.text
+    choose(ui.methodBox, "threshold")
+    ui.segmentButton.click()
+    write_result(python.result)
+    reason = "The scan is noisier or smoother than usual: 30 HU."
+    python.succeed(monitoring={"verdict": "check", "reasons": [reason]})
+    panel.logic.poll()
+    assert "Urteil: prüfen." in ui.verdictLabel.text
+    assert "Der Scan rauscht stärker oder ist glatter als üblich: 30 HU." in ui.verdictLabel.text
+    node = ui.segmentationSelector.currentNode()
+    assert node.GetSegmentation().GetSegment("bone").GetName() == "Knochen der Orbita"
+    ui.recordFolderEdit.currentPath = str(logic.folder.parent)
+    ui.recordButton.click()
+    assert python.jobs[-1]["language"] == "de"
+    python.fail("The input does not exist: check its name and that its disk is connected.", "no-such-input")
+    panel.logic.poll()
+    assert ui.messageLabel.text.startswith("Die Eingabe gibt es nicht")
+    panel.cleanup()

@@ -50,7 +50,6 @@ def tables() -> Texts:
     from OrbitalSegLib.structures import STRUCTURES
     from OrbitalSegPanel.exporting import SIDES
     from OrbitalSegPanel.sections.export import FORMATS
-    from OrbitalSegPanel.words import WORDS
 
     items = [item for method in METHODS.values() for item in method.describe()]
     titles = [item["title"] for item in items]
@@ -58,7 +57,6 @@ def tables() -> Texts:
     return {
         "OrbitalSegPanel.orbits": list(SIDES),
         "OrbitalSegPanel.parameters": [*titles, *choices],
-        "OrbitalSegPanel.words": list(WORDS),
         "sections.export": [
             *FORMATS.values(),
             *(name.capitalize() for name in SMOOTHINGS),

@@ -24,6 +24,7 @@ from OrbitalSegPanel.sections.section import (
     stand_before,
 )
 from OrbitalSegPanel.settings import SEGMENTATION
+from OrbitalSegPanel.words import told
 
 FORMATS = {name: one.title for name, one in surfaces.FORMATS.items()} | {
     "nrrd": "NRRD, the voxels",
@@ -106,7 +107,7 @@ class ExportSection(Section):
         if name == EXPORT:
             self._show_exported()
         if name in (EXPORT, INSTALL) and not outcome.succeeded:
-            self.ui.exportLabel.setText(outcome.text)
+            self.ui.exportLabel.setText(told(outcome.text))
 
     def _segment_chosen(self, name: str, on: bool) -> None:
         chosen = self.settings["exportSegments"]

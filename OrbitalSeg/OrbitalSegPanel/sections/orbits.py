@@ -83,7 +83,7 @@ class OrbitsSection(Section, VTKObservationMixin):
 
     def _say(self, text: str) -> None:
         label = self.ui.measureLabel
-        label.setText(text)
+        label.setText(told(text))
         label.setVisible(bool(text))
 
     def _watch(self, target: Any, volume: Any) -> None:

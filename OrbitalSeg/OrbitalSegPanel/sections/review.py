@@ -10,6 +10,7 @@ from OrbitalSegPanel.process import Outcome
 from OrbitalSegPanel.review import Review
 from OrbitalSegPanel.sections.section import Panel, Section, choose, fill, hear_path, quiet, show_path
 from OrbitalSegPanel.settings import SEGMENTATION
+from OrbitalSegPanel.words import told
 
 
 class ReviewSection(Section):
@@ -59,12 +60,14 @@ class ReviewSection(Section):
 
     def finished(self, name: str, outcome: Outcome) -> None:
         if name == RECORD:
-            self.ui.recordLabel.setText(self._written(outcome) if outcome.succeeded else outcome.text)
+            self.ui.recordLabel.setText(self._written(outcome) if outcome.succeeded else told(outcome.text))
 
     def _written(self, outcome: Outcome) -> str:
         """Where the record is, and what it says that it lacks: the scan may lack something too."""
         said = _("Written: {name}").format(name=self.logic.record_folder.name)
-        lacks = [f"{entry['term']} ({entry['why']})" for entry in outcome.result["summary"].get("missing", ())]
+        lacks = [
+            f"{told(entry['term'])} ({told(entry['why'])})" for entry in outcome.result["summary"].get("missing", ())
+        ]
         return said + (". " + _("Missing in it: {names}.").format(names=", ".join(lacks)) if lacks else "")
 
     def _next(self) -> None:

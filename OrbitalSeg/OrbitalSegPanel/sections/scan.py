@@ -117,7 +117,7 @@ class ScanSection(Section):
             said, shade, texts = _("Reading the scan warns:"), "amber", checked.warnings
         else:
             said, shade, texts = _("Reading the scan gives no warning."), "green", []
-        lines = "".join(f"<br>{html.escape(text)}" for text in texts)
+        lines = "".join(f"<br>{html.escape(told(text))}" for text in texts)
         return f'<b style="color:{colour(shade, self.ui.readingLabel)}">{html.escape(said)}</b>{lines}'
 
     def _make_phantom(self) -> None:
@@ -134,14 +134,15 @@ class ScanSection(Section):
         shade = colour(VERDICT_COLOURS[feasibility.thin_walls], label)
         label.setText(
             f'<b style="color:{shade}">{_("Thin walls")}: {told(feasibility.thin_walls)}.</b> '
-            + html.escape(feasibility.reason)
+            + html.escape(told(feasibility.reason))
         )
         table.setRowCount(len(rows))
         for number, row in enumerate(rows):
-            texts = (SIGNS[row.verdict], row.term, row.found or _("not stated"), row.condition)
+            said = (told(text) for text in (row.term, row.found or "not stated", row.condition))
+            texts = (SIGNS[row.verdict], *said)
             for column, text in enumerate(texts):
                 item = qt.QTableWidgetItem(text)
-                item.setToolTip(f"{row.term}: {told(row.verdict)}. {_('Asked for')}: {row.condition}. {texts[2]}")
+                item.setToolTip(f"{texts[1]}: {told(row.verdict)}. {_('Asked for')}: {texts[3]}. {texts[2]}")
                 if column == 0:
                     item.setForeground(qt.QBrush(qt.QColor(colour(_light(row), table))))
                 table.setItem(number, column, item)

@@ -53,7 +53,7 @@ class SegmentSection(Section):
             return
         said, shade = [origin.others()], "amber"
         if checked is not None and checked.refusal is not None:
-            said, shade = [checked.refusal.text], "red"
+            said, shade = [told(checked.refusal.text)], "red"
         elif checked is not None and checked.warnings:
             said.append(_("Warnings of reading: {count}, see section 1.").format(count=len(checked.warnings)))
         sentence = html.escape(" ".join(filter(None, said)))
@@ -70,7 +70,7 @@ class SegmentSection(Section):
         if judged is not None:
             shade = colour(VERDICT_COLOURS.get(judged["verdict"], "grey"), label)
             title = html.escape(_("Verdict: {verdict}.").format(verdict=told(judged["verdict"])))
-            reasons = "".join(f"<br>{html.escape(reason)}" for reason in judged["reasons"])
+            reasons = "".join(f"<br>{html.escape(told(reason))}" for reason in judged["reasons"])
             label.setText(f'<b style="color:{shade}">{title}</b>{reasons}')
 
     def heard(self, line: Line) -> None:
