@@ -19,6 +19,8 @@ from rich.table import Column, Table
 from OrbitalSegLib import languages, structures, worker
 from OrbitalSegLib.errors import JobError
 from OrbitalSegLib.heap import keep_freed_memory
+from OrbitalSegLib.pacs import front as pacs_front
+from OrbitalSegLib.pacs.address import OWN_TITLE
 from OrbitalSegLib.product import CONTRACT, NOTICE, VERSION
 from OrbitalSegLib.tasks import TASKS
 from OrbitalSegLib.training import front
@@ -729,13 +731,16 @@ def collect(
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def batch(
     context: typer.Context,
-    source: Annotated[Path, typer.Argument(help="A folder with scans however deep in it, or a CSV of their paths.")],
+    source: Annotated[
+        str, typer.Argument(help="A folder with scans however deep in it, a CSV of their paths, or a PACS's address.")
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The folder of all results; one begun goes on.")],
     take: Annotated[str, typer.Option(help="Of a study: all series fit for the orbit, or the best.")] = "all",
     retry: Annotated[bool, typer.Option("--retry", help="Try scans again that failed.")] = False,
     at_once: Annotated[
         int | None, typer.Option(help="Most scans at a time, as far as memory goes.", show_default="one for each core")
     ] = None,
+    calling: Annotated[str, typer.Option(help="The title under which a PACS is asked by DIMSE.")] = OWN_TITLE,
     scheduler: Annotated[str | None, typer.Option(help="A Dask scheduler's address, to work on many machines.")] = None,
     progress: Style = ProgressStyle.bar,
 ) -> None:
@@ -745,8 +750,9 @@ def batch(
     """
     job = {
         "task": "batch",
-        "input": str(source),
+        "input": source,
         "output": str(output),
+        "calling": calling,
         "jobs": _jobs_of(context.args),
         "take": take,
         "retry": retry,
@@ -971,6 +977,9 @@ def _show_monitoring(monitoring: dict[str, Any]) -> None:
     verdict = monitoring["verdict"]
     shown = f"[{VERDICT_STYLES[verdict]}]{_told(verdict)}[/]"
     console.print(f"{_told('Monitoring')}: {shown}. {' '.join(map(_told, monitoring['reasons']))}")
+
+
+pacs_front.mount(app, _run, Style, ProgressStyle.bar)
 
 
 def main() -> None:

@@ -24,6 +24,7 @@ SETS = {
     "infer": [],
     "dicom": [],
     "cluster": [],
+    "pacs": [],
     "learn": ["--no-deps"],  # by themselves: what torch pulls on Linux weighs gigabytes
 }
 """The sets of requirements that a user may install, with further arguments for pip."""

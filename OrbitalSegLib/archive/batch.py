@@ -4,17 +4,19 @@ import json
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
 
-from OrbitalSegLib.archive.finding import FoundScan, Take, find_scans
+from OrbitalSegLib.archive.finding import FoundScan, Take, Unit, find_scans
 from OrbitalSegLib.archive.index import SCANS, write_index
-from OrbitalSegLib.archive.names import named
-from OrbitalSegLib.archive.one import FAILED, Errand, Outcome, failed, forget, outcome_in
+from OrbitalSegLib.archive.lots import Lot, Lots
+from OrbitalSegLib.archive.names import named, paths_in
+from OrbitalSegLib.archive.one import FAILED, Errand, Outcome, failed, forget, keep, outcome_in
 from OrbitalSegLib.archive.pools import pool, was_lost
 from OrbitalSegLib.archive.room import needed_bytes
 from OrbitalSegLib.errors import INTERNAL, OrbitalSegError, OutputError
@@ -39,6 +41,12 @@ LOST = "The computer that took this scan was lost {times} times: run the batch a
 INDEX_SECONDS = 30.0
 """How often the index is written while the work goes on."""
 
+AHEAD = 2
+"""Errands given out, for each that can be done at a time: nobody waits for the next one."""
+
+LOOK_SECONDS = 0.5
+"""How often it is looked for more where there may be more later."""
+
 MOST_LOSSES = 20
 """So often a scan is given out again whose worker was lost."""
 
@@ -50,7 +58,8 @@ Hear = Callable[[Outcome, int, int], None]
 class Plan:
     """What is done with every scan, and where."""
 
-    source: Path
+    lots: Callable[[Path, Callable[[Lot], bool]], AbstractContextManager[Lots]]
+    """From the batch's private folder, and what tells of a lot whether it was done, where scans come from."""
     results: Path
     jobs: tuple[dict[str, Any], ...]
     """In JSON, without what is the scan's own: it decides the results."""
@@ -72,12 +81,12 @@ def run_batch(plan: Plan, steps: Steps, hear: Hear) -> dict[str, Outcome]:
             private.mkdir(exist_ok=True, mode=0o700)
             (plan.results / SCANS).mkdir(exist_ok=True)
             _check_same(plan, private / BATCH_FILE)
-        found = find_scans(plan.source, plan.results, plan.take, plan.grey_values, steps.step(FINDING))
-        scans = named(found, private)
-        outcomes = _known(plan, scans)
-        errands = [_errand(plan, name, scan) for name, scan in scans.items() if name not in outcomes]
+        outcomes, again = _earlier(plan), set[str]()
+        if plan.retry:
+            again = _forgotten(plan, outcomes)
         try:
-            _work(plan, errands, outcomes, steps.step(WORKING), hear)
+            with plan.lots(private.absolute(), lambda lot: lot.is_done and str(lot.source) not in again) as lots:
+                _work(plan, _Tally(plan, lots, outcomes), steps, hear)
         finally:
             write_index(outcomes, plan.results)
     return outcomes
@@ -94,59 +103,138 @@ def _check_same(plan: Plan, path: Path) -> None:
         new.write_text(said, encoding="utf-8")
 
 
-def _known(plan: Plan, scans: Mapping[str, FoundScan]) -> dict[str, Outcome]:
-    """How those ended that need not be done: earlier ones, those that are no scans, and results whose scan is gone."""
-    outcomes = {name: failed(name, scan.problem) for name, scan in scans.items() if scan.problem}
+def _earlier(plan: Plan) -> dict[str, Outcome]:
+    """How those ended that were done before."""
     with writing(plan.results):
         folders = sorted(path for path in (plan.results / SCANS).iterdir() if path.is_dir())
-        for folder in folders:
-            outcome = outcome_in(folder)
-            if outcome is None or (outcome["status"] == FAILED and folder.name not in scans):
+    found = {folder.name: outcome_in(folder) for folder in folders}
+    return {name: outcome for name, outcome in found.items() if outcome is not None}
+
+
+def _forgotten(plan: Plan, outcomes: dict[str, Outcome]) -> set[str]:
+    """Let scans be tried again that failed; gives the paths that they came from."""
+    names = [name for name, outcome in outcomes.items() if outcome["status"] == FAILED]
+    with writing(plan.results):
+        for name in names:
+            forget(plan.results / SCANS / name)
+            del outcomes[name]
+    paths = paths_in(plan.results / PRIVATE)
+    return {paths[name] for name in names if name in paths}
+
+
+class _Tally:
+    """Lot after lot found, its errands given out, and told when all of them are done."""
+
+    def __init__(self, plan: Plan, lots: Lots, outcomes: dict[str, Outcome]) -> None:
+        self.outcomes = outcomes
+        self.done = 0
+        self._plan, self._lots = plan, lots
+        self._known, self._share = 0, 1.0
+        self._open: dict[str, tuple[Lot, set[str]]] = {}
+        """By names that are not done the lot, and all of its names that are not."""
+
+    @property
+    def total(self) -> int:
+        """How many there are, as far as that is known."""
+        return max(self._known, round(self._known / self._share))
+
+    def errands(self, progress: Progress) -> Iterator[Errand | None]:
+        """All errands; None where there is none now."""
+        for lot in self._lots:
+            if lot is None:
+                yield None
                 continue
-            if outcome["status"] == FAILED and plan.retry:
-                forget(folder)
-            else:
-                outcomes[folder.name] = outcome
-    return outcomes
+            scans = self._scans_of(lot, progress)
+            left = {name for name in scans if name not in self.outcomes}
+            self._known, self._share = self._known + len(left), lot.share
+            self._open |= dict.fromkeys(left, (lot, left))
+            if not left and not lot.problem:
+                lot.drop()
+            yield from [self._errand(name, scans[name]) for name in sorted(left)]
+        progress(1.0)
+
+    def _scans_of(self, lot: Lot, progress: Progress) -> dict[str, FoundScan]:
+        """The scans of a lot by their names; what is none has its outcome at once."""
+        plan, private = self._plan, self._plan.results / PRIVATE
+        if lot.problem:
+            found = [FoundScan(Unit(lot.source), problem=lot.problem)]
+        else:
+            found = find_scans(lot.source, plan.results, plan.take, plan.grey_values, progress)
+        scans = named(found, private)
+        if not lot.passing:
+            gone = {name for name, one in self.outcomes.items() if one["status"] == FAILED and name not in scans}
+            for name in gone:
+                del self.outcomes[name]
+        for name, scan in scans.items():
+            if scan.problem:
+                self.outcomes[name] = failed(name, scan.problem)
+                if lot.passing and not lot.problem:
+                    keep(self.outcomes[name], plan.results / SCANS)
+        return scans
+
+    def _errand(self, name: str, scan: FoundScan) -> Errand:
+        folder, private = (self._plan.results.absolute() / part for part in (SCANS, PRIVATE))
+        return Errand(name, folder, private, self._plan.jobs_for(scan), needed_bytes(scan.voxels))
+
+    def add(self, outcome: Outcome) -> None:
+        """A scan is done."""
+        name = outcome["name"]
+        self.outcomes[name] = outcome
+        self.done += 1
+        lot, left = self._open.pop(name)
+        left.discard(name)
+        if not left and all(one is not lot for one, _ in self._open.values()):
+            lot.drop()
 
 
-def _errand(plan: Plan, name: str, scan: FoundScan) -> Errand:
-    folder, private = (plan.results.absolute() / part for part in (SCANS, PRIVATE))
-    return Errand(name, folder, private, plan.jobs_for(scan), needed_bytes(scan.voxels))
-
-
-def _work(plan: Plan, errands: Sequence[Errand], outcomes: dict[str, Outcome], progress: Progress, hear: Hear) -> None:
+def _work(plan: Plan, tally: _Tally, steps: Steps, hear: Hear) -> None:
     """Do all errands, and add how they ended."""
     written = time.monotonic()
-    for done, outcome in enumerate(_done(plan, errands), 1):
-        outcomes[outcome["name"]] = outcome
-        progress(done / len(errands))
-        hear(outcome, done, len(errands))
+    progress: Progress | None = None
+    for outcome in _done(plan, tally.errands(steps.step(FINDING))):
+        if progress is None:
+            progress = steps.step(WORKING)
+        tally.add(outcome)
+        progress(tally.done / tally.total)
+        hear(outcome, tally.done, tally.total)
         if time.monotonic() - written > INDEX_SECONDS:
-            write_index(outcomes, plan.results)
+            write_index(tally.outcomes, plan.results)
             written = time.monotonic()
-    progress(1.0)
+    steps.step(WORKING)(1.0)
 
 
-def _done(plan: Plan, errands: Sequence[Errand]) -> Iterator[Outcome]:
-    """The outcomes, as they come."""
+def _done(plan: Plan, errands: Iterator[Errand | None]) -> Iterator[Outcome]:
+    """The outcomes, as they come; no more errands are given out than keep everybody busy."""
     ended: SimpleQueue[tuple[Errand, Future[Outcome]]] = SimpleQueue()
     losses: Counter[str] = Counter()
-    with pool(plan.scheduler, plan.at_once) as submit:
+    with pool(plan.scheduler, plan.at_once) as crew:
 
         def give(errand: Errand) -> None:
-            submit(errand).add_done_callback(lambda future: ended.put((errand, future)))
+            crew.submit(errand).add_done_callback(lambda future: ended.put((errand, future)))
 
-        for errand in errands:
-            give(errand)
-        left = len(errands)
-        while left:
-            errand, future = ended.get()
+        out, more = 0, True
+        while True:
+            while more and out < AHEAD * crew.size():
+                try:
+                    errand = next(errands)
+                except StopIteration:
+                    more = False
+                    break
+                if errand is None:
+                    break
+                give(errand)
+                out += 1
+            if not (more or out):
+                return
+            try:
+                errand, future = ended.get(timeout=LOOK_SECONDS if more else None)
+            except Empty:
+                continue
             losses[errand.name] += was_lost(future)
             if was_lost(future) and losses[errand.name] < MOST_LOSSES:
                 give(errand)
             else:
-                left -= 1
+                out -= 1
                 yield _outcome_of(future, errand)
 
 

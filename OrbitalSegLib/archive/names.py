@@ -39,6 +39,11 @@ def named(found: Sequence[FoundScan], private: Path) -> dict[str, FoundScan]:
     return by_name
 
 
+def paths_in(private: Path) -> dict[str, str]:
+    """By the names of scans the paths that they came from. Raises `OutputError`."""
+    return {row["name"]: row["path"] for row in _read(private / KEY_FILE)}
+
+
 def _identity(path: str, label: str, uid: str) -> tuple[str, ...]:
     """A series is known by its UID and by which of the stacks with that UID it is: letters of studies may change."""
     return path, uid, label.partition(".")[2] if uid else label

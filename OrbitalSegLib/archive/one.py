@@ -92,6 +92,21 @@ def outcome_in(folder: Path) -> Outcome | None:
         return None
 
 
+def keep(outcome: Outcome, scans: Path) -> None:
+    """Remember of a scan that cannot be looked at again why there is no result. Raises `OutputError`."""
+    target = scans / outcome["name"]
+    if outcome_in(target) is None:
+        with suppress(OSError):
+            target.rmdir()
+        with whole(target, keep=False) as new, writing(scans):
+            new.mkdir()
+            _write(outcome, new)
+
+
+def _write(outcome: Outcome, folder: Path) -> None:
+    (folder / OUTCOME_FILE).write_text(json.dumps(outcome, indent=1) + "\n", encoding="utf-8")
+
+
 def forget(folder: Path) -> None:
     """Let a scan be tried again that failed; where anything but how it ended is in its folder, nothing is removed."""
     if [path.name for path in folder.iterdir()] == [OUTCOME_FILE]:
@@ -134,7 +149,7 @@ def _made(errand: Errand, new: Path, room: Room, processes: "Processes") -> Outc
     if outcome["code"] in PASSING:
         raise OrbitalSegError(outcome["code"], outcome["text"])
     with writing(new):
-        (new / OUTCOME_FILE).write_text(json.dumps(outcome, indent=1) + "\n", encoding="utf-8")
+        _write(outcome, new)
     return outcome
 
 

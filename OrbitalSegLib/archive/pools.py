@@ -5,13 +5,22 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
 from functools import cache
 
 from OrbitalSegLib.archive.one import Errand, Outcome, Processes, do
 from OrbitalSegLib.archive.room import Room
 from OrbitalSegLib.errors import InputError
 
-Submit = Callable[[Errand], "Future[Outcome]"]
+
+@dataclass(frozen=True)
+class Crew:
+    """Who does errands."""
+
+    submit: Callable[[Errand], "Future[Outcome]"]
+    size: Callable[[], int]
+    """How many it can do at a time now."""
+
 
 NEEDS_DASK = "A scheduler needs Dask: pip install 'orbitalseg[cluster]', or leave the scheduler out."
 NO_SCHEDULER = "The scheduler cannot be reached: check its address, and that it and this computer have the same Dask."
@@ -19,7 +28,7 @@ NO_SCHEDULER = "The scheduler cannot be reached: check its address, and that it 
 CONNECT_SECONDS = 30.0
 
 
-def pool(scheduler: str | None, at_once: int | None) -> AbstractContextManager[Submit]:
+def pool(scheduler: str | None, at_once: int | None) -> AbstractContextManager[Crew]:
     """Takes errands: here, `at_once` at most, or one for each core; or on the workers of a Dask scheduler.
 
     Raises `InputError` `needs-dask` or `no-scheduler`. Where the block ends by an exception, work is stopped.
@@ -28,11 +37,12 @@ def pool(scheduler: str | None, at_once: int | None) -> AbstractContextManager[S
 
 
 @contextmanager
-def _here(at_once: int | None) -> Iterator[Submit]:
+def _here(at_once: int | None) -> Iterator[Crew]:
     room, processes = Room(), Processes()
-    executor = ThreadPoolExecutor(at_once or os.cpu_count() or 1)
+    size = at_once or os.cpu_count() or 1
+    executor = ThreadPoolExecutor(size)
     try:
-        yield lambda errand: executor.submit(do, errand, room, processes)
+        yield Crew(lambda errand: executor.submit(do, errand, room, processes), lambda: size)
     except BaseException:
         processes.stop()
         raise
@@ -58,7 +68,7 @@ def do_there(errand: Errand) -> Outcome:
 
 
 @contextmanager
-def _cluster(address: str) -> Iterator[Submit]:
+def _cluster(address: str) -> Iterator[Crew]:
     try:
         from distributed import Client
     except ModuleNotFoundError as error:
@@ -70,7 +80,7 @@ def _cluster(address: str) -> Iterator[Submit]:
     with client:
         executor: Executor = client.get_executor(pure=False)
         try:
-            yield lambda errand: executor.submit(do_there, errand)
+            yield Crew(lambda errand: executor.submit(do_there, errand), lambda: sum(client.nthreads().values()) or 1)
         finally:
             with suppress(Exception):
                 executor.shutdown(wait=False)

@@ -36,6 +36,9 @@ TASKS = {
     "batch": "batch",
     "collect": "collect",
     "finetune": "finetune",
+    "pacs-find": "pacs_find",
+    "pacs-fetch": "pacs_fetch",
+    "pacs-send": "pacs_send",
 }
 """By the task's name its file, which is loaded when the task is asked for."""
 

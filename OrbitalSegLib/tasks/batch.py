@@ -1,6 +1,7 @@
 """`batch`: a tree of scans, or a list; the same jobs for every one, a result folder each, and an index."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -8,7 +9,9 @@ from OrbitalSegLib import tasks
 from OrbitalSegLib.archive.batch import FINDING, WORKING, Plan, run_batch
 from OrbitalSegLib.archive.finding import FoundScan, Take, Unit
 from OrbitalSegLib.archive.index import PAGE, TABLE_FILE
+from OrbitalSegLib.archive.lots import lots_of
 from OrbitalSegLib.archive.one import DONE, FAILED, INCOMPLETE, RESULT, Outcome
+from OrbitalSegLib.pacs.address import OWN_TITLE, Address
 from OrbitalSegLib.product import CONTRACT
 from OrbitalSegLib.progress import Steps
 from OrbitalSegLib.record import Record
@@ -27,7 +30,7 @@ from OrbitalSegLib.tasks.keys import (
     one_of,
     optional,
 )
-from OrbitalSegLib.tasks.parts import ScanInput
+from OrbitalSegLib.tasks.parts import SOURCE, TITLE, ScanInput
 
 SHARES = {FINDING: 1.0, WORKING: 50.0}
 
@@ -45,8 +48,9 @@ class BatchJob(Job):
 
     task = "batch"
 
-    source: Path = key(PATH, name="input")
-    """A folder, however deep the scans lie in it; or a CSV file with their paths."""
+    source: Path | Address = key(SOURCE, name="input")
+    """A folder, however deep the scans lie in it; a CSV file with their paths; or the address of a PACS."""
+    calling: str = key(TITLE, OWN_TITLE)
     output: Path = key(PATH)
     """Empty, or where the same batch was begun."""
     jobs: tuple[dict[str, Any], ...] = key(
@@ -70,7 +74,7 @@ def run(job: BatchJob, steps: Steps, record: Record) -> tasks.Outcome:
         steps.say({"event": "scan", **said, "done": done, "total": total})
 
     plan = Plan(
-        job.source,
+        partial(lots_of, job.source, job.calling),
         job.output,
         job.jobs,
         lambda scan: _jobs_for(job.jobs, scan),

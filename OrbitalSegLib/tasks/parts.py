@@ -13,6 +13,7 @@ from OrbitalSegLib.methods.method import Resources
 from OrbitalSegLib.modelling.model import PRINTER_MINIMUM_MM, ModelParameters
 from OrbitalSegLib.modelling.surface import SMOOTHINGS, Smoothing
 from OrbitalSegLib.networks.engines import DEVICES, ENGINES, PRECISIONS
+from OrbitalSegLib.pacs.address import LONGEST_TITLE, OWN_TITLE, PROTOCOLS, Address, address_of, is_address, is_title
 from OrbitalSegLib.postprocessing import PostprocessingParameters
 from OrbitalSegLib.reading.frames import CHOICES
 from OrbitalSegLib.reading.origin import Origin
@@ -194,6 +195,29 @@ _FIRST = made_of(
 )
 FIRST = ValueKind(lambda name, value: First(**_FIRST.read(name, value)), _FIRST.schema)
 
+
+def _archive(name: str, value: object) -> Address:
+    return address_of(text(name, value))
+
+
+def _source(name: str, value: object) -> Path | Address:
+    """A path, or the address of an archive."""
+    return address_of(value) if isinstance(value, str) and is_address(value) else cast(Path, PATH.read(name, value))
+
+
+def _title(name: str, value: object) -> str:
+    if not is_title(text(name, value)):
+        raise invalid(f"`{name}` must be the title of an application entity: 1 to {LONGEST_TITLE} plain characters.")
+    return cast(str, value)
+
+
+ARCHIVE = ValueKind(_archive, {"type": "string", "pattern": f"^({'|'.join(PROTOCOLS)})://"})
+SOURCE = ValueKind(_source, PATH.schema)
+_OF_TITLE = r"[!-\[\]-~]"
+TITLE = ValueKind(
+    _title, {"type": "string", "pattern": rf"^{_OF_TITLE}([ -\[\]-~]{{0,{LONGEST_TITLE - 2}}}{_OF_TITLE})?$"}
+)
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Parts of jobs
 
@@ -234,6 +258,16 @@ class ScanInput(Files):
     """A scan."""
 
     input: Path = key(PATH)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskedArchive(Job):
+    """A PACS."""
+
+    archive: Address = key(ARCHIVE)
+    """Where it is, and what of it is meant."""
+    calling: str = key(TITLE, OWN_TITLE)
+    """The title under which DIMSE asks."""
 
 
 @dataclass(frozen=True, kw_only=True)
