@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-EXTRAS = "cli,mesh,infer,dicom"
+EXTRAS = "cli,mesh,infer,dicom,pacs"
 """What a user may be asked to install; `learn` is for those who train."""
 
 SUMS = "SHA256SUMS"

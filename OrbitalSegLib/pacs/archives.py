@@ -22,8 +22,8 @@ from OrbitalSegLib.reading import must_exist
 
 NEEDS_PACS = "An archive needs two packages more: pip install 'orbitalseg[pacs]'."
 UNREACHABLE = (
-    "The archive cannot be reached, or closed the connection: check its address and the network, then run again, which "
-    "goes on where it stopped."
+    "The archive cannot be reached, or closed the connection: check its address, the network and, for DIMSE, that it "
+    "knows the title by which it is asked; then run again, which goes on where it stopped."
 )
 REFUSED = (
     "The archive does not let you in: check user and password for DICOMweb; for DIMSE the titles of both sides, and "

@@ -1,5 +1,6 @@
 """An archive by DICOMweb (PS3.18): QIDO-RS, WADO-RS, STOW-RS. Needs dicomweb-client."""
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -39,6 +40,10 @@ SECONDS = (10.0, 60.0)
 
 AS_STORED = (("application/dicom", "*"),)
 """No archive is to decompress what we can read."""
+
+
+for _name in ("dicomweb_client", "retrying", "urllib3"):
+    logging.getLogger(_name).addHandler(logging.NullHandler())  # they would write addresses to standard error
 
 
 class _Verified(HTTPAdapter):
@@ -91,6 +96,8 @@ def _answering() -> Iterator[None]:
         raise InputError("bad-answer", NO_ANSWER) from None
     except requests.TooManyRedirects:
         raise InputError("bad-answer", NO_ANSWER) from None
+    except requests.exceptions.JSONDecodeError as error:
+        raise InputError("bad-answer", NO_ANSWER) from error
     except (requests.RequestException, OSError):
         raise InputError("no-archive", UNREACHABLE) from None
     except (InvalidDicomError, ValueError, KeyError, TypeError, AttributeError, NotImplementedError) as error:

@@ -43,6 +43,9 @@ NO_ROOM = 0xA700
 """Of C-STORE (PS3.4, B.2.3): out of resources."""
 
 
+NO_GET = "The archive gives nothing by C-GET: ask it by DICOMweb, or let it send to `orbitalseg watch`."
+
+
 @contextmanager
 def connected(address: Address, calling: str) -> Iterator["DimseArchive"]:
     """See `archives.opened`. Associations are made as they are needed."""
@@ -110,36 +113,41 @@ class DimseArchive:
             for start in range(0, len(images), AT_ONCE):
                 some = "\\".join(images[start : start + AT_ONCE])
                 keys = {"StudyInstanceUID": series.study, "SeriesInstanceUID": series.uid, "SOPInstanceUID": some}
-                for status, _ in association.send_c_get(_query("IMAGE", keys), GET):
-                    if failed:
-                        raise failed[0]
-                    if _status(status) not in PENDING:
-                        _succeeded(status)
+                try:
+                    for status, _ in association.send_c_get(_query("IMAGE", keys), GET):
+                        if failed:
+                            raise failed[0]
+                        if _status(status) not in PENDING:
+                            _succeeded(status)
+                except ValueError as error:  # no context for it was accepted
+                    raise InputError("bad-answer", NO_GET) from error
 
     def send(self, file: Path) -> None:
         dataset = dcmread(file)
         context = build_context(dataset.SOPClassUID, dataset.file_meta.TransferSyntaxUID)
-        with self._association([context]) as association:
-            try:
-                with unchecked():
-                    status = association.send_c_store(dataset)
-            except ValueError as error:  # the archive takes nothing of the kind
-                raise InputError("bad-answer", NOT_STORED) from error
+        not_stored = InputError("bad-answer", NOT_STORED)
+        with self._association([context], not_stored) as association:
+            with unchecked():
+                status = association.send_c_store(dataset)
             if _status(status) != SUCCESS:
-                raise InputError("bad-answer", NOT_STORED)
+                raise not_stored
 
     @contextmanager
-    def _association(self, contexts: list[PresentationContext], **more: Any) -> Iterator[Association]:
-        """Raises what `Archive` does."""
+    def _association(
+        self, contexts: list[PresentationContext], otherwise: InputError | None = None, **more: Any
+    ) -> Iterator[Association]:
+        """Raises what `Archive` does, and `otherwise` where none of the contexts is accepted."""
         if self._address.secure:
             more["tls_args"] = (trusted(), self._address.host)
-        association = self._entity.associate(
-            self._address.host, self._address.port, contexts, ae_title=self._address.path, **more
-        )
-        if association.is_rejected:
-            raise InputError("not-let-in", REFUSED)
+        try:
+            association = self._entity.associate(
+                self._address.host, self._address.port, contexts, ae_title=self._address.path, **more
+            )
+        except OSError as error:  # no such host
+            raise InputError("no-archive", UNREACHABLE) from error
         if not association.is_established:
-            raise self._unreachable()
+            refused = association.is_rejected or association.rejected_contexts
+            raise otherwise or InputError("not-let-in", REFUSED) if refused else self._unreachable()
         try:
             yield association
             association.release()
