@@ -22,7 +22,8 @@ from OrbitalSegLib.heap import keep_freed_memory
 from OrbitalSegLib.pacs import front as pacs_front
 from OrbitalSegLib.pacs.address import OWN_TITLE
 from OrbitalSegLib.product import CONTRACT, NOTICE, VERSION
-from OrbitalSegLib.tasks import TASKS
+from OrbitalSegLib.tasks import TASKS, work_of
+from OrbitalSegLib.tasks.keys import keys_of
 from OrbitalSegLib.training import front
 
 VERDICT_STYLES = {
@@ -113,8 +114,11 @@ GreyValues = Annotated[
     bool, typer.Option("--grey-values", help="Take a scan without Hounsfield units too, for no use on a patient.")
 ]
 Deidentify = Annotated[bool, typer.Option("--deidentify", help="DICOM files without the patient's identity.")]
-Input = Annotated[Path, typer.Argument(help="A folder of DICOM, a zip of it, or an NRRD, NIfTI or MHA file.")]
-Output = Annotated[Path, typer.Option("--output", "-o", help="The folder to make.")]
+Input = Annotated[
+    Path, typer.Argument(metavar="source", help="A folder of DICOM, a zip of it, or an NRRD, NIfTI or MHA file.")
+]
+FOLDER_TO_MAKE = "The folder to make."
+Output = Annotated[Path, typer.Option("--output", "-o", help=FOLDER_TO_MAKE)]
 Force = Annotated[bool, typer.Option("--force", help="Replace an existing result.")]
 SeriesOption = Annotated[
     str | None, typer.Option("--series", help="Name (as A3), number or UID; default: the fittest.")
@@ -132,12 +136,21 @@ Simplify = Annotated[float | None, typer.Option(help="Fewer triangles: no surfac
 Thicken = Annotated[float | None, typer.Option(help="Thicken walls that are thinner than this. mm.")]
 PrinterMinimum = Annotated[float | None, typer.Option(help="Thinner walls are reported. mm.", show_default="0.8")]
 QualityMap = Annotated[bool, typer.Option("--quality-map", help="Write what was measured at every vertex (.vtp).")]
+Model = Annotated[
+    str | None, typer.Option(help="A model package's folder, or the name of a shipped one.", show_default="shipped")
+]
+SmoothingOption = Annotated[Smoothing, typer.Option(help="Of the surface.")]
+Segmented = Annotated[Path, typer.Argument(help="A result folder, a .seg.nrrd, or a label map.")]
+SCAN_OF_IT = "The scan that was segmented."
+ScanOfIt = Annotated[Path, typer.Option(help=SCAN_OF_IT)]
+Orbits = Annotated[str, typer.Option("--region", help="auto (both orbits), left or right.")]
+SeveralSegments = Annotated[str, typer.Option("--segment", help="Of the result; `bone+inferred` takes both.")]
 Style = Annotated[ProgressStyle, typer.Option("--progress", help="A bar, JSON lines, or nothing.")]
 
 
 @app.command()
 def info(
-    source: Input,
+    scan: Input,
     series: SeriesOption = None,
     header: HeaderOption = None,
     grey_values: GreyValues = False,
@@ -145,25 +158,13 @@ def info(
     progress: Style = ProgressStyle.bar,
 ) -> None:
     """List the series of a scan and hold the one fit for the orbit against table A.1 of ISO/IEC 3532-2."""
-    summary = _run(
-        {
-            "task": "info",
-            "input": str(source),
-            "series": series,
-            "header": header,
-            "grey_values": grey_values,
-            "region": _region(region),
-        },
-        progress,
-        _show_series,
-    )
-    if progress is not ProgressStyle.json:
-        _show_conditions(summary)
+    summary = _do("info", locals(), input=scan, show_series=_show_series)
+    _show_conditions(summary)
 
 
 @app.command()
 def segment(
-    source: Input,
+    scan: Input,
     output: Output,
     method: Annotated[
         str | None, typer.Option(help="A method; `orbitalseg methods` lists them and names the default.")
@@ -185,9 +186,7 @@ def segment(
             help="Of the result: auto (finer than a coarse scan's own), scan, the scan's own, or a spacing in mm."
         ),
     ] = "auto",
-    model: Annotated[
-        str | None, typer.Option(help="A model package's folder, or the name of a shipped one.", show_default="shipped")
-    ] = None,
+    model: Model = None,
     engine: Annotated[str, typer.Option(help="What runs the networks: openvino, torch, or auto.")] = "auto",
     precision: Annotated[str, typer.Option(help="fp32, bf16, or auto.")] = "auto",
     device: Annotated[str, typer.Option(help="cpu, cuda, mps, or auto.")] = "auto",
@@ -207,8 +206,8 @@ def segment(
     postprocess: Annotated[
         Postprocess, typer.Option(help="Fill objects and drop small ones, or nothing.")
     ] = Postprocess.standard,
-    smoothing: Annotated[Smoothing, typer.Option(help="Of the surface.")] = Smoothing.faithful,
-    file_format: Formats = None,
+    smoothing: SmoothingOption = Smoothing.faithful,
+    formats: Formats = None,
     simplify_mm: Simplify = None,
     thicken_mm: Thicken = None,
     printer_minimum_mm: PrinterMinimum = None,
@@ -222,56 +221,33 @@ def segment(
     operator: Operator = None,
     dicom: Dicom = None,
     deidentify: Deidentify = False,
-    force: Force = False,
+    overwrite: Force = False,
     progress: Style = ProgressStyle.bar,
 ) -> None:
     """Segment the bone of a CT and write segmentation, surface, picture and record into a folder."""
     from OrbitalSegLib.methods import default_for
 
     chosen = method or default_for(model)
-    job: dict[str, Any] = {
-        "task": "segment",
-        "input": str(source),
-        "output": str(output),
-        "overwrite": force,
-        "series": series,
-        "header": header,
-        "grey_values": grey_values,
-        "region": _region(region),
-        "grid": _grid(grid),
-        "method": chosen,
-        "parameters": _parameters(chosen, parameter or []),
-        "from": None if first is None else _first(first),
-        "model": model,
-        "engine": engine,
-        "precision": precision,
-        "device": device,
-        "threads": threads,
-        "memory_gb": memory_gb,
-        "smoothing": smoothing.value,
-        **_modelling(file_format, simplify_mm, thicken_mm, printer_minimum_mm, quality_map),
-        "surfaces": surface or [],
-        "sides": sides,
-        "purpose": purpose,
-        "operator": operator,
-        "dicom": dicom or [],
-        "deidentify": deidentify,
-        "language": spoken.get(),
-    }
     repair = {"minimum_object_ml": minimum_object_ml, "keep_largest": keep_largest}
-    job["postprocess"] = (
-        "none"
+    repair = {name: value for name, value in repair.items() if value is not None}
+    summary = _do(
+        "segment",
+        locals(),
+        input=scan,
+        method=chosen,
+        parameters=_parameters(chosen, parameter or []),
+        first=None if first is None else _first(first),
+        postprocess="none"
         if postprocess is Postprocess.none
-        else {name: value for name, value in repair.items() if value is not None}
-        | {"thin_touches_cortical": thin_touches_cortical}
+        else {**repair, "thin_touches_cortical": thin_touches_cortical},
+        surfaces=surface or [],
+        dicom=dicom or [],
     )
-    summary = _run(job, progress)
-    if progress is not ProgressStyle.json:
-        volumes = ", ".join(f"{name} {ml:.1f} ml" for name, ml in summary["volumes_ml"].items())
-        console.print(f"[bold]{escape(str(output))}[/]: {volumes}")
-        _show_feasibility(summary["feasibility"])
-        _show_monitoring(summary["monitoring"])
-        console.print(_told(NOTICE), style="dim")
+    volumes = ", ".join(f"{name} {ml:.1f} ml" for name, ml in summary["volumes_ml"].items())
+    console.print(f"[bold]{escape(str(output))}[/]: {volumes}")
+    _show_feasibility(summary["feasibility"])
+    _show_monitoring(summary["monitoring"])
+    console.print(_told(NOTICE), style="dim")
 
 
 @app.command()
@@ -292,35 +268,22 @@ def review(
     comment: Annotated[str | None, typer.Option(help="What the reviewer says of it.")] = None,
     dicom: Dicom = None,
     deidentify: Deidentify = False,
-    force: Force = False,
+    overwrite: Force = False,
     progress: Style = ProgressStyle.bar,
 ) -> None:
     """Write a result's record again with who reviewed it, and with edits by hand counted."""
     today = date.today().isoformat()
     outcomes = {"slice-by-slice": checked, "physician": physician}
-    job = {
-        "task": "review",
-        "input": str(result),
-        "output": str(output),
-        "overwrite": force,
-        "edited": None if edited is None else str(edited),
-        "ct": None if ct is None else str(ct),
-        "header": header,
-        "grey_values": grey_values,
-        "purpose": purpose,
-        "operator": operator,
-        "reviews": [
+    summary = _do(
+        "review",
+        locals(),
+        reviews=[
             {"kind": kind, "outcome": outcome.value, "by": by, "date": today, "comment": comment}
             for kind, outcome in outcomes.items()
             if outcome is not None
         ],
-        "dicom": dicom or [],
-        "deidentify": deidentify,
-        "language": spoken.get(),
-    }
-    summary = _run(job, progress)
-    if progress is ProgressStyle.json:
-        return
+        dicom=dicom or [],
+    )
     for name, found in summary["edits"]["segments"].items():
         console.print(f"{name}: {found['added_ml']:.3f} ml added, {found['removed_ml']:.3f} ml removed by hand")
     gaps = ", ".join(_told(entry["term"]) for entry in summary["missing"])
@@ -331,7 +294,7 @@ def review(
 @app.command()
 def verify(
     record: Annotated[Path, typer.Argument(help="A result folder, or its record.json.")],
-    source: Annotated[Path, typer.Option("--input", help="The scan that was segmented.")],
+    scan: Annotated[Path, typer.Option("--input", help=SCAN_OF_IT)],
     series: SeriesOption = None,
     model: Annotated[
         str | None, typer.Option(help="The model package's folder, where it is not a shipped one.")
@@ -339,14 +302,12 @@ def verify(
     progress: Style = ProgressStyle.bar,
 ) -> None:
     """Run a record's segmentation again and compare every voxel. Ends with code 5 where it is not the same."""
-    job = {"task": "verify", "record": str(record), "input": str(source), "series": series, "model": model}
-    summary = _run(job, progress)
-    if progress is not ProgressStyle.json:
-        for difference in summary["differences"]:
-            console.print(f"{difference['what']}: {escape(difference['text'])}")
-        masks = ", ".join(summary["masks"])
-        same = f"[green]Reproduced[/], bit for bit: {masks}." if summary["reproduced"] else "[red]Not reproduced.[/]"
-        console.print(same)
+    summary = _do("verify", locals(), input=scan)
+    for difference in summary["differences"]:
+        console.print(f"{difference['what']}: {escape(difference['text'])}")
+    masks = ", ".join(summary["masks"])
+    same = f"[green]Reproduced[/], bit for bit: {masks}." if summary["reproduced"] else "[red]Not reproduced.[/]"
+    console.print(same)
     if not summary["reproduced"]:
         raise typer.Exit(NOT_REPRODUCED)
 
@@ -361,60 +322,34 @@ def surface(
     ] = None,
     header: HeaderOption = None,
     grey_values: GreyValues = False,
-    smoothing: Annotated[Smoothing, typer.Option(help="Of the surface.")] = Smoothing.faithful,
-    file_format: Formats = None,
+    smoothing: SmoothingOption = Smoothing.faithful,
+    formats: Formats = None,
     simplify_mm: Simplify = None,
     thicken_mm: Thicken = None,
     printer_minimum_mm: PrinterMinimum = None,
     quality_map: QualityMap = False,
-    force: Force = False,
+    overwrite: Force = False,
     progress: Style = ProgressStyle.bar,
 ) -> None:
     """Make the surface of a segmentation, as one that was edited by hand."""
-    job = {
-        "task": "surface",
-        "input": str(segmentation),
-        "ct": None if ct is None else str(ct),
-        "header": header,
-        "grey_values": grey_values,
-        "output": str(output),
-        "overwrite": force,
-        "segment": segment,
-        "smoothing": smoothing.value,
-        **_modelling(file_format, simplify_mm, thicken_mm, printer_minimum_mm, quality_map),
-    }
-    summary = _run(job, progress)
-    if progress is not ProgressStyle.json:
-        console.print(f"[bold]{escape(str(output))}[/]: {summary['volume_ml']:.1f} ml. {NOTICE}")
+    summary = _do("surface", locals())
+    console.print(f"[bold]{escape(str(output))}[/]: {summary['volume_ml']:.1f} ml. {NOTICE}")
 
 
 @app.command()
 def orbits(
-    segmentation: Annotated[Path, typer.Argument(help="A result folder, a .seg.nrrd, or a label map.")],
+    segmentation: Segmented,
     output: Output,
-    ct: Annotated[Path, typer.Option(help="The scan that was segmented.")],
+    ct: ScanOfIt,
     series: SeriesOption = None,
     header: HeaderOption = None,
     grey_values: GreyValues = False,
-    region: Annotated[str, typer.Option(help="auto (both orbits), left or right.")] = "auto",
-    force: Force = False,
+    region: Orbits = "auto",
+    overwrite: Force = False,
     progress: Style = ProgressStyle.bar,
 ) -> None:
     """Measure how large the orbits are, in a scan and its segmentation (docs/orbit-volume.md)."""
-    job = {
-        "task": "orbits",
-        "input": str(segmentation),
-        "ct": str(ct),
-        "series": series,
-        "header": header,
-        "grey_values": grey_values,
-        "region": _region(region),
-        "output": str(output),
-        "overwrite": force,
-    }
-    summary = _run(job, progress)
-    if progress is ProgressStyle.json:
-        return
+    summary = _do("orbits", locals())
     table = Table("Orbit", "Volume, ml", "Wall bridged", "Inferred wall", "Beyond bridges, ml")
     for side, found in summary["orbits"].items():
         if "volume_ml" in found:
@@ -437,31 +372,18 @@ def orbits(
 
 @app.command()
 def defects(
-    segmentation: Annotated[Path, typer.Argument(help="A result folder, a .seg.nrrd, or a label map.")],
+    segmentation: Segmented,
     output: Output,
-    ct: Annotated[Path, typer.Option(help="The scan that was segmented.")],
+    ct: ScanOfIt,
     series: SeriesOption = None,
     header: HeaderOption = None,
     grey_values: GreyValues = False,
-    region: Annotated[str, typer.Option(help="auto (both orbits), left or right.")] = "auto",
-    force: Force = False,
+    region: Orbits = "auto",
+    overwrite: Force = False,
     progress: Style = ProgressStyle.bar,
 ) -> None:
     """List the openings of the orbits' walls: fissures, canals, and what may be a fracture (docs/defects.md)."""
-    job = {
-        "task": "defects",
-        "input": str(segmentation),
-        "ct": str(ct),
-        "series": series,
-        "header": header,
-        "grey_values": grey_values,
-        "region": _region(region),
-        "output": str(output),
-        "overwrite": force,
-    }
-    summary = _run(job, progress)
-    if progress is ProgressStyle.json:
-        return
+    summary = _do("defects", locals())
     table = Table("Orbit", "Wall", "Opening", "Area, mm²", "Diameters, mm", "From rim, mm", "Passed, mm", "Bone")
     for side, found in summary["orbits"].items():
         if found["openings"] is None:
@@ -477,9 +399,9 @@ def defects(
 
 @app.command()
 def reconstruct(
-    segmentation: Annotated[Path, typer.Argument(help="A result folder, a .seg.nrrd, or a label map.")],
+    segmentation: Segmented,
     output: Output,
-    ct: Annotated[Path, typer.Option(help="The scan that was segmented.")],
+    ct: ScanOfIt,
     series: SeriesOption = None,
     header: HeaderOption = None,
     grey_values: GreyValues = False,
@@ -488,30 +410,12 @@ def reconstruct(
     thickness_mm: Annotated[float, typer.Option(help="Of the wall and the plate.")] = 1.0,
     margin_mm: Annotated[float, typer.Option(help="So far the plate reaches over the rim of the defect.")] = 3.0,
     least_mm2: Annotated[float, typer.Option(help="Smaller openings stay as they are.")] = 20.0,
-    file_format: Formats = None,
-    force: Force = False,
+    formats: Formats = None,
+    overwrite: Force = False,
     progress: Style = ProgressStyle.bar,
 ) -> None:
     """Make the wall that an orbit had where it is broken, as models to print (docs/reconstruction.md)."""
-    job = {
-        "task": "reconstruct",
-        "input": str(segmentation),
-        "ct": str(ct),
-        "series": series,
-        "header": header,
-        "grey_values": grey_values,
-        "region": _region(region),
-        "wall_from": wall_from,
-        "thickness_mm": thickness_mm,
-        "margin_mm": margin_mm,
-        "least_mm2": least_mm2,
-        **({"formats": file_format} if file_format else {}),
-        "output": str(output),
-        "overwrite": force,
-    }
-    summary = _run(job, progress)
-    if progress is ProgressStyle.json:
-        return
+    summary = _do("reconstruct", locals())
     table = Table("Orbit", "Wall", "Area, mm²", "Mirrored", "95 of 100 within, mm", "Volume as it was, ml")
     for side, found in summary["orbits"].items():
         if found["status"] != "reconstructed":
@@ -527,16 +431,14 @@ def reconstruct(
 
 @app.command()
 def phantom(
-    output: Annotated[Path, typer.Argument(help="The folder to make.")],
+    output: Annotated[Path, typer.Argument(help=FOLDER_TO_MAKE)],
     variant: Annotated[str, typer.Option(help="Which head; a wrong name lists them.")] = "plain",
-    force: Force = False,
+    overwrite: Force = False,
     progress: Style = ProgressStyle.bar,
 ) -> None:
     """Make the CT of a head by formula, as a DICOM series, with its exact truth."""
-    job = {"task": "phantom", "output": str(output), "variant": variant, "overwrite": force}
-    summary = _run(job, progress)
-    if progress is not ProgressStyle.json:
-        console.print(f"[bold]{escape(str(output))}[/]: {summary['description']}")
+    summary = _do("phantom", locals())
+    console.print(f"[bold]{escape(str(output))}[/]: {summary['description']}")
 
 
 @app.command()
@@ -554,9 +456,7 @@ def schema(task: Annotated[str, typer.Argument(help="A task of the worker, such 
 @app.command()
 def methods(progress: Style = ProgressStyle.bar) -> None:
     """List the segmentation methods and their parameters."""
-    summary = _run({"task": "methods"}, progress)
-    if progress is ProgressStyle.json:
-        return
+    summary = _do("methods", locals())
     table = Table("Method", "What it is", "Parameters (default)", "Source")
     for method in summary["methods"]:
         parameters = ", ".join(f"{p['name']} ({_default(p)})" for p in method["parameters"])
@@ -586,26 +486,13 @@ def evaluate(
     ct: Annotated[Path | None, typer.Option(help="The CT, to tell cortical from thin bone.")] = None,
     grey_values: GreyValues = False,
     walls: Annotated[Path | None, typer.Option(help="The walls.vtp of a synthetic case.")] = None,
-    segment: Annotated[str, typer.Option(help="Of the result; `bone+inferred` takes both.")] = structures.BONE,
+    segment: SeveralSegments = structures.BONE,
     region: RegionOption = "whole",
     header: HeaderOption = None,
     progress: Style = ProgressStyle.bar,
 ) -> None:
     """Hold a segmentation against the truth, by every metric of docs/metrics.md."""
-    job = {
-        "task": "evaluate",
-        "input": str(result),
-        "truth": str(truth),
-        "ct": None if ct is None else str(ct),
-        "header": header,
-        "grey_values": grey_values,
-        "walls": None if walls is None else str(walls),
-        "segment": segment,
-        "region": _region(region),
-    }
-    summary = _run(job, progress)
-    if progress is ProgressStyle.json:
-        return
+    summary = _do("evaluate", locals())
     table = Table("Metric", "Value")
     for name, value in summary["figures"].items():
         table.add_row(name, _figure(value))
@@ -616,23 +503,13 @@ def evaluate(
 def observers(
     result: Annotated[Path, typer.Argument(help="The method's segmentation, or a result folder.")],
     people: Annotated[list[Path], typer.Argument(help="Segmentations by two persons or more.")],
-    segment: Annotated[str, typer.Option(help="Of the result; `bone+inferred` takes both.")] = structures.BONE,
+    segment: SeveralSegments = structures.BONE,
     region: Annotated[str, typer.Option(help="whole, or a box x0,x1,y0,y1,z0,z1 in mm.")] = "whole",
     header: HeaderOption = None,
     progress: Style = ProgressStyle.bar,
 ) -> None:
     """Place a method among the people who segmented the same scan: agreement, and their STAPLE consensus."""
-    job = {
-        "task": "observers",
-        "input": str(result),
-        "observers": [str(path) for path in people],
-        "header": header,
-        "segment": segment,
-        "region": _region(region),
-    }
-    summary = _run(job, progress)
-    if progress is ProgressStyle.json:
-        return
+    summary = _do("observers", locals(), observers=people)
     table = Table("", "Dice, others", "Distance, mm", "Dice, consensus of others", "Sensitivity", "Specificity")
     for name, place in summary["places"].items():
         rater = summary["raters"].get(name, {})
@@ -652,14 +529,11 @@ def _figure(value: float | str | None) -> str:
 def evaluate_cases(
     folder: Annotated[Path, typer.Argument(help="A folder for each case, with truth and result (docs/metrics.md).")],
     output: Output,
-    force: Force = False,
+    overwrite: Force = False,
     progress: Style = ProgressStyle.bar,
 ) -> None:
     """Evaluate many cases: tables with mean and SD, methods compared, box plots, and the worst case."""
-    job = {"task": "evaluate-cases", "input": str(folder), "output": str(output), "overwrite": force}
-    summary = _run(job, progress)
-    if progress is ProgressStyle.json:
-        return
+    summary = _do("evaluate-cases", locals(), data=folder)
     table = Table("Method", "Mean Dice", "SD", "Worst case", title=f"{summary['cases']} cases")
     for name, found in summary["methods"].items():
         numbers = [found[f"whole_dice_{key}"] for key in ("mean", "sd")]
@@ -681,26 +555,13 @@ def experiment(
         ),
     ] = None,
     cases: Annotated[int, typer.Option(help="How many phantoms, where no data is given.")] = 20,
-    model: Annotated[
-        str | None, typer.Option(help="A model package's folder, or the name of a shipped one.", show_default="shipped")
-    ] = None,
-    force: Force = False,
+    model: Model = None,
+    overwrite: Force = False,
     progress: Style = ProgressStyle.bar,
 ) -> None:
     """Run every method on every case: figures by region, paired comparisons, one page."""
-    job = {
-        "task": "experiment",
-        "input": None if data is None else str(data),
-        "output": str(output),
-        "overwrite": force,
-        "methods": [_contestant(text) for text in method or []],
-        "cases": cases,
-        "model": model,
-    }
-    job = {name: value for name, value in job.items() if value is not None}
-    summary = _run(job, progress)
-    if progress is ProgressStyle.json:
-        return
+    contestants = [_contestant(text) for text in method or []]
+    summary = _do("experiment", locals(), methods=contestants)
     table = Table("Method", "Mean Dice", title=f"{summary['cases']} cases")
     for name, dice in summary["methods"].items():
         table.add_row(escape(name), _figure(dice))
@@ -716,10 +577,7 @@ def collect(
     progress: Style = ProgressStyle.bar,
 ) -> None:
     """Gather results that people accepted into a data set without the patients' identity, for `finetune`."""
-    job = {"task": "collect", "input": str(results), "scans": str(scans), "output": str(output), "series": series}
-    summary = _run(job, progress)
-    if progress is ProgressStyle.json:
-        return
+    summary = _do("collect", locals())
     for one in summary["left_out"]:
         console.print(f"[yellow]Left out:[/] {escape(one['name'])}: {escape(one['text'])}", soft_wrap=True)
     for one in summary["notes"]:
@@ -748,21 +606,9 @@ def batch(
 
     Options of `segment` may follow; then more tasks with their options, as `orbits --region left`.
     """
-    job = {
-        "task": "batch",
-        "input": source,
-        "output": str(output),
-        "calling": calling,
-        "jobs": _jobs_of(context.args),
-        "take": take,
-        "retry": retry,
-        "at_once": at_once,
-        "scheduler": scheduler,
-    }
-    summary = _run(job, progress)
-    if progress is not ProgressStyle.json:
-        counts = ", ".join(f"{count} {name}" for name, count in summary.items() if count)
-        console.print(f"[bold]{escape(str(output / 'index.html'))}[/]: {counts}. {NOTICE}")
+    summary = _do("batch", locals(), jobs=_jobs_of(context.args))
+    counts = ", ".join(f"{count} {name}" for name, count in summary.items() if count)
+    console.print(f"[bold]{escape(str(output / 'index.html'))}[/]: {counts}. {NOTICE}")
 
 
 def _jobs_of(words: list[str]) -> list[dict[str, Any]]:
@@ -820,6 +666,7 @@ front.mount(app)
 
 def version(value: bool) -> None:
     """Print the version and stop."""
+    console.quiet = False  # until a command is asked for lines as JSON: this runs before every one
     if value:
         console.print(f"OrbitalSeg {VERSION}. {NOTICE}")
         raise typer.Exit
@@ -862,6 +709,10 @@ def _grid(text: str) -> str | float:
         return text
 
 
+READERS = {"region": _region, "grid": _grid}
+"""By key of a job, what reads the words of its option."""
+
+
 def _parameters(method: str, pairs: list[str]) -> dict[str, Any]:
     """The parameters of a job, as the method understands the words; of a method that there is not, the words."""
     from OrbitalSegLib.methods import METHODS
@@ -876,24 +727,40 @@ def _parameters(method: str, pairs: list[str]) -> dict[str, Any]:
         raise typer.BadParameter(error.text) from error
 
 
-def _modelling(
-    formats: list[str] | None,
-    simplify_mm: float | None,
-    thicken_mm: float | None,
-    printer_minimum_mm: float | None,
-    quality_map: bool,
+def _do(
+    task: str, given: dict[str, Any], show_series: Callable[[dict[str, Any]], None] = lambda _line: None, **made: Any
 ) -> dict[str, Any]:
-    """The keys of a job that say how surfaces are made and written."""
-    keys: dict[str, Any] = {"simplify_mm": simplify_mm, "thicken_mm": thicken_mm, "quality_map": quality_map}
-    keys |= {"formats": formats} if formats else {}
-    return keys | ({} if printer_minimum_mm is None else {"printer_minimum_mm": printer_minimum_mm})
+    """Do a task with what a command was given, and show the worker's lines; exits with its code if that is not 0.
 
-
-def _run(job: dict[str, Any], style: ProgressStyle, show_series: Any = lambda _line: None) -> dict[str, Any]:
-    """Do a job through the worker and show its lines; exits with the worker's code if that is not 0."""
+    Each key of the job takes what was given under its name, or under the name that its field has in Python; `made` is
+    what was made of that. What is None is left out. Where lines are told as JSON, nothing else is printed.
+    """
+    job: dict[str, Any] = {"task": task}
+    words = {"language": spoken.get(), **given, **made}
+    for name, field in keys_of(work_of(task).job).items():
+        value = words.get(field.name, words.get(name))
+        if value is not None:
+            job[name] = _in_json(name, value)
     if instead := _instead.get():
         instead(job)
         raise _OnlyAsked
+    return _run(job, given["progress"], show_series)
+
+
+def _in_json(name: str, value: Any) -> Any:
+    """A value of a command as the job in JSON has it under a key's name."""
+    if isinstance(value, list):
+        return [_in_json("", item) for item in value]
+    if isinstance(value, Path | StrEnum):
+        return str(value)
+    return READERS[name](value) if name in READERS else value
+
+
+def _run(
+    job: dict[str, Any], style: ProgressStyle, show_series: Callable[[dict[str, Any]], None] = lambda _line: None
+) -> dict[str, Any]:
+    """Do a job through the worker and show its lines; exits with the worker's code if that is not 0."""
+    console.quiet = style is ProgressStyle.json
     worker.interrupt_once()
     outcome: dict[str, Any] = {}
     bar = Progress(
@@ -908,6 +775,8 @@ def _run(job: dict[str, Any], style: ProgressStyle, show_series: Any = lambda _l
     task = bar.add_task("", total=100, left="")
 
     def emit(line: dict[str, Any]) -> None:
+        if line["event"] == "result":
+            outcome.update(line["summary"])
         if style is ProgressStyle.json:
             worker.writer(sys.stdout)(line)
         elif line["event"] == "progress":
@@ -922,8 +791,6 @@ def _run(job: dict[str, Any], style: ProgressStyle, show_series: Any = lambda _l
             errors.print(f"[yellow]{_told('Warning:')}[/] {_told(line['text'])}", soft_wrap=True)
         elif line["event"] == "error":
             errors.print(f"[red]{_told('Error:')}[/] {_told(line['text'])}", soft_wrap=True)
-        else:
-            outcome.update(line["summary"])
 
     with bar:
         code = worker.run({"contract": CONTRACT, **job}, emit)

@@ -1,11 +1,14 @@
 """`orbitalseg`, as a person types it."""
 
+import ast
 import errno
 import json
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,16 +16,18 @@ pytest.importorskip("typer")
 
 import numpy as np
 import SimpleITK as sitk
+import typer
 from typer.testing import CliRunner
 
 import OrbitalSegLib
-from OrbitalSegLib import __main__
+from OrbitalSegLib import __main__, cli
 from OrbitalSegLib.cli import app
 from OrbitalSegLib.methods import DEFAULT_METHOD
 from OrbitalSegLib.phantom import VARIANTS, Scanner, scan, truth, write_series
 from OrbitalSegLib.product import VERSION
 from OrbitalSegLib.results import last_step
-from OrbitalSegLib.tasks import defects, orbits
+from OrbitalSegLib.tasks import TASKS, defects, orbits, work_of
+from OrbitalSegLib.tasks.keys import is_required, keys_of
 
 pytestmark = pytest.mark.usefixtures("wide_terminal")
 
@@ -286,3 +291,72 @@ def test_a_batch_says_what_went_wrong_and_where_the_index_is(tmp_path):
     assert outcome.exit_code == 6
     assert "0001: The volume file cannot be read" in outcome.output
     assert "index.html: 1 scans, 1 failed" in outcome.output.replace("\n", " ")
+
+
+def test_verify_told_as_json_ends_with_its_code_and_says_nothing_else(ct, tmp_path):
+    orbitalseg("segment", ct, *THRESHOLD, "-o", tmp_path / "result")
+    same = orbitalseg("verify", tmp_path / "result", "--input", ct, "--progress", "json")
+    assert same.exit_code == 0, same.output
+    assert json.loads(same.stdout.splitlines()[-1])["summary"]["reproduced"] is True
+    other = sitk.ReadImage(str(ct)) + 1
+    sitk.WriteImage(other, str(tmp_path / "other.nrrd"))
+    differs = orbitalseg("verify", tmp_path / "result", "--input", tmp_path / "other.nrrd", "--progress", "json")
+    assert differs.exit_code == 5
+    assert all(json.loads(line) for line in differs.stdout.splitlines())
+    assert VERSION in orbitalseg("--version").stdout
+
+
+def words_of(parameter) -> set[str]:
+    return {parameter.name, *(word.lstrip("-").replace("-", "_") for word in parameter.opts)}
+
+
+MADE = {
+    "segment": {
+        "from": "first",
+        "parameters": "parameter",
+        "postprocess": "postprocess",
+        "surfaces": "surface",
+        "input": "scan",
+    },
+    "info": {"input": "scan"},
+    "verify": {"input": "scan"},
+    "review": {"reviews": "by"},
+    "observers": {"observers": "people"},
+    "evaluate-cases": {"input": "folder"},
+    "experiment": {"methods": "method"},
+}
+"""By task the keys of its job that a command makes of what has another name."""
+
+
+def commands() -> dict[str, Any]:
+    """Every command; that of a group with the group's name before its own."""
+    found = typer.main.get_command(app).commands
+    groups = {name: one.commands for name, one in found.items() if hasattr(one, "commands")}
+    return found | {f"{group}-{name}": one for group, members in groups.items() for name, one in members.items()}
+
+
+@pytest.mark.parametrize("task", sorted(TASKS))
+def test_a_command_gives_the_keys_of_its_tasks_job(task):
+    """Every key without which the job is none, and no option that no key takes."""
+    command = commands().get(task)
+    if command is None:
+        assert task == "dicom"  # the panel's alone
+        return
+    given = set().union(*map(words_of, command.params))
+    made = MADE.get(task, {})
+    for name, field in keys_of(work_of(task).job).items():
+        if is_required(field):
+            assert {name, field.name, made.get(name)} & given, name
+
+
+def test_no_text_of_an_option_stands_twice():
+    tree = ast.parse(Path(cli.__file__).read_text(encoding="utf-8"))
+    texts = Counter(
+        word.value.value
+        for call in ast.walk(tree)
+        if isinstance(call, ast.Call)
+        for word in call.keywords
+        if word.arg == "help" and isinstance(word.value, ast.Constant)
+    )
+    assert len(texts) > 50
+    assert not [text for text, times in texts.items() if times > 1]
