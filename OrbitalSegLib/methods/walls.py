@@ -16,7 +16,7 @@ from OrbitalSegLib.methods.parameters import parameter
 from OrbitalSegLib.networks import engines, walls
 from OrbitalSegLib.networks.consensus import BYTES_AFTERWARDS, BYTES_OF_ENGINE, consensus_grid, shown_grid
 from OrbitalSegLib.networks.covered import uncovered
-from OrbitalSegLib.networks.sheet import Mixed, Sheet, evidence_of, mixed, probability, sheet_of
+from OrbitalSegLib.networks.sheet import Mixed, Sheet, Shown, evidence_of, mixed, probability, sheet_of
 from OrbitalSegLib.networks.walls import ANSWERS, DISTANCE, PLACE, ProfileNetwork, WallPackage
 from OrbitalSegLib.preprocessing import WorkingGrid, to_working
 from OrbitalSegLib.progress import Progress, span
@@ -62,17 +62,13 @@ def run(task: Task, parameters: WallsParameters, progress: Progress) -> Consensu
     needed = needed_bytes(shown, part.GetNumberOfPixels())
     check_memory(needed, task.resources)
     engine = engine_of(model, task)
-    said = answers_of(task.scan, engine, grid, shown, span(progress, 0, 0.6))
-    sheet = sheet_of(said[PLACE], said[DISTANCE])
-    evidence = evidence_of(task.scan, sheet, ProfileNetwork(model.of("profiles")), span(progress, 0.6, 0.95))
-    both = mixed(said[CORTICAL], said[THIN], sheet, evidence.bone, model.mixture)
-    bare = uncovered(sitk.Maximum(both.cortical, both.thin), task.scan)
-    result = ConsensusBone(task.scan, part, grid, fields_of(both, sheet, bare), limits, {GAP: STRUCTURES[GAP]})
+    looked = looked_at(task.scan, model, engine, grid, progress)
+    result = ConsensusBone(task.scan, part, grid, looked.fields(), limits, {GAP: STRUCTURES[GAP]})
     result.measured = {
         "model": model.describe(),
         "engines": {"volume": {name: getattr(engine, name) for name in ("name", "precision", "device", "threads")}},
         "grid": grid_of(result.bone),
-        "places": len(sheet.points_mm),
+        "places": len(looked.sheet.points_mm),
         "memory_estimated_gb": round(needed / 1e9, 2),
     }
     progress(1.0)
@@ -95,15 +91,41 @@ def limits_of(model: WallPackage, asked: WallsParameters) -> Limits:
     return Limits({CORTICAL: cortical, THIN: thin, GAP: gap}, inferred)
 
 
-def fields_of(both: Mixed, sheet: Sheet, bare: NDArray) -> dict[str, sitk.Image]:
-    """In 8 bits. That of a gap is the probability of no bone where a wall belongs, and none elsewhere; none of bone is
-    left where it is `bare`."""
-    gap = np.zeros(both.thin.GetSize()[::-1], np.float32)
-    belongs = sheet.place > GAP_PLACE
-    gap[tuple(sheet.voxels[belongs].T)] = 1 - probability(both.logits[belongs])
-    found = {CORTICAL: both.cortical, THIN: both.thin}
-    fields = {name: _in_8_bits(sitk.GetArrayViewFromImage(image) * ~bare, both.thin) for name, image in found.items()}
-    return fields | {GAP: _in_8_bits(gap, both.thin)}
+@dataclass(frozen=True)
+class Looked:
+    """What both networks say of a scan."""
+
+    said: dict[str, sitk.Image]
+    """`ANSWERS` of the network of places."""
+    sheet: Sheet
+    shown: Shown
+    """At the places of the sheet, by the network of profiles."""
+    both: Mixed
+    bare: NDArray
+    """The voxels (z, y, x) of what no skin covers."""
+
+    def fields(self) -> dict[str, sitk.Image]:
+        """In 8 bits. That of a gap is the probability of no bone where a wall belongs, and none elsewhere; of bone none
+        is left where it is `bare`."""
+        gap = np.zeros(self.bare.shape, np.float32)
+        belongs = self.sheet.place > GAP_PLACE
+        gap[tuple(self.sheet.voxels[belongs].T)] = 1 - probability(self.both.logits[belongs])
+        bone = {
+            name: sitk.GetArrayViewFromImage(image) * ~self.bare
+            for name, image in ((CORTICAL, self.both.cortical), (THIN, self.both.thin))
+        }
+        return {name: _in_8_bits(values, self.both.thin) for name, values in (bone | {GAP: gap}).items()}
+
+
+def looked_at(
+    scan: sitk.Image, model: WallPackage, engine: "VolumeEngine", grid: WorkingGrid, progress: Progress
+) -> Looked:
+    """Ask both networks of a working grid of a scan in HU."""
+    said = answers_of(scan, engine, grid, shown_grid(scan, grid, STRIDE), span(progress, 0, 0.7))
+    sheet = sheet_of(said[PLACE], said[DISTANCE])
+    shown = evidence_of(scan, sheet, ProfileNetwork(model.of("profiles")), span(progress, 0.7, 0.95))
+    both = mixed(said[CORTICAL], said[THIN], sheet, shown.bone, model.mixture)
+    return Looked(said, sheet, shown, both, uncovered(sitk.Maximum(both.cortical, both.thin), scan))
 
 
 def engine_of(model: WallPackage, task: Task) -> "VolumeEngine":

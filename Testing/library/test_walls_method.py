@@ -289,3 +289,27 @@ def test_parts_of_a_large_grid_answer_as_the_whole_does(monkeypatch: pytest.Monk
     apart = sitk.GetArrayFromImage(whole).astype(int) - sitk.GetArrayFromImage(parts)
     assert whole.GetSize()[0] > 150
     assert np.abs(apart).max() <= 1
+
+
+def blurred_wall(thickness_mm: float) -> np.ndarray:
+    """A square of profiles from fat into air through so much bone, as a sharp scanner shows it."""
+    fine = np.arange(-6, 6, 0.05)
+    hu = np.where(fine < 0, -100.0, -1000.0)
+    hu[np.abs(fine) < thickness_mm / 2] = 800
+    spread = np.exp(-(np.arange(-2, 2.01, 0.05) ** 2) / (2 * 0.4**2))
+    along = np.interp((np.arange(SAMPLES) - SAMPLES // 2) * 0.25, fine, np.convolve(hu, spread / spread.sum(), "same"))
+    noise = np.random.default_rng(4).normal(0, 15, (1, 5, 5, SAMPLES))
+    return along + noise
+
+
+def test_the_shipped_package_tells_bone_from_none_and_how_thick_it_is() -> None:
+    shipped = walls.load()
+    assert walls.load("orbital-bone-2").sha256 == shipped.sha256
+    assert shipped.describe()["name"] == walls.DEFAULT
+    asked = walls.ProfileNetwork(shipped.of("profiles"))
+    answers = {mm: asked(blurred_wall(mm))[0] for mm in (0.0, 0.3, 0.6)}
+    assert answers[0.0][0] < 0  # 0.1 mm of bone would look no other
+    assert answers[0.3][0] > 1
+    assert answers[0.6][0] > answers[0.3][0]
+    assert answers[0.3][1] == pytest.approx(0.3, abs=0.15)
+    assert answers[0.6][1] == pytest.approx(0.6, abs=0.2)
