@@ -69,6 +69,10 @@ class Structure:
     """Whether it is shown as soon as it is there, in slices; those that are part of others never are in 3D."""
     exported: bool = False
     """Whether it is exported unless someone says otherwise."""
+    keep_largest: int | None = None
+    """Of a class of a model package, how many of its largest objects are kept; None: all [Ekman, table 4]."""
+    touches: str | None = None
+    """The class of the same package that each of its objects must touch; None: they need not [Ekman, table 4]."""
 
     @property
     def told(self) -> str:
@@ -165,6 +169,9 @@ def of_network(name: str) -> Structure | None:
     return next((one for one in STRUCTURES.values() if (one.network or one.name) == name), None)
 
 
+REPAIRS = ("keep_largest", "touches")
+"""What a class of a model package may say of how its objects are chosen."""
+
 FURTHER_COLOURS: tuple[Colour, ...] = (
     (0.45, 0.70, 0.35),
     (0.60, 0.45, 0.80),
@@ -182,6 +189,8 @@ def described(
     colour: Sequence[float] | None = None,
     code: Sequence[str] | None = None,
     kind: Kind | None = None,
+    keep_largest: int | None = None,
+    touches: str | None = None,
     number: int = 0,
 ) -> Structure:
     """A structure that a model package brings, or a record holds: a row of the table where that has the name, which may
@@ -201,6 +210,7 @@ def described(
             part_of=BONE if kind == "seen" else None,
         )
     given: dict[str, Any] = {"title": title, "colour": colour and tuple(colour), "code": code and tuple(code)}
+    given |= {"keep_largest": keep_largest, "touches": touches}
     return replace(row, **{key: value for key, value in given.items() if value is not None})
 
 
@@ -208,6 +218,7 @@ def brought(structures: Mapping[str, Structure]) -> dict[str, dict[str, Any]]:
     """Structures that the table does not have, or has otherwise, as a record holds them."""
     return {
         name: {"title": one.title, "colour": list(one.colour), "code": list(one.code), "kind": one.kind}
+        | {key: value for key in REPAIRS if (value := getattr(one, key)) is not None}
         for name, one in structures.items()
         if one != STRUCTURES.get(name)
     }

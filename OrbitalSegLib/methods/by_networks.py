@@ -98,13 +98,43 @@ class ConsensusBone(Segmented):
         self._others = {one.name: name for name, one in self._of.items() if one.kind != "seen"}
         self._last = self._bones[-1] if self._bones else ""
         self.probabilities = probabilities
+        """Before anything was done to them."""
         self.parameters: dict[str, Any] = {f"{name}{ABOVE}": limit for name, limit in limits.seen.items()}
         self.parameters |= {} if limits.inferred is None else {"inferred_above": limits.inferred}
         self.measured: dict[str, Any] = {}
         self.structures = {one.name: one for one in self._of.values() if one != STRUCTURES.get(one.name)}
         self.tile_size = TILE
         first = next(iter(probabilities.values()))
-        self.bone = self._seen(probabilities.__getitem__)[BONE] if self._bones else 0 * first
+        self._fields = self._chosen(probabilities)
+        self.bone = self._seen(self._fields.__getitem__)[BONE] if self._bones else 0 * first
+
+    def _chosen(self, probabilities: dict[str, sitk.Image]) -> dict[str, sitk.Image]:
+        """The probabilities, none where a class has objects that it is not to keep, and full where holes in those that
+        it keeps are filled [Ekman]."""
+        if all(one.keep_largest is None and one.touches is None for one in self._of.values()):
+            return probabilities
+        masks = {name: self._above_limit(name, field) for name, field in probabilities.items()}
+        kept = dict(masks)
+        for name, one in self._of.items():
+            if one.keep_largest is not None:
+                kept[name] = postprocess(masks[name], self.ct, PostprocessingParameters(keep_largest=one.keep_largest))[
+                    0
+                ]
+        for name, one in self._of.items():
+            if one.touches is not None:
+                other = next(field for field, touched in self._of.items() if touched.name == one.touches)
+                kept[name] = keep_touching(kept[name], kept[other])[0]
+        return {
+            name: field if kept[name] is masks[name] else self._redone(field, masks[name], kept[name])
+            for name, field in probabilities.items()
+        }
+
+    def _redone(self, field: sitk.Image, before: sitk.Image, after: sitk.Image) -> sitk.Image:
+        """A probability as it would be had it given another mask."""
+        was, now, array = mask_array(before), mask_array(after), sitk.GetArrayFromImage(field)
+        array[was & ~now] = 0
+        array[now & ~was] = FULL
+        return self._grid.image(array)
 
     @cached_property
     def ct(self) -> sitk.Image:
@@ -112,7 +142,7 @@ class ConsensusBone(Segmented):
 
     def classes(self, bone: sitk.Image) -> Masks:
         """See `Segmented`. An inferred wall hangs together with seen bone."""
-        others = {one: self._above_limit(name, self.probabilities[name]) for one, name in self._others.items()}
+        others = {one: self._above_limit(name, self._fields[name]) for one, name in self._others.items()}
         if not self._bones:
             return others
         seen = self._seen(lambda name: self._edited(name, bone))
@@ -129,8 +159,7 @@ class ConsensusBone(Segmented):
     def on(self, masks: Masks, ct: sitk.Image) -> Masks:
         """See `Segmented`: probabilities are brought to the grid, and thresholded there."""
         others = {
-            one: self._above_limit(name, from_working(self.probabilities[name], ct))
-            for one, name in self._others.items()
+            one: self._above_limit(name, from_working(self._fields[name], ct)) for one, name in self._others.items()
         }
         return self._bone_on(masks, ct) | others if self._bones else others
 
@@ -157,7 +186,7 @@ class ConsensusBone(Segmented):
             return fraction_of_probability(self._field_of_inferred(masks, self._limits.inferred), self._limits.inferred)
         if name in self._others:
             field = self._others[name]
-            return fraction_of_probability(self.probabilities[field], self._limits.seen[field])
+            return fraction_of_probability(self._fields[field], self._limits.seen[field])
         own = [field for field in self._bones if self._of[field].name == name != BONE]
         fractions = (
             fraction_of_probability(self._edited(field, masks[BONE]), self._limits.seen[field])
@@ -188,7 +217,7 @@ class ConsensusBone(Segmented):
     def _edited(self, name: str, bone: sitk.Image) -> sitk.Image:
         """A network's probability as it would be had all of them given this bone."""
         before, after = mask_array(self.bone), mask_array(bone)
-        field = sitk.GetArrayFromImage(self.probabilities[name])
+        field = sitk.GetArrayFromImage(self._fields[name])
         field[before & ~after] = 0
         if name == self._last:
             field[after & ~before] = FULL
@@ -210,7 +239,7 @@ class ConsensusBone(Segmented):
         It reaches beyond the voxels next to bone, or it is a sheet: the rim of a thin wall, a gap in one.
         """
         seen = mask_array(bone)
-        candidates = _above(self.probabilities[self._last], limit) & ~seen
+        candidates = _above(self._fields[self._last], limit) & ~seen
         wall = beyond_edges(candidates, seen) | sheets(candidates, ~(candidates | seen))
         image = self._grid.image(wall.astype(np.uint8))
         large = PostprocessingParameters(fill_objects=False, minimum_object_ml=INFERRED_MINIMUM_ML)
@@ -222,7 +251,7 @@ class ConsensusBone(Segmented):
         Seen bone keeps its own at the joint, so that interpolation makes no gap there.
         """
         wall, bone = mask_array(masks[INFERRED]), mask_array(masks[BONE])
-        field = sitk.GetArrayFromImage(self.probabilities[self._last])
+        field = sitk.GetArrayFromImage(self._fields[self._last])
         field[(field > limit * FULL) & ~wall & ~(bone & dilated(wall))] = 0
         return self._grid.image(field)
 
@@ -333,7 +362,7 @@ def _limits(of: Mapping[str, Network], above: Mapping[str, float | None], inferr
                 "unknown-parameter", f"The model package has nothing that {name}{ABOVE} limits; it has: {known}."
             )
     asked = {name: above.get(name) for name in of}
-    used = {name: of[name].seen_above if limit is None else limit for name, limit in asked.items()}
+    used = {name: of[name].above[name] if limit is None else limit for name, limit in asked.items()}
     bones = [name for name, network in of.items() if dict(network.named)[name].kind == "seen"]
     if not bones:
         if inferred is not None:

@@ -69,6 +69,8 @@ class Network:
     inferred_above: float | None
     """Below `seen_above`; None where this network infers nothing."""
     calibration: Calibration
+    above: dict[str, float]
+    """By field its limit: `seen_above`, unless the class states its own."""
 
     @property
     def classes(self) -> int:
@@ -259,6 +261,8 @@ def _wrong_class(description: dict[str, Any]) -> str | None:
         return f"two classes of networks are the structure {twice}"
     for network in listed:
         for item in description["networks"][network]["classes"]:
+            if item.get("touches", item["name"]) not in names or item.get("touches") == item["name"]:
+                return f"networks.{network}.classes has {item['name']}, which touches no other class of the package"
             known = STRUCTURES.get(item["name"])
             if known is not None and item.get("kind", known.kind) != known.kind:
                 return f"networks.{network}.classes has {known.name}, which is of the kind {known.kind}"
@@ -273,8 +277,12 @@ def _structures(networks: dict[str, Any]) -> dict[str, tuple[Structure, ...]]:
     number = count()
     for network, item in networks.items():
         listed = item["classes"] if isinstance(item["classes"], list) else [{"name": network}]
-        found[network] = tuple(described(**one, number=next(number)) for one in listed)
+        found[network] = tuple(_structure(number=next(number), **one) for one in listed)
     return found
+
+
+def _structure(above: float | None = None, **said: Any) -> Structure:  # noqa: ARG001 - it is no part of a structure
+    return described(**said)
 
 
 def read_file(path: Path, name: str, most: int) -> bytes:
@@ -328,7 +336,9 @@ def _package(folder: Path, sha256: str, description: Any) -> Package:
 def _network(name: str, item: dict[str, Any], structures: tuple[Structure, ...]) -> Network:
     fields = {key: value for key, value in item.items() if key != "classes"}
     listed = isinstance(item["classes"], list)
-    fields["fields"] = tuple(one["name"] for one in item["classes"]) if listed else (name,)
+    classes = item["classes"] if listed else [{"name": name}]
+    fields["fields"] = tuple(one["name"] for one in classes)
+    fields["above"] = {one["name"]: one.get("above", item["seen_above"]) for one in classes}
     fields["channels"] = tuple(int(count) for count in item["channels"])
     fields["calibration"] = Calibration(**item["calibration"])
     return Network(name=name, structures=structures, **fields)

@@ -109,6 +109,8 @@ class Parts:
     """Side, name and far side of each thin wall: it lies between the orbit of that side and this void."""
     globes: dict[Side, Shape]
     """Each eyeball, with the cornea."""
+    named: dict[str, Shape]
+    """Solids in which all bone is of one name: `mandible` (its two rami), `vault`."""
     openings: tuple[tuple[Side, str, Shape], ...]
     """Side, name and solid of each natural opening that leads out of an orbit."""
     herniated: tuple[Shape, ...]
@@ -139,6 +141,7 @@ def parts(anatomy: Anatomy) -> Parts:
         ),
         walls=tuple(wall for half in halves for wall in half.walls()),
         globes={side: half.globe() for side, half in sides.items()},
+        named={"mandible": _ramus() | _ramus().mirrored(), "vault": brain.grown(VAULT_MM)},
         openings=tuple((side, name, shape) for side, half in sides.items() for name, shape in half.openings.items()),
         herniated=tuple(fat for half in halves for fat in half.herniated_fat()),
     )
@@ -157,6 +160,11 @@ def _brain(orbits: dict[Side, OrbitSolid]) -> Shape:
     for side, orbit in orbits.items():
         cavity = cavity - orbit.tube.grown(ROOF_MM) - _frontal_sinus(side).grown(2)
     return cavity
+
+
+def _ramus() -> Shape:
+    """The left one of the mandible, as far as a scan of the orbits may hold it."""
+    return capsule((50, 66, -22), (47, 60, -75), 4.5, 4)
 
 
 def _frontal_sinus(side: Side) -> Shape:
@@ -239,7 +247,7 @@ class _Half:
             ellipsoid((30, -9, -24), (13, 5.5, 8)),  # face of the maxilla
             capsule((13, 36, -18), (15, 39, -50), 2.2, 1.8),  # pterygoid plate
             capsule((56, 78, -16), (20, 60, -8), 10, 7),  # petrous bone
-            capsule((50, 66, -22), (47, 60, -75), 4.5, 4),  # ramus of the mandible
+            _ramus(),
         )
         nasal_shell = self._placed(_nasal().grown(1.2) & half_space((0, -17, -20), (0, -1, 0.45)))
         return (

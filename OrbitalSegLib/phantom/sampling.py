@@ -182,6 +182,17 @@ def bone_part(anatomy: Anatomy, grid: SliceGrid) -> np.ndarray:
     return bone
 
 
+def named_part(name: str, anatomy: Anatomy, grid: SliceGrid) -> np.ndarray:
+    """The fraction of one bone of `Parts.named` in each voxel, float32, [slice, row, column]."""
+    bone = bone_part(anatomy, grid)
+    found = coverage(parts(anatomy).named[name], grid.turned_back(anatomy.turned_degrees), (0.0,))
+    named = np.zeros_like(bone)
+    if found:
+        block, (part,) = found
+        named[block] = np.minimum(part, bone[block])
+    return named
+
+
 def globe_part(side: Side, anatomy: Anatomy, grid: SliceGrid) -> np.ndarray:
     """The fraction of one eyeball in each voxel, float32, [slice, row, column]."""
     grid = grid.turned_back(anatomy.turned_degrees)

@@ -19,7 +19,14 @@ from OrbitalSegLib.images import on_grid
 from OrbitalSegLib.modelling.mesh import arrays_of, surface_of
 from OrbitalSegLib.orbit_solid import OrbitSolid
 from OrbitalSegLib.phantom.anatomy import SIDES, Anatomy, Side, parts
-from OrbitalSegLib.phantom.sampling import SliceGrid, bone_part, globe_part, rotation_about_z, slice_by_slice
+from OrbitalSegLib.phantom.sampling import (
+    SliceGrid,
+    bone_part,
+    globe_part,
+    named_part,
+    rotation_about_z,
+    slice_by_slice,
+)
 from OrbitalSegLib.progress import Progress, silent
 from OrbitalSegLib.shapes import FAR_MM, Box, Shape
 
@@ -50,6 +57,11 @@ def bone_fraction(anatomy: Anatomy, grid: sitk.Image, progress: Progress = silen
 def globe_fraction(anatomy: Anatomy, side: Side, grid: sitk.Image, progress: Progress = silent) -> sitk.Image:
     """The fraction of one eyeball in each voxel of a grid, float, 0 to 1."""
     return _sampled(partial(globe_part, side), anatomy, grid, progress)
+
+
+def named_fraction(anatomy: Anatomy, name: str, grid: sitk.Image, progress: Progress = silent) -> sitk.Image:
+    """The fraction of the `mandible` or the `vault` in each voxel of a grid, float, 0 to 1."""
+    return _sampled(partial(named_part, name), anatomy, grid, progress)
 
 
 def _sampled(

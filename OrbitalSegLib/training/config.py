@@ -68,12 +68,41 @@ class Named:
     colour: tuple[float, ...] = ()  # red, green, blue, from 0 to 1
     code: tuple[str, ...] = ()  # SNOMED CT as DICOM has it: value, scheme, meaning
     kind: str = ""  # seen (bone), cavity, gap, soft tissue
+    like: str = ""  # a row of `STRUCTURES_OF_EKMAN`, of which all that is left out here is taken
+    above: float = 0.0  # the limit of its probability; 0: as the cases ask for
+    keep_largest: int = 0  # objects; 0: all of them
+    touches: str = ""  # another class that each of its objects must touch
 
     @property
     def said(self) -> dict[str, typing.Any]:
-        """What is not empty."""
-        values = dataclasses.asdict(self)
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items() if value}
+        """What a package says of it: all that is not empty."""
+        values = {name: value for name, value in dataclasses.asdict(self).items() if value and name != "like"}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+
+MIRRORS = ("mirror_left_right", "mirror_horizontal", "mirror_vertical", "transpose")
+"""Augmentations that exchange left and right, up and down, or two axes."""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """What Ekman et al. found best for a structure."""
+
+    named: Named
+    forbidden: tuple[str, ...] = ()
+    """Augmentations that it does not bear."""
+
+
+STRUCTURES_OF_EKMAN = {
+    "orbit": Preset(Named(kind="seen", above=0.125, keep_largest=1)),
+    "eyes": Preset(Named(kind="soft tissue", code=("81745001", "SCT", "Eye"), above=0.125, keep_largest=2)),
+    "mandible": Preset(
+        Named(kind="seen", code=("91609006", "SCT", "Mandible"), above=0.5, keep_largest=1), forbidden=MIRRORS
+    ),
+    "cranium": Preset(Named(kind="seen", above=0.5, keep_largest=1)),
+    "skeleton": Preset(Named(kind="seen", above=0.5)),
+}
+"""Of each structure its limit of probability, its number of objects, and what it does not bear [Ekman, tables 1, 4]."""
 
 
 @dataclass(frozen=True)
@@ -131,20 +160,41 @@ def load(path: Path) -> Training:
 
 def parse(table: dict[str, typing.Any]) -> Training:
     """A training from the tables of its TOML file. Raises `InputError` `invalid-config`."""
-    training = build(Training, table, "")
+    training = _with_presets(build(Training, table, ""))
     for name in (*training.networks, *(one for classes in training.networks.values() for one in classes)):
         if not re.fullmatch(NAME, name):
             raise InputError(
                 "invalid-config",
                 f"{name!r} cannot name a network or a class: take small letters, digits and hyphens, as in left-eye.",
             )
+    known = {one for classes in training.networks.values() for one in classes}
     for name, said in training.structures.items():
         if said.kind not in ("", *KINDS):
             raise InputError("invalid-config", f"structures.{name}.kind must be one of: {', '.join(KINDS)}.")
+        if not 0 <= said.above < 1 or said.keep_largest < 0:
+            raise InputError("invalid-config", f"structures.{name} needs a limit from 0 to 1, and 0 objects or more.")
+        if said.touches and said.touches not in known - {name}:
+            raise InputError("invalid-config", f"structures.{name}.touches must name another class.")
     for name, classes in training.networks.items():
         if not classes or len(set(classes)) < len(classes):
             raise InputError("invalid-config", f"The network {name} needs classes, each of them once.")
     return training
+
+
+def _with_presets(training: Training) -> Training:
+    """With what is taken from Ekman's structures filled in. Raises `InputError` `invalid-config`."""
+    structures, forbidden = dict(training.structures), dict(training.forbidden)
+    for name, said in training.structures.items():
+        if said.like:
+            if said.like not in STRUCTURES_OF_EKMAN:
+                known = ", ".join(STRUCTURES_OF_EKMAN)
+                raise InputError("invalid-config", f"structures.{name}.like must be one of: {known}.")
+            preset = STRUCTURES_OF_EKMAN[said.like]
+            structures[name] = dataclasses.replace(
+                preset.named, **{key: value for key, value in dataclasses.asdict(said).items() if value}
+            )
+            forbidden[name] = (*forbidden.get(name, ()), *preset.forbidden)
+    return dataclasses.replace(training, structures=structures, forbidden=forbidden)
 
 
 NAME = "[a-z][a-z0-9-]{0,39}"

@@ -18,7 +18,7 @@ from OrbitalSegLib.training import validation
 from OrbitalSegLib.training.config import Training
 from OrbitalSegLib.training.dataset import Entry, check_apart, collect, pack_each, split
 from OrbitalSegLib.training.loop import Tell, train
-from OrbitalSegLib.training.packaging import finds_bone
+from OrbitalSegLib.training.packaging import infers
 
 TRAINING, HELD_BACK = "training", "validation"
 """The sides of a data set."""
@@ -112,10 +112,10 @@ def finetune(
         }
         last = list(engines)[-1]
         for name, entry in description["networks"].items() if marked else ():
-            infers = name == last and finds_bone(training, name) and limits.inferred < limits.seen
+            inferring = name == last and infers(training, name) and limits.inferred < limits.seen
             entry |= {
                 "seen_above": limits.seen,
-                "inferred_above": limits.inferred if infers else None,
+                "inferred_above": limits.inferred if inferring else None,
                 "calibration": asdict(limits.calibration[name]),
             }
     states = {name: torch.load(path, weights_only=True) for name, path in weights.items()}

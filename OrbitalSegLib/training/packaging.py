@@ -16,7 +16,7 @@ from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.networks.export import write_package
 from OrbitalSegLib.networks.package import Calibration
 from OrbitalSegLib.preprocessing import WINDOW_HU
-from OrbitalSegLib.structures import BONE, described, of_network, parts_of
+from OrbitalSegLib.structures import BONE, of_network, parts_of
 from OrbitalSegLib.training import validation
 from OrbitalSegLib.training.cases import WORKING_SPACING_MM
 from OrbitalSegLib.training.config import Named, Training
@@ -174,22 +174,21 @@ def _networks(training: Training, chosen: Sequence[Chosen]) -> dict[str, Any]:
     networks = {}
     for group in chosen:
         for name in group.networks:
-            infers = finds_bone(training, name) and name == group.networks[-1]
-            infers &= group.limits.inferred < group.limits.seen
+            inferring = infers(training, name) and name == group.networks[-1]
+            inferring &= group.limits.inferred < group.limits.seen
             networks[name] = {
                 "channels": list(training.channels),
                 "classes": _classes(training, name),
                 "seen_above": group.limits.seen,
-                "inferred_above": group.limits.inferred if infers else None,
+                "inferred_above": group.limits.inferred if inferring else None,
                 "calibration": asdict(group.limits.calibration[name]),
             }
     return networks
 
 
-def finds_bone(training: Training, network: str) -> bool:
-    """Whether any class of a network is bone that the scan shows."""
-    said = {name: training.structures.get(name, Named()).said for name in training.classes(network)}
-    return any(described(name, **words).kind == "seen" for name, words in said.items())
+def infers(training: Training, network: str) -> bool:
+    """Whether wall is inferred of a network: of the library's own bone alone, whose labels know walls."""
+    return any(name in (BONE, *parts_of(BONE)) for name in training.classes(network))
 
 
 def _classes(training: Training, network: str) -> int | list[dict[str, Any]]:

@@ -10,7 +10,7 @@ pytest.importorskip("scipy")
 import numpy as np
 
 from OrbitalSegLib.errors import InputError
-from OrbitalSegLib.training import presets
+from OrbitalSegLib.training import config, presets
 from OrbitalSegLib.training.augmentation import GREY, ROWS, Augmentation
 from OrbitalSegLib.training.config import Sampling
 from OrbitalSegLib.training.sampling import PLANES, draw
@@ -199,7 +199,7 @@ def test_a_batch_depends_on_its_random_numbers_alone_and_holds_the_planes_alike(
 
 def test_a_structure_may_forbid_a_row() -> None:
     rows = presets.load("ekman-2025").augmentation
-    mandible = Augmentation(rows, presets.load("ekman-2025").forbidden["mandible"])
+    mandible = Augmentation(rows, config.STRUCTURES_OF_EKMAN["mandible"].forbidden)
     assert set(rows) - set(mandible.rows) == {"mirror_horizontal", "mirror_vertical", "transpose"}
 
 

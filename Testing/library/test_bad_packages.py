@@ -179,6 +179,8 @@ classes("two classes of networks are the structure b", "b")
 classes("two classes of networks are the structure bone", "bone", "single")
 classes("has bone, which is of the kind seen", {"name": "bone", "kind": "cavity"})
 classes("has inferred, which no network sees", "inferred")
+classes("eye, which touches no other class of the package", {"name": "eye", "touches": "nerve"})
+classes("eye, which touches no other class of the package", {"name": "eye", "touches": "eye"})
 classes("have not the shapes of the network", "eye", "nerve")
 
 
@@ -236,6 +238,8 @@ described("networks.a.classes is a list, which format 2 has", networks__a__class
 described("networks.a.classes has too few entries", networks__a__classes=[])
 described("networks.a.classes[0].name is missing", networks__a__classes=[{}])
 described("networks.a.classes[0].kind must be one of", networks__a__classes=[{"name": "eye", "kind": "bone"}])
+described("classes[0].above must be below 1", networks__a__classes=[{"name": "eye", "above": 1}])
+described("classes[0].keep_largest must be at least 1", networks__a__classes=[{"name": "eye", "keep_largest": 0}])
 described("title has not the form that is asked for", networks__a__classes=[{"name": "eye", "title": "<b>Eye</b>"}])
 described("networks.a.channels[1] must be at most 1024", networks__a__channels=[16, 10**12])
 described("networks.a.channels has too many entries", networks__a__channels=[1] * 40)
