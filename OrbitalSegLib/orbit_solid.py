@@ -6,7 +6,8 @@ from functools import cached_property
 
 import numpy as np
 
-from OrbitalSegLib.shapes import Box, Point, Shape
+from OrbitalSegLib.places import Bounds, Point
+from OrbitalSegLib.shapes import Shape
 
 SHIFT = np.float32(1e-6)
 
@@ -94,7 +95,7 @@ class OrbitSolid:
         return self.depth(x, y) / np.float32(math.hypot(1, self.recession))
 
     @cached_property
-    def box(self) -> Box:
+    def box(self) -> Bounds:
         """Around the cavity."""
         reach = 2.1 * self.half_width_mm
         xs = sorted((self.side * (self.medial_x_mm - 2), self.side * (self.medial_x_mm + reach)))

@@ -14,6 +14,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from OrbitalSegLib.images import mask_on_grid, on_grid, spacing_zyx
+from OrbitalSegLib.places import Box
 from OrbitalSegLib.progress import Progress, silent
 from OrbitalSegLib.scan import AIR_HU, HIGHEST_HU
 
@@ -40,9 +41,6 @@ WALL_SHARE = 0.24
 
 _SAME_PLACE = 1e-6
 """Places (in voxels) that differ by less are one place, so that rounding of an origin moves no value."""
-
-Box = Sequence[float]
-"""x0, x1, y0, y1, z0, z1 in mm, LPS."""
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from vtkmodules.vtkCommonDataModel import vtkPolyData
 
 from OrbitalSegLib.files import write_image
+from OrbitalSegLib.places import Point
 from OrbitalSegLib.product import NOTICE, VERSION
 from OrbitalSegLib.raster import Floats, FrontView, colour, draw_front, draw_text, wrapped
-from OrbitalSegLib.region import Point
 from OrbitalSegLib.structures import BONE, INFERRED, STRUCTURES, Structure
 
 WIDTH, HEIGHT = 1600, 1000

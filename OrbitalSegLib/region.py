@@ -10,9 +10,6 @@ from OrbitalSegLib.errors import InputError, JobError
 from OrbitalSegLib.images import mask_on_grid
 from OrbitalSegLib.scan import Scan
 
-Point = tuple[float, float, float]
-"""LPS, mm."""
-
 MARGIN_MM = 10.0
 """Every step works on the region and this much around it (docs/contracts.md, section 5)."""
 

@@ -31,17 +31,17 @@ def field_of(result: ResultFolder, wish: Wish, ct: sitk.Image, name: str) -> Bon
         return None
     box = result.entries["region"]["box_mm"]
     region = Region(None if box == "whole" else tuple(box))
-    found = _found_again(result, wish, Task(ct, region))
-    if found is None:
+    segmented = _found_again(result, wish, Task(ct, region))
+    if segmented is None:
         return None
-    repaired = found.bone
-    if wish.postprocess is not None and found.has_bone:
-        repaired = repair(found, wish.postprocess)[0]
-    cut = cut_to(found, repaired, region, ct, wish.grid)
+    repaired = segmented.bone
+    if wish.postprocess is not None and segmented.has_bone:
+        repaired = repair(segmented, wish.postprocess)[0]
+    cut = cut_to(segmented, repaired, region, ct, wish.grid)
     if {key: sha256_of(mask) for key, mask in cut.masks.items()} != written["measured"]["voxels_sha256"]:
         return None
     own = cut.own
-    return BoneField(own[name], agreeing(found.fraction(name, own), own[name]), found.fraction_source)
+    return BoneField(own[name], agreeing(segmented.fraction(name, own), own[name]), segmented.fraction_source)
 
 
 def found_with_limits(result: ResultFolder, wish: Wish, task: Task) -> ConsensusBone:
@@ -65,12 +65,12 @@ def found_with_limits(result: ResultFolder, wish: Wish, task: Task) -> Consensus
     seen = {name: wish.parameters[f"{name}_above"] for name in names}
     bones = [name for name, one in _kept(result).items() if one.kind == "seen"]
     limits = Limits(seen, _inferred_above(wish, entries, step["parameters"], bones[-1]) if bones else None)
-    found = _with_limits(result, task, limits) if sha256_of(task.scan) == entries["input"]["sha256"] else None
-    if found is None:
+    segmented = _with_limits(result, task, limits) if sha256_of(task.scan) == entries["input"]["sha256"] else None
+    if segmented is None:
         raise InputError("no-result", "The result is of another scan or of another region of it: run again.")
     earlier = {"created": entries["created"], "sha256": sha256_of_file(result.record)}
-    found.measured = step["measured"] | {"earlier_result": earlier}
-    return found
+    segmented.measured = step["measured"] | {"earlier_result": earlier}
+    return segmented
 
 
 def _before_limits(method: str, parameters: dict[str, Any]) -> tuple[str, dict[str, Any]]:

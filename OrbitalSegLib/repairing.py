@@ -11,12 +11,12 @@ from OrbitalSegLib.structures import CORTICAL, THIN
 
 
 def repair(
-    found: Segmented, parameters: PostprocessingParameters, progress: Progress = silent, warn: Warn = unheard
+    segmented: Segmented, parameters: PostprocessingParameters, progress: Progress = silent, warn: Warn = unheard
 ) -> tuple[sitk.Image, list[dict[str, Any]]]:
     """A method's bone post-processed, on the method's own grid, and what each step did, for the record."""
-    repaired, done = postprocess(found.bone, found.ct, parameters, progress, joint=found.joint)
+    repaired, done = postprocess(segmented.bone, segmented.ct, parameters, progress, joint=segmented.joint)
     if parameters.thin_touches_cortical:
-        classes = found.classes(repaired)
+        classes = segmented.classes(repaired)
         thin, step = keep_touching(classes[THIN], classes[CORTICAL])
         repaired = sitk.Or(classes[CORTICAL], thin)
         done.append(step)

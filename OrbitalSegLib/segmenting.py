@@ -126,7 +126,7 @@ class Segmentation:
     """The bone of a scan."""
 
     examined: Examined
-    found: Segmented
+    segmented: Segmented
     """What the method gave, before anything was repaired or cut."""
     own: Masks
     """The masks on the method's own grid, cut to the region."""
@@ -149,8 +149,8 @@ class Segmentation:
 
     def field(self, name: str) -> BoneField:
         """What the surface of one structure is made of."""
-        fraction = agreeing(self.found.fraction(name, self.own), self.own[name])
-        return BoneField(self.own[name], fraction, self.found.fraction_source)
+        fraction = agreeing(self.segmented.fraction(name, self.own), self.own[name])
+        return BoneField(self.own[name], fraction, self.segmented.fraction_source)
 
 
 def segment(
@@ -173,26 +173,26 @@ def segment(
     asked = {"method": method.name, **method.recorded(parameters)}
     with step_of(taken, "segmenting", asked) as measured:
         progress, task = steps.step("segmenting"), Task(scan.image, region, wish.resources)
-        found = kept(task) if kept else run_method(task, wish, progress)
-        asked |= found.parameters | ({"from": wish.first.method} if wish.first else {})
-        measured |= {**found.measured, "bone_with_margin_ml": volume_ml(found.bone)}
-    repaired = found.bone
-    if wish.postprocess is not None and found.has_bone:
+        segmented = kept(task) if kept else run_method(task, wish, progress)
+        asked |= segmented.parameters | ({"from": wish.first.method} if wish.first else {})
+        measured |= {**segmented.measured, "bone_with_margin_ml": volume_ml(segmented.bone)}
+    repaired = segmented.bone
+    if wish.postprocess is not None and segmented.has_bone:
         with step_of(taken, "postprocessing", asdict(wish.postprocess)) as measured:
-            repaired, measured["steps"] = repair(found, wish.postprocess, steps.step("postprocessing"), warn)
+            repaired, measured["steps"] = repair(segmented, wish.postprocess, steps.step("postprocessing"), warn)
             measured["counted_in"] = "scan" if region.box_mm is None else "region and margin"
-    cut = cut_to(found, repaired, region, scan.image, wish.grid)
-    if not any(volume_ml(mask) for mask in ([cut.masks[BONE]] if found.has_bone else cut.masks.values())):
-        what = "No bone" if found.has_bone else "Nothing"
+    cut = cut_to(segmented, repaired, region, scan.image, wish.grid)
+    if not any(volume_ml(mask) for mask in ([cut.masks[BONE]] if segmented.has_bone else cut.masks.values())):
+        what = "No bone" if segmented.has_bone else "Nothing"
         raise InputError(
             "empty-result",
             f"{what} was found: widen the region or lower the limit, and check that the scan shows a head.",
         )
     with step_of(taken, "monitoring") as measured:
-        judged, figures = _judged(method, examined, found, cut.own.get(BONE), cut.bone_on_scan)
+        judged, figures = _judged(method, examined, segmented, cut.own.get(BONE), cut.bone_on_scan)
         measured |= figures
         steps.step("monitoring")(1.0)
-    return Segmentation(examined, found, cut.own, cut.masks, judged, taken, method)
+    return Segmentation(examined, segmented, cut.own, cut.masks, judged, taken, method)
 
 
 def run_method(task: Task, wish: Wish, progress: Progress) -> Segmented:
@@ -236,26 +236,26 @@ class Cut:
     """On the result grid."""
 
 
-def cut_to(found: Segmented, repaired: sitk.Image, region: Region, scan: sitk.Image, grid: GridChoice) -> Cut:
+def cut_to(segmented: Segmented, repaired: sitk.Image, region: Region, scan: sitk.Image, grid: GridChoice) -> Cut:
     """What is left of repaired bone in the region."""
-    own, masks = found.classes(repaired), {}
+    own, masks = segmented.classes(repaired), {}
     inside = region.within(next(iter(own.values())))
     within = own if region.box_mm is None else {name: mask * inside for name, mask in own.items()}
     if not isinstance(grid, str):
-        asked = found.on(own, to_working(scan, asked_grid(scan, grid, region)))
+        asked = segmented.on(own, to_working(scan, asked_grid(scan, grid, region)))
         shown = region.within(next(iter(asked.values())))
         masks = {name: region.inner_part(mask * shown) for name, mask in asked.items()}
     elif grid == "auto" and is_finer(inside, scan):
         masks = {name: region.inner_part(mask) for name, mask in within.items()}
     if grid != "scan" and masks:
-        bone = region.cut(found.bone_on_scan(own), scan) if found.has_bone else None
+        bone = region.cut(segmented.bone_on_scan(own), scan) if segmented.has_bone else None
         return Cut(within, bone, masks)
-    on_scan = {name: region.cut(mask, scan) for name, mask in found.on_scan(own).items()}
+    on_scan = {name: region.cut(mask, scan) for name, mask in segmented.on_scan(own).items()}
     return Cut(within, on_scan.get(BONE), on_scan)
 
 
 def _judged(
-    method: Method, examined: Examined, found: Segmented, own: sitk.Image | None, bone: sitk.Image | None
+    method: Method, examined: Examined, segmented: Segmented, own: sitk.Image | None, bone: sitk.Image | None
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Input and output held against what this method was measured on [3532-2 12]: the verdict, and the figures.
 
@@ -269,16 +269,16 @@ def _judged(
         if within != place.region:
             bone, own = within.cut(bone, scan.image), within.cut(own, own)
         figures = measures.of_input(scan.image, within, bone)
-        figures |= measures.of_output(bone, own, found.probabilities, measures.whole(place.orbits))
+        figures |= measures.of_output(bone, own, segmented.probabilities, measures.whole(place.orbits))
     run = monitoring.Run(
         method=method.name,
         needs_model=method.needs_model,
-        model=found.measured.get("model"),
+        model=segmented.measured.get("model"),
         conditions=examined.conditions,
         feasibility=examined.feasibility,
         orbits={orbit.side: orbit.status for orbit in place.orbits},
         measures=figures,
         warnings=scan.warnings,
-        has_bone=found.has_bone,
+        has_bone=segmented.has_bone,
     )
     return monitoring.judge(run), figures

@@ -6,14 +6,11 @@ from functools import reduce
 
 import numpy as np
 
+from OrbitalSegLib.places import Bounds, Point
+
 Field = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 """f(x, y, z) in mm, arrays that broadcast. Zero on the surface, negative inside; its slope near the surface lies
 between 0.5 and 1.5, so that a voxel near the surface is known by a small value."""
-
-Box = tuple[tuple[float, float], ...]
-"""Lowest and highest x, y and z, mm."""
-
-Point = tuple[float, float, float]
 
 TINY = 1e-9
 
@@ -26,7 +23,7 @@ class Shape:
     """A solid; `|` joins, `&` intersects and `-` subtracts solids."""
 
     field: Field
-    box: Box
+    box: Bounds
 
     def __or__(self, other: "Shape") -> "Shape":
         box = tuple((min(a[0], b[0]), max(a[1], b[1])) for a, b in zip(self.box, other.box, strict=True))
@@ -55,7 +52,7 @@ class Shape:
         return Shape(lambda x, y, z: self.field(-x, y, z), ((-right, -left), *rest))
 
 
-def _highest(shape: Shape, other: Field, other_box: Box | None) -> Field:
+def _highest(shape: Shape, other: Field, other_box: Bounds | None) -> Field:
     """The higher of two fields; the other is asked only where it matters: near the shape and inside its own box."""
 
     def field(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
@@ -164,9 +161,9 @@ def half_space(point: Point, outward: Point) -> Shape:
     return Shape(lambda x, y, z: x * unit[0] + y * unit[1] + z * unit[2] - offset, everywhere)
 
 
-def _box_around(centre: Point, radii: Point) -> Box:
+def _box_around(centre: Point, radii: Point) -> Bounds:
     return _box_between(np.subtract(centre, radii), np.add(centre, radii))
 
 
-def _box_between(low: np.ndarray | Point, high: np.ndarray | Point) -> Box:
+def _box_between(low: np.ndarray | Point, high: np.ndarray | Point) -> Bounds:
     return tuple((float(a), float(b)) for a, b in zip(low, high, strict=True))

@@ -242,7 +242,7 @@ def _run(case: Case, source: Path, method: str, model: str | None) -> dict[str, 
     conditions, feasibility = acquisition.check(bone.scan, bone.place.monitored)
     return {
         "measures": step["measured"],
-        "model": bone.found.measured.get("model"),
+        "model": bone.segmented.measured.get("model"),
         "orbits": {orbit.side: orbit.status for orbit in bone.place.orbits},
         "kernel": next(vars(row) for row in conditions if row.id == "kernel"),
         "feasibility": vars(feasibility),

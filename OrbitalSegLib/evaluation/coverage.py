@@ -6,7 +6,6 @@ A wall that is lost to the partial volume effect counts against the mask. So doe
 is drawn wherever air meets fat scores well and is worthless. Coverage never stands alone (see `walls.py`).
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +16,7 @@ from vtkmodules.vtkCommonDataModel import vtkPolyData, vtkStaticPointLocator
 
 from OrbitalSegLib.evaluation.grids import voxel_indices
 from OrbitalSegLib.images import mask_array, mask_on_grid
+from OrbitalSegLib.places import Box
 
 MAX_WALL_MM = 4.0
 """Fat that is farther from the air lies behind more than a thin wall."""
@@ -37,9 +37,6 @@ SKIN_MM = 2.5
 
 SOFT_BULK_VOXELS = 2
 """Soft tissue is judged this far from its border, where it is soft tissue beyond doubt."""
-
-Box = Sequence[float]
-"""x0, x1, y0, y1, z0, z1 in mm, LPS."""
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,9 @@ from OrbitalSegLib.locating.orbit_model import SIDES, Floats, Side, orbit_model,
 from OrbitalSegLib.locating.pose_fitting import Findings, fit, judge
 from OrbitalSegLib.locating.poses import Poses
 from OrbitalSegLib.locating.upright_scan import Field
+from OrbitalSegLib.places import Point
 from OrbitalSegLib.progress import Progress, silent
-from OrbitalSegLib.region import Point, Region
+from OrbitalSegLib.region import Region
 
 Status = Literal["found", "cut off", "missing"]
 

@@ -8,8 +8,9 @@ import SimpleITK as sitk
 
 from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.locating import Orbit, Orbits, locate, region_of
+from OrbitalSegLib.places import Point
 from OrbitalSegLib.progress import Progress, Warn, silent, unheard
-from OrbitalSegLib.region import MARGIN_MM, Point, Region
+from OrbitalSegLib.region import MARGIN_MM, Region
 
 AskedOrbit = Literal["auto", "left", "right"]
 """Regions that are looked for in the scan; `auto` holds both orbits."""

@@ -10,6 +10,7 @@ from dataclasses import Field, dataclass, field
 from typing import Any, ClassVar, Protocol
 
 from OrbitalSegLib.errors import JobError
+from OrbitalSegLib.places import Point
 from OrbitalSegLib.structures import INFERRED
 
 KIND = "kind"
@@ -23,7 +24,7 @@ ABOVE = "_above"
 
 INFERRED_ABOVE = f"{INFERRED}{ABOVE}"
 
-Points = tuple[tuple[float, float, float], ...]
+Points = tuple[Point, ...]
 """Places of the patient: LPS, mm."""
 
 

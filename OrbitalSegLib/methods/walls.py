@@ -10,6 +10,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from OrbitalSegLib.errors import InputError, JobError
+from OrbitalSegLib.images import Voxels
 from OrbitalSegLib.methods.by_networks import FULL, ConsensusBone, Limits, check_memory
 from OrbitalSegLib.methods.method import NETWORKS, Method, Task
 from OrbitalSegLib.methods.parameters import parameter
@@ -170,10 +171,7 @@ def needed_bytes(shown: WorkingGrid, scan_voxels: int) -> int:
     return BYTES_OF_ENGINE + max(shown.voxels * BYTES_OF_ANSWERS + part * BYTES_OF_PART, afterwards)
 
 
-Box = tuple[slice, ...]
-
-
-def _parts(size: tuple[int, ...], start: list[int], whole: tuple[int, ...]) -> list[tuple[Box, Box, Box]]:
+def _parts(size: tuple[int, ...], start: list[int], whole: tuple[int, ...]) -> list[tuple[Voxels, Voxels, Voxels]]:
     """What the network sees of the shown voxels, which part of its answers counts, and where that lies in the grid.
 
     As few parts as may be: what lies in several halos is answered several times.

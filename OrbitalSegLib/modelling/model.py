@@ -98,8 +98,8 @@ def model_of(
         measured |= {"triangles": report.triangles, "parts": report.parts, "tunnels": report.tunnels}
         measured["volume_ml"] = report.volume_ml
     last = span(progress, 0.7, 1)
-    found = quality(points, triangles, before, parameters.printer_minimum_mm, last, topology)
-    measured["quality"] = found.report
+    measures = quality(points, triangles, before, parameters.printer_minimum_mm, last, topology)
+    measured["quality"] = measures.report
     area_mm2 = round(sum(slit["area_mm2"] for slit in slits), 2)
     measured["slits_joined"] = {
         "pieces": len(slits), "area_mm2": area_mm2, "volume_ml": round(_volume_ml(bone) - own_ml, 6),
@@ -107,7 +107,11 @@ def model_of(
     }  # fmt: skip
     measured["mask_volume_ml"] = own_ml
     measured["gaps_proposed"] = gaps(bone)
-    arrays = {"deviation_mm": found.deviation_mm, "thickness_mm": found.thickness_mm, "thickened_mm": thickened_mm}
+    arrays = {
+        "deviation_mm": measures.deviation_mm,
+        "thickness_mm": measures.thickness_mm,
+        "thickened_mm": thickened_mm,
+    }
     if given.inferred is not None:
         marks = arrays[given.inferred_as] = _nearer_to(given.inferred, given.mask, points)
         marked = marks[triangles].all(axis=1)

@@ -121,11 +121,11 @@ class Range:
     low: float | None
     high: float | None
 
-    def judge(self, found: float, gross: bool = True) -> Verdict:
+    def judge(self, figure: float, gross: bool = True) -> Verdict:
         """Outside the limits is `check`; outside by more than the range is wide, and gross, `do not use`."""
         low, high = self.low, self.high
         width = high - low if low is not None and high is not None else None
-        beyond = max((low - found) if low is not None else 0.0, (found - high) if high is not None else 0.0)
+        beyond = max((low - figure) if low is not None else 0.0, (figure - high) if high is not None else 0.0)
         if beyond <= 0:
             return TRUST
         return DO_NOT_USE if gross and width and beyond > width else CHECK
@@ -161,13 +161,13 @@ def judge(run: Run, limits: dict[str, Any] | None = None) -> dict[str, Any]:
     """The verdict on a run, for the record: `verdict`, `reasons`, `checks` and where the `limits` come from."""
     limits = shipped_limits() if limits is None else limits
     causes, facts, figures = _causes(run), _facts(run, limits), _figures(run, limits)
-    found = [*causes, *facts, *figures]
+    rows = [*causes, *facts, *figures]
     followed = _worst(causes) == DO_NOT_USE
     others = [row for row in (facts if followed else [*facts, *figures]) if row.verdict != TRUST]
-    checks = [asdict(row) for row in found]
+    checks = [asdict(row) for row in rows]
     return {
-        "verdict": _worst(found),
-        "reasons": [row.reason for rows in (causes, others) for row in sorted(rows, key=_rank)],
+        "verdict": _worst(rows),
+        "reasons": [row.reason for some in (causes, others) for row in sorted(some, key=_rank)],
         "checks": [{key: value for key, value in row.items() if key != "reason"} for row in checks],
         "limits": limits["source"],
     }
@@ -259,17 +259,17 @@ def _figures(run: Run, limits: dict[str, Any]) -> list[_Row]:
     of_output = limits["methods"].get(run.method, {}).get("output", {})
     rows = []
     for check in CHECKS:
-        found = run.measures.get(check.id)
+        figure = run.measures.get(check.id)
         known = (of_output if check.of_output else limits["input"]).get(check.id)
         limit = Range(None, None) if known is None else Range(known["low"], known["high"])
-        if found is not None:
-            verdict = limit.judge(found, check.gross)
-            reason = check.reason.format(found=f"{found:.3g} {check.unit}".strip())
+        if figure is not None:
+            verdict = limit.judge(figure, check.gross)
+            reason = check.reason.format(found=f"{figure:.3g} {check.unit}".strip())
         elif check.missing and check.id in run.measures:
             verdict, reason = CHECK, check.missing
         else:
             continue
-        rounded = None if found is None else round(found, 4)
+        rounded = None if figure is None else round(figure, 4)
         rows.append(_Row(check.id, check.term, rounded, check.unit, limit.low, limit.high, verdict, reason))
     return rows
 
@@ -278,10 +278,10 @@ def limits_from(
     samples: list[Measures], wanted: Callable[[LimitedFigure], bool], spare: float
 ) -> dict[str, dict[str, float]]:
     """Limits that hold all samples of each wanted check, with a share of their range to spare on either side."""
-    found = {}
+    limits = {}
     for check in filter(wanted, CHECKS):
         values = [value for sample in samples if (value := sample.get(check.id)) is not None]
         if values:
             room = max(spare * (max(values) - min(values)), check.resolution)
-            found[check.id] = {"low": min(values) - room, "high": max(values) + room}
-    return found
+            limits[check.id] = {"low": min(values) - room, "high": max(values) + room}
+    return limits

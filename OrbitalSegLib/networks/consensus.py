@@ -14,7 +14,8 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from OrbitalSegLib.networks.engines.engine import BATCH, CARD_BATCH, Engine
-from OrbitalSegLib.preprocessing import WINDOW_HU, Box, WorkingGrid, to_windowed, working_grid
+from OrbitalSegLib.places import Box
+from OrbitalSegLib.preprocessing import WINDOW_HU, WorkingGrid, to_windowed, working_grid
 from OrbitalSegLib.progress import Progress, silent
 
 PLANES = {"axial": 0, "coronal": 1, "sagittal": 2}

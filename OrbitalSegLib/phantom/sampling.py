@@ -14,7 +14,8 @@ from functools import cached_property
 import numpy as np
 
 from OrbitalSegLib.phantom.anatomy import AIR_HU, Anatomy, Layers, Parts, Side, parts
-from OrbitalSegLib.shapes import Box, Shape
+from OrbitalSegLib.places import Bounds
+from OrbitalSegLib.shapes import Shape
 
 Block = tuple[slice, slice, slice]
 SLICES_AT_ONCE = 8
@@ -53,7 +54,7 @@ class SliceGrid:
     def slices(self, chosen: slice) -> "SliceGrid":
         return SliceGrid(self.origins[chosen], self.row, self.column, self.shape, self.voxel_mm)
 
-    def block(self, box: Box) -> Block | None:
+    def block(self, box: Bounds) -> Block | None:
         """The indices of the voxels that may touch a box; None if none does."""
         corners = np.array([[x, y, z] for x in box[0] for y in box[1] for z in box[2]])
         reach = sum(self.voxel_mm)

@@ -27,13 +27,14 @@ from OrbitalSegLib.phantom.sampling import (
     rotation_about_z,
     slice_by_slice,
 )
+from OrbitalSegLib.places import Bounds
 from OrbitalSegLib.progress import Progress, silent
-from OrbitalSegLib.shapes import FAR_MM, Box, Shape
+from OrbitalSegLib.shapes import FAR_MM, Shape
 
 TRUTH_SPACING_MM = 0.2
 """The coarsest grid on which bone is true (docs/contracts.md, section 2)."""
 
-ORBITS_MM: Box = ((-54.0, 54.0), (-26.0, 36.0), (-24.0, 24.0))
+ORBITS_MM: Bounds = ((-54.0, 54.0), (-26.0, 36.0), (-24.0, 24.0))
 """Both orbits with their walls, before the head is turned."""
 
 WALL_TOLERANCE = 0.05
@@ -126,7 +127,7 @@ def herniated_ml(anatomy: Anatomy) -> float:
     return cubes * _CUBE_MM**3 / 1000
 
 
-def exact_bone_surface(anatomy: Anatomy, box: Box, spacing_mm: float = 0.3) -> vtkPolyData:
+def exact_bone_surface(anatomy: Anatomy, box: Bounds, spacing_mm: float = 0.3) -> vtkPolyData:
     """The surface of the bone in LPS mm, from the formula, inside a box in mm before the head is turned.
 
     It has both faces of every wall, however thin: the bone without the air beside the orbits, and that air, are
@@ -207,7 +208,7 @@ def _midsurface(
     return surface
 
 
-def _contour(solids: Sequence[Shape], cut: Sequence[Shape], box: Box, spacing_mm: float) -> vtkPolyData:
+def _contour(solids: Sequence[Shape], cut: Sequence[Shape], box: Bounds, spacing_mm: float) -> vtkPolyData:
     """The surface of the solids without what is cut out of them."""
     axes = [np.arange(low, high + spacing_mm, spacing_mm) for low, high in box]
     field = np.maximum(_lowest(solids, axes, spacing_mm), -_lowest(cut, axes, spacing_mm))

@@ -130,14 +130,14 @@ class Record:
         """Steps that the library took."""
         self.entries["steps"].extend(steps)
 
-    def add_segmentation(self, found: Segmentation) -> None:
+    def add_segmentation(self, segmentation: Segmentation) -> None:
         """How bone was found in a scan."""
-        self.add_examined(found.examined)
-        self.add_steps(found.steps)
-        self.entries["region"] |= {"tile_size": found.found.tile_size}
-        if found.found.structures:
-            self.entries["structures"] = brought(found.found.structures)
-        self.entries["monitoring"] = found.monitoring
+        self.add_examined(segmentation.examined)
+        self.add_steps(segmentation.steps)
+        self.entries["region"] |= {"tile_size": segmentation.segmented.tile_size}
+        if segmentation.segmented.structures:
+            self.entries["structures"] = brought(segmentation.segmented.structures)
+        self.entries["monitoring"] = segmentation.monitoring
 
     def finish(self, folder: ResultFolder, language: str = ENGLISH) -> list[str]:
         """Write log, page (in a language) and record into the result folder; list and seal what is there.

@@ -204,10 +204,10 @@ def above(least: float, most: float, sentence: str) -> ValueKind:
     """A number above one and up to another; `sentence` says so, after the key's name."""
 
     def read(name: str, value: object) -> float:
-        found = number(name, value)
-        if not least < found <= most:
+        figure = number(name, value)
+        if not least < figure <= most:
             raise invalid(f"`{name}` {sentence}")
-        return found
+        return figure
 
     return ValueKind(read, {"type": "number", "exclusiveMinimum": least, "maximum": most})
 
@@ -216,10 +216,10 @@ def counted(least: int, most: int, sentence: str) -> ValueKind:
     """A whole number from one to another; `sentence` says so, after the key's name."""
 
     def read(name: str, value: object) -> int:
-        found = _whole(value)
-        if found is None or not least <= found <= most:
+        count = _whole(value)
+        if count is None or not least <= count <= most:
             raise invalid(f"`{name}` {sentence}")
-        return found
+        return count
 
     return ValueKind(read, {"type": "integer", "minimum": least, "maximum": most})
 
@@ -231,7 +231,7 @@ def made_of(kinds: dict[str, ValueKind], needed: tuple[str, ...], sentence: str)
         given = _object(name, value)
         if not set(needed) <= given.keys() <= kinds.keys():
             raise invalid(sentence.format(name=name))
-        return {item: kinds[item].read(item, found) for item, found in given.items()}
+        return {item: kinds[item].read(item, each) for item, each in given.items()}
 
     properties = {name: kind.schema for name, kind in kinds.items()}
     schema = {"type": "object", "properties": properties, "required": list(needed), "additionalProperties": False}
@@ -290,10 +290,10 @@ DAY = ValueKind(_day, {"anyOf": [{"type": "string", "format": "date"}, {"type": 
 def _share(name: str, value: object) -> float | None:
     if value is None:
         return None
-    found = number(name, value)
-    if not 0 <= found <= 1:
+    share = number(name, value)
+    if not 0 <= share <= 1:
         raise invalid(f"`{name}` must lie between 0 and 1, or be null.")
-    return found
+    return share
 
 
 SHARE = ValueKind(_share, {"anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, {"type": "null"}]})
@@ -303,9 +303,9 @@ def _slices(name: str, value: object) -> list[int] | None:
     if value is None:
         return None
     numbers = [_whole(item) for item in value] if isinstance(value, list) else [None]
-    if any(found is None or found < 0 for found in numbers):
+    if any(one is None or one < 0 for one in numbers):
         raise invalid(f"`{name}` must be a list of slice numbers, or null.")
-    return sorted({found for found in numbers if found is not None})
+    return sorted({one for one in numbers if one is not None})
 
 
 SLICES = ValueKind(

@@ -84,26 +84,26 @@ def run(job: SegmentJob, steps: Steps, record: Record) -> Outcome:
     with new_result(job.output, job.overwrite, job.input) as folder:
         record.add_settings(settings_of(job))
         record.add_people(job.purpose, job.operator, list(job.reviews))
-        found = find(job, steps, record)
+        segmentation = find(job, steps, record)
         surfaces = make_surfaces(
-            lambda: _fields(found, job.surfaces, job.sides, record), job.modelling, job.memory_gb, steps, record
+            lambda: _fields(segmentation, job.surfaces, job.sides, record), job.modelling, job.memory_gb, steps, record
         )
         with record.step("writing") as measured:
-            measured |= figures_of(found.masks)
-            folder.write_masks(found.masks, record.structures)
-            folder.write_probabilities(found.found.probabilities)
+            measured |= figures_of(segmentation.masks)
+            folder.write_masks(segmentation.masks, record.structures)
+            folder.write_probabilities(segmentation.segmented.probabilities)
             write_surfaces(surfaces, job.formats, job.quality_map, record, folder)
             named = [name for name in surfaces if name in record.structures]
-            write_dicom(found.masks, named, job.dicom, sources, record, folder)
+            write_dicom(segmentation.masks, named, job.dicom, sources, record, folder)
             steps.step("writing")(1.0)
-        _preview(found, surfaces, folder, steps, record)
+        _preview(segmentation, surfaces, folder, steps, record)
         files = record.finish(folder, job.language)
     return files, {
         "method": job.method,
         "volumes_ml": measured["volumes_ml"],
         "sides_known": record.sides_known,
         "feasibility": record.entries["feasibility"],
-        "monitoring": {name: found.monitoring[name] for name in ("verdict", "reasons")},
+        "monitoring": {name: segmentation.monitoring[name] for name in ("verdict", "reasons")},
         "seconds": {entry["step"]: entry["seconds"] for entry in record.entries["steps"]},
     }
 
@@ -120,30 +120,33 @@ def _check_surfaces(surfaces: Sequence[str], method: Method, model: Path | None)
 def find(job: SegmentJob, steps: Steps, record: Record) -> Segmentation:
     """The bone of the job's scan, with the record of how it was found. Raises `OrbitalSegError`."""
     scan, wish = read_scan(job, steps, record), job.wish
-    found = segmenting.segment(scan, wish, steps, record.warn, _kept(job.kept, wish))
-    record.add_segmentation(found)
-    return found
+    segmentation = segmenting.segment(scan, wish, steps, record.warn, _kept(job.kept, wish))
+    record.add_segmentation(segmentation)
+    return segmentation
 
 
 def _kept(result: Path | None, wish: Wish) -> Callable[[Task], Segmented] | None:
     return None if result is None else partial(remodel.found_with_limits, ResultFolder(result), wish)
 
 
-def _fields(found: Segmentation, surfaces: Sequence[str], sides: bool, record: Record) -> dict[str, BoneField]:
-    wanted = [name for name in (BONE, *surfaces) if name != BONE or found.found.has_bone]
-    fields = fields_of(found.own, wanted, found.field, record.warn)
-    return halved(fields, record, found.place.middle_mm) if sides else fields
+def _fields(segmentation: Segmentation, surfaces: Sequence[str], sides: bool, record: Record) -> dict[str, BoneField]:
+    wanted = [name for name in (BONE, *surfaces) if name != BONE or segmentation.segmented.has_bone]
+    fields = fields_of(segmentation.own, wanted, segmentation.field, record.warn)
+    return halved(fields, record, segmentation.place.middle_mm) if sides else fields
 
 
 def _preview(
-    found: Segmentation, surfaces: dict[str, vtkPolyData], folder: ResultFolder, steps: Steps, record: Record
+    segmentation: Segmentation, surfaces: dict[str, vtkPolyData], folder: ResultFolder, steps: Steps, record: Record
 ) -> None:
     """The picture, which never costs the run."""
     with record.step("preview"), record.extra(folder.preview):
-        caption = [f"{found.method.title}: {_sentence(found.found.parameters)}", found.examined.feasibility.sentence]
+        said = f"{segmentation.method.title}: {_sentence(segmentation.segmented.parameters)}"
+        caption = [said, segmentation.examined.feasibility.sentence]
         caption += [] if record.sides_known else [SIDES_UNKNOWN]
-        ct, bone, places_mm = found.scan.image, surfaces.get(BONE), found.place.openings_mm
-        draw_preview(ct, found.own, bone, folder.preview, caption, openings_mm=places_mm, structures=record.structures)
+        ct, bone, places_mm = segmentation.scan.image, surfaces.get(BONE), segmentation.place.openings_mm
+        draw_preview(
+            ct, segmentation.own, bone, folder.preview, caption, openings_mm=places_mm, structures=record.structures
+        )
         steps.step("preview")(1.0)
 
 

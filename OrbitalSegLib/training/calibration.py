@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from OrbitalSegLib.evaluation.coverage import MAX_WALL_MM, Box, Sites, find_sites, lines_crossing, measure
+from OrbitalSegLib.evaluation.coverage import MAX_WALL_MM, Sites, find_sites, lines_crossing, measure
+from OrbitalSegLib.places import Box
 from OrbitalSegLib.training.cases import Case, Flag, read_case
 
 THRESHOLDS_HU = (300.0, 150.0, 50.0)

@@ -9,7 +9,7 @@ from typing import Any
 
 import SimpleITK as sitk
 
-from OrbitalSegLib.errors import InputError
+from OrbitalSegLib.errors import InputError, OutputError
 from OrbitalSegLib.evaluation.wall_points import WallPoints, read_walls, write_walls
 from OrbitalSegLib.files import whole, write_image, writing
 
@@ -59,6 +59,15 @@ class Case:
 
 IMAGES = {"ct": "ct", "working_ct": "working-ct", "clean": "clean", "label": "label"}
 """Image of a case -> its file without ending."""
+
+
+def write_case_unless_there(case: Case, folder: Path) -> None:
+    """Write a case; another process may have made the same before. Raises as `write_case`, but for `exists`."""
+    try:
+        write_case(case, folder)
+    except OutputError as error:
+        if error.code != "exists" or not is_case(folder):
+            raise
 
 
 def write_case(case: Case, folder: Path) -> None:

@@ -32,7 +32,8 @@ from OrbitalSegLib.networks.consensus import triplanar
 from OrbitalSegLib.networks.engines.engine import Engine
 from OrbitalSegLib.networks.package import Calibration
 from OrbitalSegLib.networks.unet import UNet, folded, rounded
-from OrbitalSegLib.preprocessing import Box, working_grid
+from OrbitalSegLib.places import Box
+from OrbitalSegLib.preprocessing import working_grid
 from OrbitalSegLib.progress import Progress, silent
 from OrbitalSegLib.region import MARGIN_MM
 from OrbitalSegLib.training import store

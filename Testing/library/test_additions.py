@@ -1,11 +1,14 @@
 """What README promises: a method, a format and a structure are one file or one row each, and are known everywhere."""
 
+import ast
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -66,23 +69,57 @@ def read(path):
 '''
 
 ROWS = {
-    "methods/__init__.py": (
-        ("import multigrey,", "import growing, multigrey,"),
-        ("        packaged.PACKAGED,\n", "        packaged.PACKAGED,\n        growing.GROWING,\n"),
-    ),
+    "methods/__init__.py": ("METHODS", "growing.GROWING", "from OrbitalSegLib.methods import growing"),
     "export/surfaces.py": (
-        ("import obj, ply,", "import npz, obj, ply,"),
-        ('    "ply": Format(', '    "npz": Format("npz", npz.write, npz.read, "NPZ, for numpy"),\n    "ply": Format('),
+        "FORMATS",
+        '"npz": Format("npz", npz.write, npz.read, "NPZ, for numpy")',
+        "from OrbitalSegLib.export import npz",
     ),
     "structures.py": (
-        (
-            "    Structure(\n        INFERRED,",
-            '    Structure("hard", "Hard bone", (0.1, 0.2, 0.3), "seen", part_of=BONE, above_hu=700.0, '
-            'heading="of it hard"),\n    Structure(\n        INFERRED,',
-        ),
+        "_TABLE",
+        'Structure("hard", "Hard bone", (0.1, 0.2, 0.3), "seen", part_of=BONE, above_hu=700.0, heading="of it hard")',
+        "",
     ),
 }
-"""By file of the library, what is found there, and what stands there with one row more (and its import)."""
+"""By file of the library its table, the row that is added at its end, and the import that the row needs."""
+
+
+def with_row(source: str, table: str, row: str, needs: str) -> str:
+    """A module's source with one row more in a table, however the table is written."""
+    tree = ast.parse(source)
+    values = {
+        target.id: node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign | ast.AnnAssign)
+        for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+        if isinstance(target, ast.Name)
+    }
+    assert table in values, f"there is no table {table}"
+    literals = (one for one in ast.walk(values[table]) if isinstance(one, ast.Tuple | ast.List | ast.Dict))
+    listed = next(one for one in literals if isinstance(getattr(one, "ctx", ast.Load()), ast.Load))
+    last = (listed.values if isinstance(listed, ast.Dict) else listed.elts)[-1]
+    lines = source.encode().splitlines(keepends=True)
+    line, column = last.end_lineno - 1, last.end_col_offset
+    lines[line] = lines[line][:column] + f", {row}".encode() + lines[line][column:]
+    first = next(node.lineno - 1 for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom))
+    return b"".join([*lines[:first], f"{needs}\n".encode(), *lines[first:]]).decode()
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "import a\nT = (\n    a.A,\n    a.B,\n)\n",
+        "import a\nT = (a.A, a.B)\n",
+        "import a\nT: tuple = [a.A, *(a.B, )]\nU = 1\n",
+        "import a\nT = {n: m for n, m in enumerate((a.A, 'ü', a.B), 1)}\n",
+    ],
+)
+def test_a_row_is_added_however_the_table_is_written(written):
+    found = with_row(written, "T", "b.C", "import b")
+    names = {"a": SimpleNamespace(A=1, B=2), "b": SimpleNamespace(C=3)}
+    exec(re.sub(r"import \w\n", "", found), names)
+    assert found.startswith("import b\nimport a\n")
+    assert list(names["T"].values() if isinstance(names["T"], dict) else names["T"])[-2:] == [2, 3]
 
 
 @pytest.fixture(scope="module")
@@ -94,12 +131,9 @@ def environment(tmp_path_factory) -> dict[str, str]:
     shutil.copyfile(ROOT / "pyproject.toml", folder / "pyproject.toml")
     (library / "methods" / "growing.py").write_text(METHOD, encoding="utf-8")
     (library / "export" / "npz.py").write_text(FORMAT, encoding="utf-8")
-    for name, changes in ROWS.items():
-        text = (library / name).read_text(encoding="utf-8")
-        for found, replaced in changes:
-            assert text.count(found) == 1, (name, found)
-            text = text.replace(found, replaced)
-        (library / name).write_text(text, encoding="utf-8")
+    for name, added in ROWS.items():
+        source = (library / name).read_text(encoding="utf-8")
+        (library / name).write_text(with_row(source, *added), encoding="utf-8")
     return os.environ | {"PYTHONPATH": str(folder)}
 
 
@@ -161,7 +195,7 @@ def test_the_command_line_lists_the_method_with_every_kind_of_parameter(environm
         ("lower_hu=high", "lower_hu must be a number from -1024 to 3071"),
         ("neighbours=none", "neighbours must be one of: faces, corners"),
         ("smooth=perhaps", "smooth must be true or false"),
-        ("seeds=1:2", "seeds must be 1 to 9 points in mm"),
+        ("seeds=1:2", "seeds must be 1 to 9 points in mm, each as x:y:z"),
     ],
 )
 def test_what_no_parameter_may_be_is_refused_in_words(environment, ct, tmp_path, told, sentence):
@@ -182,7 +216,7 @@ def test_the_record_and_its_page_know_the_method_and_the_structure(result):
     assert volumes_ml["bone"] == pytest.approx(12 * 16 * 14 / 1000)
     assert volumes_ml["hard"] == pytest.approx(6 * 10 * 8 / 1000)
     assert steps["modelling"]["measured"]["hard"]["quality"]
-    page = (result / "record.html").read_text(encoding="utf-8")
+    page = re.sub(r"<[^>]+>", "", (result / "record.html").read_text(encoding="utf-8"))
     assert "of it hard" in page
     assert "seeds -9, 0, 110, -8, 0, 110" in page
 

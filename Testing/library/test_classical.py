@@ -277,12 +277,12 @@ def test_what_is_left_of_an_orbit_without_bone_and_air_is_about_its_volume(head)
     wish = Wish("subtraction")
     result = segmenting.segment(taken, wish, Steps(segmenting.shares(wish)))
     for side in ("left", "right"):
-        assert result.found.measured[f"{side}_ml"] == pytest.approx(truth_ml, rel=0.08)
+        assert result.segmented.measured[f"{side}_ml"] == pytest.approx(truth_ml, rel=0.08)
     cavity = sitk.GetArrayFromImage(result.masks[subtraction.CAVITY]) > 0
     hu = sitk.GetArrayFromImage(taken.image)[cavity]
     assert (hu.min() >= -600, hu.max() <= 400) == (True, True)
     assert set(result.masks) == {subtraction.CAVITY}
-    assert result.found.structures[subtraction.CAVITY].kind == "cavity"
+    assert result.segmented.structures[subtraction.CAVITY].kind == "cavity"
 
 
 @pytest.mark.slow

@@ -250,10 +250,11 @@ def test_the_processor_needs_no_torch(tiny_package):
     assert json.loads(done.stdout) == ["openvino", pytest.approx(float(expected), rel=1e-5)]
 
 
-def test_openvino_tells_nobody_that_it_was_imported():
+@pytest.mark.parametrize("engine", ["openvino", "volumes"])
+def test_openvino_tells_nobody_that_it_was_imported(engine):
     """Its package of telemetry sends an event as soon as it is there when OpenVINO is imported."""
     pytest.importorskip("openvino")
-    said = "import sys; import OrbitalSegLib.networks.engines.openvino; print(sys.modules['openvino_telemetry'])"
+    said = f"import sys; import OrbitalSegLib.networks.engines.{engine}; print(sys.modules['openvino_telemetry'])"
     told = "; print([name for name in sys.modules if name.startswith('openvino_telemetry.')])"
     done = subprocess.run([sys.executable, "-c", said + told], text=True, capture_output=True, check=True)
     assert done.stdout.split() == ["None", "[]"]

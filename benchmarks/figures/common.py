@@ -15,14 +15,13 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
-from OrbitalSegLib.errors import OutputError
 from OrbitalSegLib.methods import METHODS
 from OrbitalSegLib.methods.method import Resources, Segmented, Task
 from OrbitalSegLib.networks import package as packages
 from OrbitalSegLib.networks.package import Package
 from OrbitalSegLib.progress import silent
 from OrbitalSegLib.region import Region
-from OrbitalSegLib.training.cases import Case, is_case, read_case, write_case
+from OrbitalSegLib.training.cases import Case, is_case, read_case, write_case_unless_there
 from OrbitalSegLib.training.synthesis.settings import Settings
 from OrbitalSegLib.training.synthesis.synthesis import synthesize
 from OrbitalSegLib.training.templates.template import Template, read_template
@@ -82,17 +81,8 @@ class Run:
         folder = self.out / "cases" / f"{template}-{seed:05d}"
         if not is_case(folder):
             folder.parent.mkdir(parents=True, exist_ok=True)
-            _write_unless_there(self.case(template, seed, settings, truth=truth), folder)
+            write_case_unless_there(self.case(template, seed, settings, truth=truth), folder)
         return read_case(folder)
-
-
-def _write_unless_there(case: Case, folder: Path) -> None:
-    """Another process may have made the same."""
-    try:
-        write_case(case, folder)
-    except OutputError as error:
-        if error.code != "exists" or not is_case(folder):
-            raise
 
 
 @lru_cache(maxsize=1)

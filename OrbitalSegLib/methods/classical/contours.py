@@ -1,9 +1,11 @@
 """What the methods share that let a contour move until forces are in balance [3532-1 6.3, 3532-2 B]."""
 
-from typing import Any
+from dataclasses import asdict
+from typing import Any, Protocol
 
 import SimpleITK as sitk
 
+from OrbitalSegLib.methods.method import ByValue
 from OrbitalSegLib.methods.parameters import parameter
 
 BALANCED = 0.005
@@ -31,6 +33,23 @@ def distance_to(mask: sitk.Image) -> sitk.Image:
     return sitk.SignedMaurerDistanceMap(mask, False, False, False) - 0.5
 
 
-def inside(level: sitk.Image) -> sitk.Image:
-    """The mask of what a contour encloses."""
-    return sitk.Cast(level <= 0, sitk.sitkUInt8)
+class Moving(Protocol):
+    """What every contour is told that moves."""
+
+    @property
+    def growing(self) -> float: ...
+    @property
+    def smoothing(self) -> float: ...
+    @property
+    def rounds(self) -> int: ...
+
+
+def moved(mover: Any, begun: sitk.Image, field: sitk.Image, parameters: Moving, ct: sitk.Image) -> ByValue:
+    """What a contour encloses that begins at a distance (`distance_to`) and is moved through a field until it rests."""
+    mover.SetPropagationScaling(parameters.growing)
+    mover.SetCurvatureScaling(parameters.smoothing)
+    mover.SetMaximumRMSError(BALANCED)
+    mover.SetNumberOfIterations(parameters.rounds)
+    bone = sitk.Cast(mover.Execute(begun, field) <= 0, sitk.sitkUInt8)
+    measured = {"rounds": mover.GetElapsedIterations(), "moved_voxels": round(mover.GetRMSChange(), 4)}
+    return ByValue(ct, bone, asdict(parameters), measured=measured)  # type: ignore[call-overload]

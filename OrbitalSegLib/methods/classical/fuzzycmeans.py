@@ -6,12 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from OrbitalSegLib.methods.classical.histogram import (
-    SOFT_HU,
     bone_above,
     check_counted,
+    classes_parameter,
     counted,
+    first_of_bone,
     metal_parameter,
-    no_bone,
+    middle_parameter,
     start_classes,
     tissue_parameter,
 )
@@ -28,10 +29,10 @@ SETTLED_HU = 0.01
 class FuzzyParameters:
     """Bone is what belongs to classes whose middle is above `bone_hu` by at least `share`."""
 
-    classes: int = parameter(4, "Classes", "classes", 2, 10, whole=True)  # ours: fat, soft tissue, thin, cortical bone
+    classes: int = classes_parameter()
     fuzziness: float = parameter(2.0, "Fuzziness", "exponent", 1.1, 5)  # Bezdek's own
     share: float = parameter(0.5, "Belongs to bone by", "share", 0.05, 0.95)
-    bone_hu: float = parameter(200.0, "Bone has its middle above", "HU", SOFT_HU, 3071.0)  # cortical [3532-2 D.3]
+    bone_hu: float = middle_parameter()
     tissue_hu: float = tissue_parameter()
     metal_hu: float = metal_parameter()
 
@@ -54,10 +55,7 @@ def run(task: Task, parameters: FuzzyParameters, progress: Progress) -> ByValue:
         if settled:
             break
     middles = np.sort(middles)
-    bone = middles > parameters.bone_hu
-    if not bone.any():
-        raise no_bone(float(middles[-1]))
-    first = int(np.argmax(bone))
+    first = first_of_bone(middles, parameters.bone_hu)
     limit = _limit(middles, first, parameters) if first else parameters.tissue_hu
     progress(1.0)
     return bone_above(task, limit, asdict(parameters), {"middles_hu": [round(float(middle), 1) for middle in middles]})

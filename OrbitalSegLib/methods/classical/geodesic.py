@@ -1,14 +1,13 @@
 """Geodesic active contour: a contour that grows and comes to rest on edges [3532-1 6.3, 3532-2 B]."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import SimpleITK as sitk
 
 from OrbitalSegLib.methods.classical.contours import (
-    BALANCED,
     distance_to,
     growing_parameter,
-    inside,
+    moved,
     rounds_parameter,
     smoothing_parameter,
 )
@@ -44,15 +43,10 @@ def run(task: Task, parameters: GeodesicParameters, progress: Progress) -> ByVal
     slope = sitk.GradientMagnitudeRecursiveGaussian(windowed(ct), parameters.smoothing_mm)
     free = sitk.Sigmoid(slope, -parameters.edge_hu / 4, parameters.edge_hu, 1.0, 0.0)
     mover = sitk.GeodesicActiveContourLevelSetImageFilter()
-    mover.SetPropagationScaling(parameters.growing)
-    mover.SetCurvatureScaling(parameters.smoothing)
     mover.SetAdvectionScaling(parameters.image)
-    mover.SetMaximumRMSError(BALANCED)
-    mover.SetNumberOfIterations(parameters.rounds)
-    bone = inside(mover.Execute(begun, sitk.Cast(free, sitk.sitkFloat32)))
+    found = moved(mover, begun, sitk.Cast(free, sitk.sitkFloat32), parameters, ct)
     progress(1.0)
-    measured = {"rounds": mover.GetElapsedIterations(), "moved_voxels": round(mover.GetRMSChange(), 4)}
-    return ByValue(ct, bone, asdict(parameters), measured=measured)
+    return found
 
 
 GEODESIC = Method(

@@ -26,6 +26,16 @@ def metal_parameter() -> Any:
     return parameter(2000.0, "Counted up to", "HU", AIR_HU, HIGHEST_HU)
 
 
+def classes_parameter() -> Any:
+    """Into how many classes values are sorted. Ours: fat, soft tissue, thin and cortical bone."""
+    return parameter(4, "Classes", "classes", 2, 10, whole=True)
+
+
+def middle_parameter() -> Any:
+    """Which classes are bone: those whose middle is above where cortical bone begins [3532-2 D.3]."""
+    return parameter(200.0, "Bone has its middle above", "HU", SOFT_HU, 3071.0)
+
+
 def check_counted(tissue_hu: float, metal_hu: float) -> None:
     """Raises `JobError` where nothing would be counted."""
     if tissue_hu >= metal_hu:
@@ -55,6 +65,14 @@ def start_classes(values: NDArray[np.float64], count: int) -> NDArray[np.float64
     """Where the middles of so many classes begin: evenly over the values, so that rare bone has one of its own."""
     shares: NDArray[np.float64] = (np.arange(count) + 0.5) / count
     return values[0] + shares * (values[-1] - values[0])
+
+
+def first_of_bone(middles: NDArray[np.float64], bone_hu: float) -> int:
+    """Which of the classes, by their growing middles, is the first of bone. Raises `InputError` `empty-result`."""
+    bone = middles > bone_hu
+    if not bone.any():
+        raise no_bone(float(middles[-1]))
+    return int(np.argmax(bone))
 
 
 def bone_above(task: Task, limit_hu: float, parameters: dict[str, Any], measured: dict[str, Any]) -> ByValue:

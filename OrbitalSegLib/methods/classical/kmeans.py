@@ -6,17 +6,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from OrbitalSegLib.methods.classical.histogram import (
-    SOFT_HU,
     bone_above,
     check_counted,
+    classes_parameter,
     counted,
+    first_of_bone,
     metal_parameter,
-    no_bone,
+    middle_parameter,
     start_classes,
     tissue_parameter,
 )
 from OrbitalSegLib.methods.method import ByValue, Method, Task
-from OrbitalSegLib.methods.parameters import parameter
 from OrbitalSegLib.progress import Progress
 
 MOST_ROUNDS = 500
@@ -27,8 +27,8 @@ MOST_ROUNDS = 500
 class KmeansParameters:
     """Bone is every class whose middle is above `bone_hu`."""
 
-    classes: int = parameter(4, "Classes", "classes", 2, 10, whole=True)  # ours: fat, soft tissue, thin, cortical bone
-    bone_hu: float = parameter(200.0, "Bone has its middle above", "HU", SOFT_HU, 3071.0)  # cortical [3532-2 D.3]
+    classes: int = classes_parameter()
+    bone_hu: float = middle_parameter()
     tissue_hu: float = tissue_parameter()
     metal_hu: float = metal_parameter()
 
@@ -42,10 +42,7 @@ def run(task: Task, parameters: KmeansParameters, progress: Progress) -> ByValue
     values, often = counted(task, parameters.tissue_hu, parameters.metal_hu)
     progress(0.5)
     middles = means(values, often, parameters.classes)
-    bone = middles > parameters.bone_hu
-    if not bone.any():
-        raise no_bone(float(middles[-1]))
-    first = int(np.argmax(bone))
+    first = first_of_bone(middles, parameters.bone_hu)
     progress(1.0)
     limit = float(middles[first - 1] + middles[first]) / 2 if first else parameters.tissue_hu
     return bone_above(task, limit, asdict(parameters), {"middles_hu": [round(float(middle), 1) for middle in middles]})

@@ -1,15 +1,14 @@
 """Threshold level set: a contour that grows where values are bone's, and bends little [3532-1 6.3]."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import SimpleITK as sitk
 
 from OrbitalSegLib.errors import JobError
 from OrbitalSegLib.methods.classical.contours import (
-    BALANCED,
     distance_to,
     growing_parameter,
-    inside,
+    moved,
     rounds_parameter,
     smoothing_parameter,
 )
@@ -48,14 +47,9 @@ def run(task: Task, parameters: LevelSetParameters, progress: Progress) -> ByVal
     mover = sitk.ThresholdSegmentationLevelSetImageFilter()
     mover.SetLowerThreshold(lower_hu)
     mover.SetUpperThreshold(lower_hu + 2 * REACH_HU)  # above all that there is: bone may be as dense as it likes
-    mover.SetPropagationScaling(parameters.growing)
-    mover.SetCurvatureScaling(parameters.smoothing)
-    mover.SetMaximumRMSError(BALANCED)
-    mover.SetNumberOfIterations(parameters.rounds)
-    bone = inside(mover.Execute(begun, hu))
+    found = moved(mover, begun, hu, parameters, ct)
     progress(1.0)
-    measured = {"rounds": mover.GetElapsedIterations(), "moved_voxels": round(mover.GetRMSChange(), 4)}
-    return ByValue(ct, bone, asdict(parameters), measured=measured)
+    return found
 
 
 LEVELSET = Method(

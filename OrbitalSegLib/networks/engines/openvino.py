@@ -1,16 +1,9 @@
 """A network in OpenVINO, on the processor: the engine that needs no torch."""
 
-import sys
-
 import numpy as np
 
 from OrbitalSegLib.networks.engines.engine import BATCH, batches
-
-sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-# OpenVINO tells its makers over the network that it was imported, unless this package of its own is missing. Nothing
-# leaves the user's computer here.
-
-import openvino  # noqa: E402
+from OrbitalSegLib.networks.engines.quiet import openvino
 
 TYPES = {"fp32": openvino.Type.f32, "bf16": openvino.Type.bf16}
 

@@ -1,12 +1,13 @@
 """The 3D network of places in OpenVINO, on the processor: built from its weights, with no file between."""
 
-import sys
 from collections.abc import Sequence
 from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
+from OrbitalSegLib.networks.engines.openvino import TYPES
+from OrbitalSegLib.networks.engines.quiet import openvino, ops
 from OrbitalSegLib.networks.layout import Weights
 from OrbitalSegLib.networks.walls import (
     ANSWERS,
@@ -19,14 +20,6 @@ from OrbitalSegLib.networks.walls import (
     volume_stride,
     windowed,
 )
-
-sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-# As in `openvino.py`: nothing leaves the user's computer here.
-
-import openvino  # noqa: E402
-from openvino import opset13 as ops  # noqa: E402
-
-from OrbitalSegLib.networks.engines.openvino import TYPES  # noqa: E402
 
 
 class VolumeEngine:

@@ -7,9 +7,8 @@ from functools import lru_cache, partial
 from multiprocessing import get_context
 from pathlib import Path
 
-from OrbitalSegLib.errors import OutputError
 from OrbitalSegLib.progress import Progress, silent
-from OrbitalSegLib.training.cases import Case, is_case, write_case
+from OrbitalSegLib.training.cases import is_case, write_case_unless_there
 from OrbitalSegLib.training.synthesis.settings import Settings
 from OrbitalSegLib.training.synthesis.synthesis import synthesize
 from OrbitalSegLib.training.templates.template import read_template
@@ -81,13 +80,5 @@ def _make(folder: Path, settings: Settings | None, truth: bool, one: tuple[Path,
     template, seed = one
     case = _case(folder, template, seed)
     if not is_case(case):
-        _write_unless_there(synthesize(_read(template), seed, settings, truth=truth), case)
+        write_case_unless_there(synthesize(_read(template), seed, settings, truth=truth), case)
     return case
-
-
-def _write_unless_there(case: Case, folder: Path) -> None:
-    try:
-        write_case(case, folder)
-    except OutputError as error:
-        if error.code != "exists" or not is_case(folder):
-            raise

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from OrbitalSegLib.places import Point
 from OrbitalSegLib.training.synthesis.deformation import AnatomyOnGrid
 from OrbitalSegLib.training.synthesis.draw import Draw
 from OrbitalSegLib.training.synthesis.fractures import Fractures
 from OrbitalSegLib.training.synthesis.grids import Grid, SmoothField, behind
 from OrbitalSegLib.training.synthesis.settings import Range, Settings
 from OrbitalSegLib.training.synthesis.walls import BoneOnGrid
-from OrbitalSegLib.training.templates.template import PointMm
 
 AIR_HU = np.float32(-1000)
 
@@ -93,7 +93,7 @@ class Painter:
     draw: Draw
     settings: Settings
     density: Densities
-    landmarks_mm: Mapping[str, PointMm]
+    landmarks_mm: Mapping[str, Point]
     """Of the template."""
     textures: Textures = field(init=False)
 

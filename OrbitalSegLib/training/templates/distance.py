@@ -6,13 +6,14 @@ import numpy as np
 import SimpleITK as sitk
 
 from OrbitalSegLib.images import on_grid
-from OrbitalSegLib.training.templates.seeds import Box, Capsule
+from OrbitalSegLib.places import Bounds
+from OrbitalSegLib.training.templates.seeds import Capsule
 
 SMOOTHING_MM = 0.5
 """Takes the steps of the voxels out of a distance: on a plane at any angle they are 0.2 mm and more without it."""
 
 
-def empty_grid(box_mm: Box, spacing_mm: float) -> sitk.Image:
+def empty_grid(box_mm: Bounds, spacing_mm: float) -> sitk.Image:
     """An empty isotropic grid over a box in LPS mm."""
     grid = sitk.Image([int(np.ceil((high - low) / spacing_mm)) + 1 for low, high in box_mm], sitk.sitkUInt8)
     grid.SetOrigin([low for low, _ in box_mm])

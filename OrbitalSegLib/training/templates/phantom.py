@@ -7,14 +7,15 @@ import SimpleITK as sitk
 
 from OrbitalSegLib.orbit_solid import OrbitSolid
 from OrbitalSegLib.phantom.anatomy import CSF_HU, MUCOSA_HU, SIDES, Anatomy, Parts, parts
+from OrbitalSegLib.places import Bounds
 from OrbitalSegLib.progress import Progress, silent
 from OrbitalSegLib.shapes import Shape
 from OrbitalSegLib.training.templates.build import assemble
 from OrbitalSegLib.training.templates.distance import empty_grid, signed_mm, unsigned_mm
-from OrbitalSegLib.training.templates.seeds import Box, Seeds
+from OrbitalSegLib.training.templates.seeds import Seeds
 from OrbitalSegLib.training.templates.template import REACH_MM, SPACING_MM, Compartment, Template
 
-BOX_MM: Box = ((-72.0, 72.0), (-58.0, 58.0), (-62.0, 48.0))
+BOX_MM: Bounds = ((-72.0, 72.0), (-58.0, 58.0), (-62.0, 48.0))
 
 FORMULA_MM = 1.5
 """Nearer than this to a surface its formula is the distance; further away it is measured on the grid."""

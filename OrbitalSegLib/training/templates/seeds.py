@@ -7,18 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from OrbitalSegLib.errors import InputError
-from OrbitalSegLib.training.templates.template import Compartment, PointMm
-
-Box = tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
-"""Lowest and highest x, y and z, LPS mm."""
+from OrbitalSegLib.places import Bounds, Point
+from OrbitalSegLib.training.templates.template import Compartment
 
 
 @dataclass(frozen=True)
 class Capsule:
     """All points within a radius of a line; a ball where the line's ends are the same point."""
 
-    start_mm: PointMm
-    end_mm: PointMm
+    start_mm: Point
+    end_mm: Point
     radius_mm: float
 
 
@@ -39,8 +37,8 @@ class Seeds:
     openings: Mapping[str, tuple[Capsule, ...]]
     """Where a wall of an orbit or of the cranial cavity ends in life: fissures, canals, ostia. Elsewhere a gap in the
     bone between orbit, sinus and cranial cavity is a fault of the data and is closed."""
-    landmarks_mm: Mapping[str, PointMm]
-    box_mm: Box | None = None
+    landmarks_mm: Mapping[str, Point]
+    box_mm: Bounds | None = None
     """The part that becomes the template; None: the whole image."""
     solid_thickness_mm: float = 2.6
     """Bone with this local thickness or more is solid, thinner bone is a wall or a septum."""
@@ -82,11 +80,11 @@ def _capsules(rows: list[list[float]]) -> tuple[Capsule, ...]:
     return tuple(ball(*row) if len(row) == 4 else Capsule(_point(row[:3]), _point(row[3:6]), row[6]) for row in rows)
 
 
-def _point(row: list[float]) -> PointMm:
+def _point(row: list[float]) -> Point:
     x, y, z = row
     return (float(x), float(y), float(z))
 
 
-def _box(rows: list[list[float]]) -> Box:
+def _box(rows: list[list[float]]) -> Bounds:
     (x0, x1), (y0, y1), (z0, z1) = rows
     return ((float(x0), float(x1)), (float(y0), float(y1)), (float(z0), float(z1)))

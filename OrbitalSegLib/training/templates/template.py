@@ -15,6 +15,7 @@ import SimpleITK as sitk
 
 from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.files import whole, write_image, writing
+from OrbitalSegLib.places import Point
 
 TEMPLATE_VERSION = 1
 SPACING_MM = 0.4
@@ -28,8 +29,6 @@ SKIN_REACH_MM = 100.0
 
 LANDMARKS = ("globe_right", "globe_left", "apex_right", "apex_left", "nostril")
 """What every template names: the middles of the eyes, the tips of the orbits, the nostrils' middle."""
-
-PointMm = tuple[float, float, float]
 
 
 class Compartment(IntEnum):
@@ -59,7 +58,7 @@ class Template:
     """Whose anatomy it is, and from where."""
     licence: str
     """The anatomy's licence as data; it goes with everything that is made from it."""
-    landmarks_mm: Mapping[str, PointMm]
+    landmarks_mm: Mapping[str, Point]
     """At least `LANDMARKS`, in LPS mm."""
     compartment: sitk.Image
     """`Compartment`, unsigned 8 bits."""

@@ -3,8 +3,7 @@
 import csv
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,6 +11,7 @@ import torch
 from torch import nn
 
 from OrbitalSegLib.errors import InputError
+from OrbitalSegLib.files import replacing
 from OrbitalSegLib.training.walls.config import Rate, Walls
 from OrbitalSegLib.training.walls.heads import Head, path_of, read, window
 
@@ -158,18 +158,11 @@ def _write(out: Path, state: dict[str, Any], rows: list[dict[str, float]], heads
             known = [row for row in csv.DictReader(file) if int(row["step"]) <= state["step"] - len(rows)]
     mean = {name: f"{sum(row[name] for row in rows) / len(rows):.6g}" for name in rows[0]}
     known.append({"step": state["step"], "processor_seconds": f"{state['processor_seconds']:.1f}", **mean})
-    with _replacing(table) as path, path.open("w", newline="") as file:
+    with replacing(table) as path, path.open("w", newline="") as file:
         writer = csv.DictWriter(file, list(known[-1]))
         writer.writeheader()
         writer.writerows(known)
-    with _replacing(out / LAST) as path:
+    with replacing(out / LAST) as path:
         torch.save(state, path)
-    with _replacing(out / "progress.json") as path:
+    with replacing(out / "progress.json") as path:
         path.write_text(json.dumps({"step": state["step"], "heads_step": heads_step}), "utf-8")
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    new = path.with_name(f".{path.name}")
-    yield new
-    new.replace(path)

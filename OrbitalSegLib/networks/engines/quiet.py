@@ -1,0 +1,11 @@
+"""OpenVINO without its telemetry, which tells its makers over the network that it was imported: nothing leaves the
+user's computer. Whoever needs OpenVINO takes it from here."""
+
+import sys
+
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type] # a package that it does without
+
+import openvino  # noqa: E402
+from openvino import opset13 as ops  # noqa: E402
+
+__all__ = ["openvino", "ops"]
