@@ -24,6 +24,7 @@ from OrbitalSegLib.pacs.address import OWN_TITLE
 from OrbitalSegLib.product import CONTRACT, NOTICE, VERSION
 from OrbitalSegLib.tasks import TASKS, work_of
 from OrbitalSegLib.tasks.keys import keys_of
+from OrbitalSegLib.tasks.watch import LARGEST_MB, QUIET_SECONDS
 from OrbitalSegLib.training import front
 
 VERDICT_STYLES = {
@@ -606,9 +607,39 @@ def batch(
 
     Options of `segment` may follow; then more tasks with their options, as `orbits --region left`.
     """
-    summary = _do("batch", locals(), jobs=_jobs_of(context.args))
+    _show_batch(_do("batch", locals(), jobs=_jobs_of(context.args)), output)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def watch(
+    context: typer.Context,
+    source: Annotated[str, typer.Argument(help="A folder, or dimse://127.0.0.1:PORT/TITLE to receive there.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder of all results; one begun goes on.")],
+    allowed: Annotated[
+        list[str] | None,
+        typer.Option("--allow", help="The title of an application entity that may send; several may be given."),
+    ] = None,
+    quiet_s: Annotated[
+        float, typer.Option(help="A study is complete when nothing came of it for so long.")
+    ] = QUIET_SECONDS,
+    largest_mb: Annotated[float, typer.Option(help="No object may be larger.")] = LARGEST_MB,
+    take: Annotated[str, typer.Option(help="Of a study: all series fit for the orbit, or the best.")] = "all",
+    at_once: Annotated[
+        int | None, typer.Option(help="Most scans at a time, as far as memory goes.", show_default="one for each core")
+    ] = None,
+    scheduler: Annotated[str | None, typer.Option(help="A Dask scheduler's address, to work on many machines.")] = None,
+    progress: Style = ProgressStyle.bar,
+) -> None:
+    """Do every scan that a PACS sends, or that falls into a folder, until stopped (docs/archive.md).
+
+    Options of `segment` and more tasks may follow, as for `batch`.
+    """
+    _show_batch(_do("watch", locals(), jobs=_jobs_of(context.args)), output)
+
+
+def _show_batch(summary: dict[str, Any], output: Path) -> None:
     counts = ", ".join(f"{count} {name}" for name, count in summary.items() if count)
-    console.print(f"[bold]{escape(str(output / 'index.html'))}[/]: {counts}. {NOTICE}")
+    console.print(f"[bold]{escape(str(output / 'index.html'))}[/]: {counts or 'nothing yet'}. {NOTICE}")
 
 
 def _jobs_of(words: list[str]) -> list[dict[str, Any]]:
@@ -846,7 +877,7 @@ def _show_monitoring(monitoring: dict[str, Any]) -> None:
     console.print(f"{_told('Monitoring')}: {shown}. {' '.join(map(_told, monitoring['reasons']))}")
 
 
-pacs_front.mount(app, _run, Style, ProgressStyle.bar)
+pacs_front.mount(app, _do, Style, ProgressStyle.bar)
 
 
 def main() -> None:

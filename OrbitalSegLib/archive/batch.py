@@ -19,7 +19,7 @@ from OrbitalSegLib.archive.names import named, paths_in
 from OrbitalSegLib.archive.one import FAILED, Errand, Outcome, failed, forget, keep, outcome_in
 from OrbitalSegLib.archive.pools import pool, was_lost
 from OrbitalSegLib.archive.room import needed_bytes
-from OrbitalSegLib.errors import INTERNAL, OrbitalSegError, OutputError
+from OrbitalSegLib.errors import INTERNAL, InputError, OrbitalSegError, OutputError
 from OrbitalSegLib.files import alone, replacing, writing
 from OrbitalSegLib.product import VERSION
 from OrbitalSegLib.progress import Progress, Steps
@@ -54,12 +54,15 @@ Hear = Callable[[Outcome, int, int], None]
 """Hears of a scan that was done: how it ended, how many are, and of how many."""
 
 
+FindLots = Callable[[Path, Callable[[Lot], bool]], AbstractContextManager[Lots]]
+"""From the batch's private folder, and what tells of a lot that it was done, where scans come from."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """What is done with every scan, and where."""
 
-    lots: Callable[[Path, Callable[[Lot], bool]], AbstractContextManager[Lots]]
-    """From the batch's private folder, and what tells of a lot whether it was done, where scans come from."""
+    lots: FindLots
     results: Path
     jobs: tuple[dict[str, Any], ...]
     """In JSON, without what is the scan's own: it decides the results."""
@@ -73,23 +76,21 @@ class Plan:
     scheduler: str | None = None
 
 
-def run_batch(plan: Plan, steps: Steps, hear: Hear) -> dict[str, Outcome]:
-    """Do what has not been done yet; gives how each scan ended, by its name. Raises `OrbitalSegError`."""
+def run_batch(plan: Plan, outcomes: dict[str, Outcome], steps: Steps, hear: Hear) -> None:
+    """Do what has not been done yet; `outcomes` gets by its name how each scan ended. Raises `OrbitalSegError`."""
     with alone(plan.results, lambda folder: (folder / PRIVATE / BATCH_FILE).is_file()):
         private = plan.results / PRIVATE
         with writing(plan.results):
             private.mkdir(exist_ok=True, mode=0o700)
             (plan.results / SCANS).mkdir(exist_ok=True)
             _check_same(plan, private / BATCH_FILE)
-        outcomes, again = _earlier(plan), set[str]()
-        if plan.retry:
-            again = _forgotten(plan, outcomes)
+        outcomes |= _earlier(plan)
+        again = _forgotten(plan, outcomes) if plan.retry else set()
         try:
             with plan.lots(private.absolute(), lambda lot: lot.is_done and str(lot.source) not in again) as lots:
                 _work(plan, _Tally(plan, lots, outcomes), steps, hear)
         finally:
             write_index(outcomes, plan.results)
-    return outcomes
 
 
 def _check_same(plan: Plan, path: Path) -> None:
@@ -156,21 +157,29 @@ class _Tally:
     def _scans_of(self, lot: Lot, progress: Progress) -> dict[str, FoundScan]:
         """The scans of a lot by their names; what is none has its outcome at once."""
         plan, private = self._plan, self._plan.results / PRIVATE
-        if lot.problem:
-            found = [FoundScan(Unit(lot.source), problem=lot.problem)]
-        else:
-            found = find_scans(lot.source, plan.results, plan.take, plan.grey_values, progress)
+        found = self._found_in(lot, progress)
         scans = named(found, private)
-        if not lot.passing:
+        if lot.whole:
             gone = {name for name, one in self.outcomes.items() if one["status"] == FAILED and name not in scans}
             for name in gone:
                 del self.outcomes[name]
         for name, scan in scans.items():
             if scan.problem:
                 self.outcomes[name] = failed(name, scan.problem)
-                if lot.passing and not lot.problem:
+                if not (lot.whole or lot.problem):
                     keep(self.outcomes[name], plan.results / SCANS)
         return scans
+
+    def _found_in(self, lot: Lot, progress: Progress) -> list[FoundScan]:
+        """One lot of many that cannot be used is a row, and not the end."""
+        if lot.problem:
+            return [FoundScan(Unit(lot.source), problem=lot.problem)]
+        try:
+            return find_scans(lot.source, self._plan.results, self._plan.take, self._plan.grey_values, progress)
+        except InputError as error:
+            if lot.whole:
+                raise
+            return [FoundScan(Unit(lot.source), problem=error)]
 
     def _errand(self, name: str, scan: FoundScan) -> Errand:
         folder, private = (self._plan.results.absolute() / part for part in (SCANS, PRIVATE))

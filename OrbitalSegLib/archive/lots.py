@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from OrbitalSegLib.errors import InputError, OrbitalSegError
-from OrbitalSegLib.files import writing
+from OrbitalSegLib.files import replacing, writing
 from OrbitalSegLib.pacs.address import Address
 from OrbitalSegLib.pacs.archives import NOTHING_THERE, Archive, fetch_series, opened
 from OrbitalSegLib.pacs.store import Store, place_of, store_in
@@ -29,6 +29,8 @@ class Lot:
     """Why it could not be fetched."""
     share: float = 1.0
     """Of all that is to be done, how much is begun with it."""
+    whole: bool = True
+    """Whether it is all that there is."""
     passing: bool = False
     """Whether `source` is ours, and goes when its scans are done."""
 
@@ -41,11 +43,18 @@ class Lot:
         """Whether all its scans were done, now or earlier."""
         return self.passing and self._mark.is_file()
 
+    @property
+    def images(self) -> list[str]:
+        """What lies in it, or lay in it before it was done."""
+        if self.is_done:
+            return self._mark.read_text(encoding="utf-8").split()
+        return sorted(path.relative_to(self.source).as_posix() for path in self.source.rglob("*.dcm"))
+
     def drop(self) -> None:
         """All its scans are done."""
         if self.passing:
-            with writing(self.source.parent):
-                self._mark.touch()
+            with writing(self.source.parent), replacing(self._mark) as new:
+                new.write_text("\n".join(self.images), encoding="utf-8")
             shutil.rmtree(self.source, ignore_errors=True)
 
 
@@ -71,7 +80,7 @@ def _studies(archive: Archive, store: Store, is_done: Callable[[Lot], bool]) -> 
     if not studies:
         raise InputError("no-ct", NOTHING_THERE)
     for number, study in enumerate(studies, 1):
-        lot = Lot(store.folder / place_of(study.uid), share=number / len(studies), passing=True)
+        lot = Lot(store.folder / place_of(study.uid), share=number / len(studies), whole=False, passing=True)
         if is_done(lot):
             continue
         try:

@@ -93,12 +93,21 @@ class Archive(Protocol):
 
 def opened(address: Address, calling: str) -> AbstractContextManager[Archive]:
     """The archive at an address, for the length of a block. Raises `InputError` `needs-pacs`, and as `Archive` does."""
+    connected: AbstractContextManager[Archive] = _loaded(address.way).connected(address, calling)
+    return connected
+
+
+def receiver_of() -> Callable[..., AbstractContextManager[None]]:
+    """`receiver.receiving`. Raises `InputError` `needs-pacs`."""
+    receiving: Callable[..., AbstractContextManager[None]] = _loaded("receiver").receiving
+    return receiving
+
+
+def _loaded(module: str) -> Any:
     try:
-        way = import_module(f"{__package__}.{address.way}")
+        return import_module(f"{__package__}.{module}")
     except ModuleNotFoundError as error:
         raise InputError("needs-pacs", NEEDS_PACS) from error
-    connected: AbstractContextManager[Archive] = way.connected(address, calling)
-    return connected
 
 
 def all_series(archive: Archive, progress: Progress) -> list[ArchivedSeries]:

@@ -24,5 +24,9 @@ FIND = "1.2.840.10008.5.1.4.1.2.2.1"
 GET = "1.2.840.10008.5.1.4.1.2.2.3"
 """Services: C-ECHO, and C-FIND and C-GET in the Study Root information model."""
 
+SUCCESS = 0x0000
+NO_ROOM, OTHER_OBJECT, NOT_UNDERSTOOD = 0xA700, 0xA900, 0xC000
+"""Statuses of C-STORE (PS3.4, B.2.3)."""
+
 IMPLEMENTATION = uid.UID("2.25.212731437806416713586716843352867843201")
 """The implementation class UID of associations."""

@@ -29,7 +29,17 @@ from OrbitalSegLib.pacs.archives import (
     said,
     series_of,
 )
-from OrbitalSegLib.pacs.classes import FIND, GET, IMAGES, IMPLEMENTATION, MODALITY, SYNTAXES, VERIFICATION
+from OrbitalSegLib.pacs.classes import (
+    FIND,
+    GET,
+    IMAGES,
+    IMPLEMENTATION,
+    MODALITY,
+    NO_ROOM,
+    SUCCESS,
+    SYNTAXES,
+    VERIFICATION,
+)
 
 CONNECT_SECONDS, ANSWER_SECONDS = 10.0, 60.0
 """How long it may take until there is an association, and until anything is heard."""
@@ -38,9 +48,6 @@ AT_ONCE = 100
 """Images that one question names."""
 
 PENDING = (0xFF00, 0xFF01)
-SUCCESS = 0x0000
-NO_ROOM = 0xA700
-"""Of C-STORE (PS3.4, B.2.3): out of resources."""
 
 
 NO_GET = "The archive gives nothing by C-GET: ask it by DICOMweb, or let it send to `orbitalseg watch`."

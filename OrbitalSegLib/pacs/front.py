@@ -22,18 +22,18 @@ Archive = Annotated[
 ]
 Calling = Annotated[str, typer.Option(help="The title under which DIMSE asks.")]
 
-Run = Callable[[dict[str, Any], Any], dict[str, Any]]
-"""Does a job and shows its lines; takes the style of progress."""
+Do = Callable[[str, dict[str, Any]], dict[str, Any]]
+"""Does a task with what a command was given."""
 
 
-def mount(app: typer.Typer, run: Run, style: Any, default: Any) -> None:
+def mount(app: typer.Typer, do: Do, style: Any, default: Any) -> None:
     """Add the commands. `style` is the option that says how progress is shown, `default` what it is."""
     pacs = typer.Typer(no_args_is_help=True, help="Find and fetch scans in a PACS, send results (docs/archive.md).")
 
     @pacs.command()
     def find(archive: Archive, calling: Calling = OWN_TITLE, progress: style = default) -> None:
         """List the series of CT in an archive, without anything of the patient."""
-        summary = run({"task": "pacs-find", "archive": archive, "calling": calling}, progress)
+        summary = do("pacs-find", locals())
         if progress != "json":
             _show(summary["series"])
 
@@ -45,8 +45,7 @@ def mount(app: typer.Typer, run: Run, style: Any, default: Any) -> None:
         progress: style = default,
     ) -> None:
         """Fetch the series of CT that are meant into a folder."""
-        job = {"task": "pacs-fetch", "archive": archive, "output": str(output), "calling": calling}
-        summary = run(job, progress)
+        summary = do("pacs-fetch", locals())
         if progress != "json":
             counts = f"{summary['series']} series, {summary['images']} images, {summary['new']} of them new"
             console.print(f"[bold]{escape(str(output))}[/]: {counts}")
@@ -59,8 +58,7 @@ def mount(app: typer.Typer, run: Run, style: Any, default: Any) -> None:
         progress: style = default,
     ) -> None:
         """Store results, made with `--dicom`, in the studies of their scans."""
-        paths = [str(path) for path in files]
-        summary = run({"task": "pacs-send", "archive": archive, "files": paths, "calling": calling}, progress)
+        summary = do("pacs-send", locals())
         if progress != "json":
             console.print(f"{summary['sent']} stored")
 

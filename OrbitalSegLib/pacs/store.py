@@ -8,6 +8,7 @@ from io import BytesIO
 from pathlib import Path
 
 import pydicom
+from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
 from OrbitalSegLib.errors import InputError
@@ -73,9 +74,16 @@ def uids_of(content: bytes) -> tuple[str, str, str]:
     """Study, series and image, of the bytes of a file. Raises `InputError` `bad-answer`."""
     try:
         header = pydicom.dcmread(BytesIO(content), stop_before_pixels=True, specific_tags=list(UIDS))
-        study, series, image = (str(header[keyword].value) for keyword in UIDS)
+        study, series, image = (_raw(header, keyword) for keyword in UIDS)
     except (InvalidDicomError, OSError, ValueError, KeyError, TypeError, AttributeError, NotImplementedError) as error:
         raise InputError("bad-answer", NO_IMAGE) from error
     if not all(ANY_UID.fullmatch(uid) for uid in (study, series, image)):
         raise InputError("bad-answer", NO_IMAGE)
     return study, series, image
+
+
+def _raw(header: Dataset, keyword: str) -> str:
+    """A UID as it stands: pydicom would warn of one that is none, and say it."""
+    item = header.get_item(keyword)
+    value = b"" if item is None else item.value
+    return (value.decode("ascii") if isinstance(value, bytes) else str(value)).strip("\0 ")

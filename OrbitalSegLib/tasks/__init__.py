@@ -36,6 +36,7 @@ TASKS = {
     "batch": "batch",
     "collect": "collect",
     "finetune": "finetune",
+    "watch": "watch",
     "pacs-find": "pacs_find",
     "pacs-fetch": "pacs_fetch",
     "pacs-send": "pacs_send",

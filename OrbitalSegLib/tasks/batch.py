@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from OrbitalSegLib import tasks
-from OrbitalSegLib.archive.batch import FINDING, WORKING, Plan, run_batch
+from OrbitalSegLib.archive.batch import FINDING, WORKING, FindLots, Hear, Plan, run_batch
 from OrbitalSegLib.archive.finding import FoundScan, Take, Unit
 from OrbitalSegLib.archive.index import PAGE, TABLE_FILE
 from OrbitalSegLib.archive.lots import lots_of
@@ -43,14 +43,9 @@ DEFAULT_JOBS = ({"task": "segment"},)
 
 
 @dataclass(frozen=True, kw_only=True)
-class BatchJob(Job):
-    """Scans, and what is done with each."""
+class ManyScans(Job):
+    """What is done with each of many scans, and where."""
 
-    task = "batch"
-
-    source: Path | Address = key(SOURCE, name="input")
-    """A folder, however deep the scans lie in it; a CSV file with their paths; or the address of a PACS."""
-    calling: str = key(TITLE, OWN_TITLE)
     output: Path = key(PATH)
     """Empty, or where the same batch was begun."""
     jobs: tuple[dict[str, Any], ...] = key(
@@ -65,16 +60,29 @@ class BatchJob(Job):
     scheduler: str | None = key(optional(TEXT), None)
 
 
+@dataclass(frozen=True, kw_only=True)
+class BatchJob(ManyScans):
+    """Scans that are there."""
+
+    task = "batch"
+
+    source: Path | Address = key(SOURCE, name="input")
+    """A folder, however deep the scans lie in it; a CSV file with their paths; or the address of a PACS."""
+    calling: str = key(TITLE, OWN_TITLE)
+
+
 def run(job: BatchJob, steps: Steps, record: Record) -> tasks.Outcome:
     """See `run_batch`."""
+    outcomes: dict[str, Outcome] = {}
+    run_batch(plan_of(job, partial(lots_of, job.source, job.calling)), outcomes, steps, hearing(steps))
+    return summed_up(outcomes, record)
+
+
+def plan_of(job: ManyScans, lots: FindLots) -> Plan:
+    """The plan of a job. Raises `JobError` where a batch cannot do its jobs."""
     _check(job.jobs)
-
-    def hear(outcome: Outcome, done: int, total: int) -> None:
-        said = {name: outcome[name] for name in ("name", "status", "code", "text")}
-        steps.say({"event": "scan", **said, "done": done, "total": total})
-
-    plan = Plan(
-        partial(lots_of, job.source, job.calling),
+    return Plan(
+        lots,
         job.output,
         job.jobs,
         lambda scan: _jobs_for(job.jobs, scan),
@@ -84,7 +92,20 @@ def run(job: BatchJob, steps: Steps, record: Record) -> tasks.Outcome:
         job.at_once,
         job.scheduler,
     )
-    outcomes = run_batch(plan, steps, hear)
+
+
+def hearing(steps: Steps) -> Hear:
+    """Says of each scan how it ended."""
+
+    def hear(outcome: Outcome, done: int, total: int) -> None:
+        said = {name: outcome[name] for name in ("name", "status", "code", "text")}
+        steps.say({"event": "scan", **said, "done": done, "total": total})
+
+    return hear
+
+
+def summed_up(outcomes: dict[str, Outcome], record: Record) -> tasks.Outcome:
+    """The files of a batch, and how many scans ended how."""
     ends = [outcome["status"] for outcome in outcomes.values()]
     counts = {status: ends.count(status) for status in (DONE, INCOMPLETE, FAILED)}
     if counts[DONE] < len(ends):
@@ -137,7 +158,7 @@ def _of_one_scan(kind: type[Job]) -> bool:
 
 def _task_of(job: dict[str, Any]) -> str:
     """The task of one of the jobs, which must be about one scan."""
-    fit = [name for name in tasks.TASKS if name != BatchJob.task and _of_one_scan(tasks.work_of(name).job)]
+    fit = [name for name in tasks.TASKS if _of_one_scan(tasks.work_of(name).job)]
     task = job.get("task")
     if task not in fit:
         raise invalid(f"Each of `jobs` needs a `task`, which must be one of: {', '.join(fit)}.")
