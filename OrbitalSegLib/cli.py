@@ -24,7 +24,6 @@ from OrbitalSegLib.pacs.address import OWN_TITLE
 from OrbitalSegLib.product import CONTRACT, NOTICE, VERSION
 from OrbitalSegLib.tasks import TASKS, work_of
 from OrbitalSegLib.tasks.keys import keys_of
-from OrbitalSegLib.tasks.watch import LARGEST_MB, QUIET_SECONDS
 from OrbitalSegLib.training import front
 
 VERDICT_STYLES = {
@@ -146,6 +145,12 @@ SCAN_OF_IT = "The scan that was segmented."
 ScanOfIt = Annotated[Path, typer.Option(help=SCAN_OF_IT)]
 Orbits = Annotated[str, typer.Option("--region", help="auto (both orbits), left or right.")]
 SeveralSegments = Annotated[str, typer.Option("--segment", help="Of the result; `bone+inferred` takes both.")]
+Results = Annotated[Path, typer.Option("--output", "-o", help="The folder of all results; one begun goes on.")]
+Take = Annotated[str, typer.Option(help="Of a study: all series fit for the orbit, or the best.")]
+AtOnce = Annotated[
+    int | None, typer.Option(help="Most scans at a time, as far as memory goes.", show_default="one for each core")
+]
+Scheduler = Annotated[str | None, typer.Option(help="A Dask scheduler's address, to work on many machines.")]
 Style = Annotated[ProgressStyle, typer.Option("--progress", help="A bar, JSON lines, or nothing.")]
 
 
@@ -593,14 +598,12 @@ def batch(
     source: Annotated[
         str, typer.Argument(help="A folder with scans however deep in it, a CSV of their paths, or a PACS's address.")
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The folder of all results; one begun goes on.")],
-    take: Annotated[str, typer.Option(help="Of a study: all series fit for the orbit, or the best.")] = "all",
+    output: Results,
+    take: Take = "all",
     retry: Annotated[bool, typer.Option("--retry", help="Try scans again that failed.")] = False,
-    at_once: Annotated[
-        int | None, typer.Option(help="Most scans at a time, as far as memory goes.", show_default="one for each core")
-    ] = None,
+    at_once: AtOnce = None,
     calling: Annotated[str, typer.Option(help="The title under which a PACS is asked by DIMSE.")] = OWN_TITLE,
-    scheduler: Annotated[str | None, typer.Option(help="A Dask scheduler's address, to work on many machines.")] = None,
+    scheduler: Scheduler = None,
     progress: Style = ProgressStyle.bar,
 ) -> None:
     """Do every scan of an archive once: one result each, and an index (docs/archive.md).
@@ -614,20 +617,18 @@ def batch(
 def watch(
     context: typer.Context,
     source: Annotated[str, typer.Argument(help="A folder, or dimse://127.0.0.1:PORT/TITLE to receive there.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The folder of all results; one begun goes on.")],
+    output: Results,
     allowed: Annotated[
         list[str] | None,
         typer.Option("--allow", help="The title of an application entity that may send; several may be given."),
     ] = None,
     quiet_s: Annotated[
-        float, typer.Option(help="A study is complete when nothing came of it for so long.")
-    ] = QUIET_SECONDS,
-    largest_mb: Annotated[float, typer.Option(help="No object may be larger.")] = LARGEST_MB,
-    take: Annotated[str, typer.Option(help="Of a study: all series fit for the orbit, or the best.")] = "all",
-    at_once: Annotated[
-        int | None, typer.Option(help="Most scans at a time, as far as memory goes.", show_default="one for each core")
+        float | None, typer.Option(help="A study is complete when nothing came for so long. s.", show_default="30")
     ] = None,
-    scheduler: Annotated[str | None, typer.Option(help="A Dask scheduler's address, to work on many machines.")] = None,
+    largest_mb: Annotated[float | None, typer.Option(help="No object may be larger. MB.", show_default="2000")] = None,
+    take: Take = "all",
+    at_once: AtOnce = None,
+    scheduler: Scheduler = None,
     progress: Style = ProgressStyle.bar,
 ) -> None:
     """Do every scan that a PACS sends, or that falls into a folder, until stopped (docs/archive.md).
