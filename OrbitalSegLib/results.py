@@ -33,6 +33,8 @@ OWN_FILES = (RECORD_FILE, PAGE_FILE, LOG_FILE)
 
 PROBABILITY = "probability-"
 """Before a network's name."""
+MAP = "map-"
+"""Before the name of what a method measures beside bone."""
 
 SEAL = "seal"
 
@@ -148,6 +150,11 @@ class ResultFolder:
         """By network, 8 bits. Raises `OutputError`."""
         for name, probability in probabilities.items():
             write_image(probability, self.probability(name))
+
+    def write_maps(self, maps: Mapping[str, sitk.Image]) -> None:
+        """By name, 32-bit float. Raises `OutputError`."""
+        for name, values in maps.items():
+            write_image(values, self.path / f"{MAP}{name}.nrrd")
 
     def keep_automatic(self, other: "ResultFolder") -> None:
         """What the method gave for another result, beside what a person made of it. Raises `OutputError`."""

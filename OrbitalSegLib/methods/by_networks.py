@@ -102,6 +102,7 @@ class ConsensusBone(Segmented):
         self.parameters: dict[str, Any] = {f"{name}{ABOVE}": limit for name, limit in limits.seen.items()}
         self.parameters |= {} if limits.inferred is None else {"inferred_above": limits.inferred}
         self.measured: dict[str, Any] = {}
+        self.maps: dict[str, sitk.Image] = {}
         self.structures = {one.name: one for one in self._of.values() if one != STRUCTURES.get(one.name)}
         self.tile_size = TILE
         first = next(iter(probabilities.values()))

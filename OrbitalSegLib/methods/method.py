@@ -64,6 +64,8 @@ class Segmented(Protocol):
     """Seen bone, a mask on the method's own grid; empty where the method looks for none."""
     probabilities: dict[str, sitk.Image]
     """By field, on the method's own grid: unsigned 8 bits, value / 255."""
+    maps: dict[str, sitk.Image]
+    """What it measures beside bone, by name, on the method's own grid, 32-bit float."""
     parameters: dict[str, Any]
     """Those in use: the defaults too, and what a model package says."""
     measured: dict[str, Any]
@@ -119,6 +121,7 @@ class ByValue:
     upper_hu: float = HIGHEST_HU
     """What is above it is no bone."""
     probabilities: dict[str, sitk.Image] = field(default_factory=dict)
+    maps: dict[str, sitk.Image] = field(default_factory=dict)
     measured: dict[str, Any] = field(default_factory=dict)
     has_bone: bool = True
     structures: dict[str, Structure] = field(default_factory=dict)

@@ -10,7 +10,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from OrbitalSegLib.errors import InputError, JobError
-from OrbitalSegLib.images import Voxels
+from OrbitalSegLib.images import Voxels, on_grid
 from OrbitalSegLib.methods.by_networks import FULL, ConsensusBone, Limits, check_memory
 from OrbitalSegLib.methods.method import NETWORKS, Method, Task
 from OrbitalSegLib.methods.parameters import parameter
@@ -39,6 +39,8 @@ BYTES_OF_ANSWERS = 40
 BYTES_OF_PART = 150
 """What a voxel of a part with its halo takes within the network (measured; 110 in bf16)."""
 
+THICKNESS, DEVIATION = "wall-thickness", "wall-thickness-deviation"
+
 GAP_PLACE = 0.5
 """A gap is only where a wall belongs with this probability."""
 
@@ -65,6 +67,7 @@ def run(task: Task, parameters: WallsParameters, progress: Progress) -> Consensu
     engine = engine_of(model, task)
     looked = looked_at(task.scan, model, engine, grid, progress)
     result = ConsensusBone(task.scan, part, grid, looked.fields(), limits, {GAP: STRUCTURES[GAP]})
+    result.maps = looked.maps(limits.inferred)
     result.measured = {
         "model": model.describe(),
         "engines": {"volume": {name: getattr(engine, name) for name in ("name", "precision", "device", "threads")}},
@@ -116,6 +119,19 @@ class Looked:
             for name, image in ((CORTICAL, self.both.cortical), (THIN, self.both.thin))
         }
         return {name: _in_8_bits(values, self.both.thin) for name, values in (bone | {GAP: gap}).items()}
+
+    def maps(self, bone_above: float | None) -> dict[str, sitk.Image]:
+        """The thickness of walls in mm and how far it is off in the mean, where a wall belongs and bone is as probable
+        as that; 0 elsewhere."""
+        told = probability(self.both.logits) > (bone_above or 0)
+        told &= ~self.bare[tuple(self.sheet.voxels.T)]
+        at = tuple(self.sheet.voxels[told].T)
+        found = {}
+        for name, values in ((THICKNESS, self.shown.thickness_mm), (DEVIATION, self.shown.deviation_mm)):
+            field = np.zeros(self.bare.shape, np.float32)
+            field[at] = values[told]
+            found[name] = on_grid(field, self.both.thin)
+        return found
 
 
 def looked_at(

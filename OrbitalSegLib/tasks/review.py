@@ -10,7 +10,7 @@ from OrbitalSegLib.preview import draw_preview
 from OrbitalSegLib.progress import Steps
 from OrbitalSegLib.record import Record
 from OrbitalSegLib.record.edits import count, edited_masks
-from OrbitalSegLib.results import ResultFolder, new_result
+from OrbitalSegLib.results import MAP, PROBABILITY, ResultFolder, new_result
 from OrbitalSegLib.scan import sha256_of
 from OrbitalSegLib.structures import BONE
 from OrbitalSegLib.tasks import Outcome, Work
@@ -102,7 +102,8 @@ def _write_edited(
     with record.step("writing") as measured:
         measured |= figures_of(masks)
         folder.keep_automatic(result)
-        result.copy_to(folder, "probability-*.nrrd")
+        for kept in (PROBABILITY, MAP):
+            result.copy_to(folder, f"{kept}*.nrrd")
         folder.write_masks(masks, record.structures)
         write_surfaces(surfaces, job.formats, job.quality_map, record, folder)
         steps.step("writing")(1.0)

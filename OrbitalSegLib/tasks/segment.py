@@ -19,7 +19,7 @@ from OrbitalSegLib.progress import Steps
 from OrbitalSegLib.record import SIDES_UNKNOWN, Record
 from OrbitalSegLib.region import Region
 from OrbitalSegLib.result_grid import GridChoice
-from OrbitalSegLib.results import ResultFolder, new_result
+from OrbitalSegLib.results import MAP, ResultFolder, new_result
 from OrbitalSegLib.segmenting import First, Segmentation, Wish
 from OrbitalSegLib.structures import BONE, EITHER, INFERRED
 from OrbitalSegLib.tasks import Outcome, Work
@@ -92,6 +92,9 @@ def run(job: SegmentJob, steps: Steps, record: Record) -> Outcome:
             measured |= figures_of(segmentation.masks)
             folder.write_masks(segmentation.masks, record.structures)
             folder.write_probabilities(segmentation.segmented.probabilities)
+            folder.write_maps(segmentation.segmented.maps)
+            if job.kept is not None:
+                ResultFolder(job.kept).copy_to(folder, f"{MAP}*.nrrd")
             write_surfaces(surfaces, job.formats, job.quality_map, record, folder)
             named = [name for name in surfaces if name in record.structures]
             write_dicom(segmentation.masks, named, job.dicom, sources, record, folder)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from OrbitalSegLib import worker
 from OrbitalSegLib.errors import InputError, JobError
 from OrbitalSegLib.methods import METHODS
 from OrbitalSegLib.methods.method import Resources, Task
@@ -18,6 +19,7 @@ from OrbitalSegLib.networks.covered import uncovered
 from OrbitalSegLib.networks.sheet import Mixture, evidence_of, logit, mixed, probability, sheet_of
 from OrbitalSegLib.networks.unrolling import SAMPLES, linear, unrolled
 from OrbitalSegLib.networks.weights import rounded_to_bf16, write_bf16
+from OrbitalSegLib.product import CONTRACT
 from OrbitalSegLib.progress import silent
 from OrbitalSegLib.region import Region
 
@@ -255,6 +257,33 @@ def test_the_method_gives_bone_inferred_wall_and_gaps_that_are_never_bone(ct: si
     assert not METHODS["walls"].describe()[0]["default"]
     own = found.on_scan(masks)["gap"]
     assert own.GetSize() == ct.GetSize()
+
+
+def test_a_result_has_maps_of_thickness_and_a_result_made_of_it_keeps_them(
+    ct: sitk.Image, folder: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("openvino")
+    sitk.WriteImage(ct, str(tmp_path / "ct.nrrd"))
+    limits = {"cortical_above": 0.5, "thin_above": 0.5, "inferred_above": 0.01, "gap_above": 0.9}
+    job = {"contract": CONTRACT, "task": "segment", "input": str(tmp_path / "ct.nrrd"), "region": "whole"}
+    job |= {"method": "walls", "model": str(folder), "threads": 1, "parameters": limits}
+    lines: list[Any] = []
+    assert worker.run(job | {"output": str(tmp_path / "one")}, lines.append) == 0, lines[-1]
+    again = {
+        "output": str(tmp_path / "two"),
+        "record": str(tmp_path / "one"),
+        "parameters": limits | {"thin_above": 0.6},
+    }
+    assert worker.run(job | again, lines.append) == 0, lines[-1]
+    thickness, deviation = (
+        sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / f"one/map-{name}.nrrd")))
+        for name in ("wall-thickness", "wall-thickness-deviation")
+    )
+    assert (thickness > 0).any()
+    assert (deviation[thickness > 0] > 0).all()
+    for name in ("wall-thickness", "wall-thickness-deviation"):
+        one, two = ((tmp_path / where / f"map-{name}.nrrd").read_bytes() for where in ("one", "two"))
+        assert one == two
 
 
 def test_the_same_scan_gives_the_same_voxels(ct: sitk.Image, folder: Path) -> None:
