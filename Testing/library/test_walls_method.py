@@ -259,6 +259,7 @@ def test_the_method_gives_bone_inferred_wall_and_gaps_that_are_never_bone(ct: si
     assert own.GetSize() == ct.GetSize()
 
 
+@pytest.mark.slow
 def test_a_result_has_maps_of_thickness_and_a_result_made_of_it_keeps_them(
     ct: sitk.Image, folder: Path, tmp_path: Path
 ) -> None:
