@@ -322,7 +322,9 @@ def verify(
 def surface(
     segmentation: Annotated[Path, typer.Argument(help="A .seg.nrrd, or a label map as NRRD, NIfTI or MHA.")],
     output: Output,
-    segment: Annotated[str, typer.Option(help="The segment's name.")] = structures.BONE,
+    segment: Annotated[
+        str, typer.Option(help="The segment's name; `bone+inferred`: both as one surface.")
+    ] = structures.BONE,
     ct: Annotated[
         Path | None, typer.Option(help="The scan it was made from: it tells where in a voxel bone ends.")
     ] = None,

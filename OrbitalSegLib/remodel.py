@@ -1,6 +1,7 @@
 """A result's bone made again from the probabilities that it kept, as its run left it or with other limits: no network
 runs a second time."""
 
+from collections.abc import Collection
 from typing import Any
 
 import SimpleITK as sitk
@@ -20,14 +21,14 @@ from OrbitalSegLib.segmenting import Wish, cut_to, run_method
 from OrbitalSegLib.structures import Structure, described, structures_of
 
 
-def field_of(result: ResultFolder, wish: Wish, ct: sitk.Image, name: str) -> BoneField | None:
-    """What the surface of one segment is made of, as in the run that made the result, as its record says by `wish`.
+def fields_of(result: ResultFolder, wish: Wish, ct: sitk.Image, names: Collection[str]) -> dict[str, BoneField] | None:
+    """What the surfaces of segments are made of, as in the run that made the result, as its record says by `wish`.
 
     None where the run's voxels do not come out again, all of them: another CT, or another version. Raises `InputError`
     `no-result`.
     """
     written = last_step(result.entries, "writing")
-    if written is None or name not in written["measured"].get("voxels_sha256", {}):
+    if written is None or not written["measured"].get("voxels_sha256", {}).keys() >= set(names):
         return None
     box = result.entries["region"]["box_mm"]
     region = Region(None if box == "whole" else tuple(box))
@@ -41,7 +42,10 @@ def field_of(result: ResultFolder, wish: Wish, ct: sitk.Image, name: str) -> Bon
     if {key: sha256_of(mask) for key, mask in cut.masks.items()} != written["measured"]["voxels_sha256"]:
         return None
     own = cut.own
-    return BoneField(own[name], agreeing(segmented.fraction(name, own), own[name]), segmented.fraction_source)
+    return {
+        name: BoneField(own[name], agreeing(segmented.fraction(name, own), own[name]), segmented.fraction_source)
+        for name in names
+    }
 
 
 def found_with_limits(result: ResultFolder, wish: Wish, task: Task) -> ConsensusBone:

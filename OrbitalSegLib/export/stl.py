@@ -8,7 +8,7 @@ from vtkmodules.vtkCommonDataModel import vtkPolyData
 from OrbitalSegLib.errors import InputError, OutputError
 from OrbitalSegLib.files import output_error
 from OrbitalSegLib.modelling import mesh
-from OrbitalSegLib.modelling.intersections import Floats, Integers, cross, dot
+from OrbitalSegLib.modelling.intersections import Floats, Integers, cross, dot, slices
 from OrbitalSegLib.product import VERSION
 
 HEADER_BYTES = 80
@@ -29,7 +29,8 @@ def write_stl(surface: vtkPolyData, path: Path, title: str = "") -> None:
     points, triangles = mesh.arrays_of(surface)
     facets = np.zeros(len(triangles), FACET)
     facets["corners"] = points[triangles]
-    facets["normal"] = _normals(facets["corners"])
+    for some in slices(len(facets)):
+        facets["normal"][some] = _normals(facets["corners"][some])
     try:
         with path.open("wb") as file:
             file.write(_header(title))

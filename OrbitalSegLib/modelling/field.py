@@ -1,5 +1,6 @@
 """What a surface is made of: which voxels are bone, and how much of each voxel is."""
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import reduce
@@ -17,6 +18,9 @@ from OrbitalSegLib.structures import INFERRED
 
 CRUMB_ML = 0.004
 """As much as the smallest piece of inferred wall."""
+
+AIR_HU = -1024.0
+"""Of what lies beyond the CT."""
 
 FAR_MM = 10_000.0
 """Beyond every scan."""
@@ -78,9 +82,11 @@ def _enclosed_crumbs(mask: sitk.Image, bone: sitk.Image) -> sitk.Image:
 
 def part_of(bone: BoneField, region: Region) -> BoneField:
     """What of a field lies in a region. Raises `InputError` `region-outside`."""
-    mask = sitk.Multiply(bone.mask, region.within(bone.mask))
+    inside = region.within(bone.mask)
+    mask = sitk.Multiply(bone.mask, inside)
     fraction = None if bone.fraction is None else agreeing(bone.fraction, mask)
-    return replace(bone, mask=mask, fraction=fraction)
+    inferred = None if bone.inferred is None else sitk.Multiply(bone.inferred, inside)
+    return replace(bone, mask=mask, fraction=fraction, inferred=inferred)
 
 
 def halves_of(bone: BoneField, middle_mm: float | None = None) -> dict[str, BoneField]:
@@ -143,22 +149,38 @@ def field_of_edited(mask: sitk.Image, ct: sitk.Image | None) -> BoneField:
     """
     if ct is None:
         return BoneField(mask)
-    here = sitk.Resample(ct, mask, sitk.Transform(), sitk.sitkLinear, -1024.0, sitk.sitkFloat32)
-    bone = _array(mask) != 0
-    limit_hu = _edge_hu(_array(here), bone)
+    # With a voxel around: a file may end where bone does, and the limit is not to depend on where it ends.
+    around = sitk.ConstantPad(mask, [1] * 3, [1] * 3)
+    hu = _array(sitk.Resample(ct, around, sitk.Transform(), sitk.sitkLinear, math.nan, sitk.sitkFloat32))
+    limit_hu = _edge_hu(hu, _array(around) != 0)
+    here, bone = on_grid(np.nan_to_num(hu[1:-1, 1:-1, 1:-1], nan=AIR_HU), mask), _array(mask) != 0
     by_ct = _array(fraction_of_ct(here, limit_hu))
     agrees = (by_ct >= 0.5) == bone
     return BoneField(mask, on_grid(np.where(agrees, by_ct, bone).astype(np.float32), mask), "CT and mask", edited=True)
 
 
+def field_of_painted(wall: sitk.Image, bone: BoneField) -> BoneField:
+    """Inferred wall that a person may have edited, beside such bone: no CT shows it, so that the mask counts alone.
+
+    What is bone is no wall.
+    """
+    wall = sitk.And(wall, 1 - bone.mask)
+    return BoneField(wall, sitk.Cast(wall, sitk.sitkFloat32) if bone.fraction is not None else None, edited=True)
+
+
 def _edge_hu(hu: NDArray[np.float32], bone: NDArray[np.bool_]) -> float:
+    """The limit of bone by what both sides of its edges have; beyond the CT, where `hu` is not a number, are none.
+
+    In whole HU, so that an edit of a few voxels changes the surface there and nowhere else.
+    """
     means = []
     for axis in range(3):
         a, b = (np.moveaxis(bone, axis, 0)[part] for part in (slice(1, None), slice(None, -1)))
         high, low = (np.moveaxis(hu, axis, 0)[part] for part in (slice(1, None), slice(None, -1)))
         means.append((high[a != b] + low[a != b]) / 2)
     edges = np.concatenate(means)
-    return float(np.median(edges)) if edges.size else SOFT_HU
+    edges = edges[np.isfinite(edges)]
+    return round(float(np.median(edges))) if edges.size else SOFT_HU
 
 
 def _array(image: sitk.Image) -> NDArray:

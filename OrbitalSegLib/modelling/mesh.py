@@ -17,6 +17,7 @@ from OrbitalSegLib.modelling.intersections import (
     degenerate_triangles,
     dot,
     self_intersections,
+    slices,
 )
 from OrbitalSegLib.progress import Progress, silent
 
@@ -220,9 +221,11 @@ def volume_ml(points: Floats, triangles: Integers) -> float:
     """
     if len(triangles) == 0:
         return 0.0
-    wide = points.astype(np.float64)
-    a, b, c = corners_of(wide - wide[0], triangles)
-    return float(dot(a, cross(b, c)).sum()) / 6 / 1000
+    first, six_fold = points[0].astype(np.float64)[:, None], np.empty(len(triangles))
+    for some in slices(len(triangles)):
+        a, b, c = (corner - first for corner in corners_of(points, triangles[some]))
+        six_fold[some] = dot(a, cross(b, c))
+    return float(six_fold.sum()) / 6 / 1000
 
 
 def area_mm2(points: Floats, triangles: Integers) -> float:

@@ -152,5 +152,17 @@ def test_an_edited_mask_follows_the_ct_where_they_agree_and_the_edit_elsewhere()
     assert values[7] == 1  # painted air
 
 
+def test_an_edited_mask_has_the_same_fraction_wherever_its_file_ends():
+    hu = np.full((6, 7, 8), 40.0, np.float32)
+    hu[2:4, 2:5, 2:6] = 900
+    hu[2:4, 2:5, 1] = 600
+    ct = sitk.GetImageFromArray(hu)
+    mask = sitk.Cast(ct > 300, sitk.sitkUInt8)
+    whole = sitk.GetArrayFromImage(field_of_edited(mask, ct).fraction)[2:4, 2:5, 1:6]
+    cropped = sitk.GetArrayFromImage(field_of_edited(mask[1:6, 2:5, 2:4], ct).fraction)
+    np.testing.assert_array_equal(whole, cropped)
+    assert (cropped != 1).any()
+
+
 def test_a_mask_alone_has_no_fraction():
     assert field_of_edited(row([0, 1], np.uint8), None).fraction is None

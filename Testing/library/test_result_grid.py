@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from OrbitalSegLib.export.segmentation import read_segmentation, write_segmentat
 from OrbitalSegLib.export.stl import read_stl
 from OrbitalSegLib.images import volume_ml
 from OrbitalSegLib.methods.method import ByValue
+from OrbitalSegLib.modelling.field import BoneField, part_of
 from OrbitalSegLib.modelling.mesh import area_mm2, arrays_of, check
 from OrbitalSegLib.phantom import Anatomy, Scanner, scan
 from OrbitalSegLib.product import CONTRACT
@@ -198,6 +200,49 @@ def test_bone_and_inferred_wall_are_one_closed_surface_that_tells_them_apart(res
     assert '<base name="Inferred wall"' in model
     with zipfile.ZipFile(folder / "bone.3mf") as archive:
         assert b"p1=" not in archive.read("3D/3dmodel.model")
+
+
+def test_both_are_one_surface_of_a_stored_result_too(results, ct, tmp_path):
+    result = results["auto"]
+    job = {"task": "surface", "input": str(result / "segmentation.seg.nrrd"), "ct": str(ct)}
+    job |= {"segment": "bone+inferred"}
+    run(tmp_path / "own", record=str(result), **job)
+    assert (tmp_path / "own" / "bone_inferred.stl").read_bytes() == (result / "bone_inferred.stl").read_bytes()
+    said = run(tmp_path / "edited", quality_map=True, formats=["stl", "3mf"], **job)  # as one that may be edited
+    assert check(read_stl(tmp_path / "edited" / "bone_inferred.stl")).sound
+    masks = masks_of(result)
+    assert said["volume_ml"] == pytest.approx(volume_ml(masks["bone"]) + volume_ml(masks["inferred"]), abs=1e-3)
+    assert said["surface"]["source"] == "CT and mask"
+    own = next(s["measured"] for s in record_of(result)["steps"] if s["step"] == "modelling")["bone+inferred"]
+    assert said["surface"]["inferred_area_mm2"] == pytest.approx(own["inferred_area_mm2"], rel=0.5)
+    with zipfile.ZipFile(tmp_path / "edited" / "bone_inferred.3mf") as archive:
+        assert b' pid="1" p1="1"/>' in archive.read("3D/3dmodel.model")
+
+
+def test_wall_that_was_painted_as_bone_is_marked_as_bone(results, tmp_path):
+    masks = masks_of(results["auto"])
+    masks["bone"] = sitk.Or(masks["bone"], masks["inferred"])
+    write_segmentation(masks, tmp_path / "edited.seg.nrrd")
+    job = {"input": str(tmp_path / "edited.seg.nrrd"), "segment": "bone+inferred"}
+    said = run(tmp_path / "out", task="surface", **job)
+    assert "inferred_area_mm2" not in said["surface"]
+    assert said["volume_ml"] == pytest.approx(volume_ml(masks["bone"]), abs=1e-3)
+
+
+def test_a_half_of_both_is_marked_by_what_lies_in_it():
+    mask, inferred = np.zeros((2, 8, 4, 4), np.uint8)
+    mask[:, 1:3, 1:3], inferred[:4, 1:3, 1:3] = 1, 1
+    both = BoneField(*(sitk.GetImageFromArray(array) for array in (mask, mask.astype(np.float32))))
+    half = part_of(replace(both, inferred=sitk.GetImageFromArray(inferred)), Region((-1, 9, -1, 9, 2.5, 9)))
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(half.inferred).any(axis=(1, 2)), np.arange(8) == 3)
+
+
+def test_a_label_map_has_no_inferred_wall_to_take(results, tmp_path):
+    lines: list[dict] = []
+    job = {"task": "surface", "input": str(results["auto"] / "bone.nii.gz"), "segment": "bone+inferred"}
+    assert worker.run({"contract": CONTRACT, "output": str(tmp_path / "out"), **job}, lines.append) == 3
+    assert lines[-1]["code"] == "not-a-segmentation"
+    assert "needs a .seg.nrrd" in lines[-1]["text"]
 
 
 @pytest.mark.parametrize("asked", ["auto", "scan", str(FINE_MM)])
