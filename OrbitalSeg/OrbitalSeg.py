@@ -163,7 +163,8 @@ class OrbitalSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.refresh()
 
     def finished(self, name: str, outcome: "Outcome", said: str) -> None:
-        if said or not outcome.succeeded:
+        refused = name == "check"  # the scan's own section says why
+        if said or not (outcome.succeeded or refused):
             self.say("\n".join([said if outcome.succeeded else outcome.text, *self.logic.warnings]))
         for section in self.sections:
             section.finished(name, outcome)

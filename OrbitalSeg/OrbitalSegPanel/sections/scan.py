@@ -14,7 +14,7 @@ from OrbitalSegPanel.settings import VOLUME
 from OrbitalSegPanel.words import told
 
 SIGNS = {"met": "✓", "not met": "✗", "not stated": "?"}
-SIGN_WIDTH, CONDITION_WIDTH, FOUND_WIDTH, ROW_HEIGHT = 24, 112, 116, 22
+SIGN_WIDTH, CONDITION_WIDTH, FOUND_WIDTH, ROW_HEIGHT = 24, 108, 100, 22
 VERDICT_COLOURS = {"feasible": "green", "borderline": "amber", "not feasible": "red"}
 
 
@@ -38,7 +38,7 @@ class ScanSection(Section):
         self._volume = Selector(self.ui.volumeSelector, panel, VOLUME, self._volume_chosen)
         fill(self.ui.headerBox, [(_("None is chosen"), ""), *((name, name) for name in CHOICES)])
         self.ui.phantomButton.connect("clicked(bool)", self._make_phantom)
-        self.ui.checkButton.connect("clicked(bool)", self._check)
+        self.ui.checkButton.connect("clicked(bool)", self._check_anew)
         self.ui.greyCheck.connect("toggled(bool)", self._grey_chosen)
         self.ui.headerBox.connect("currentIndexChanged(int)", self._header_chosen)
 
@@ -64,7 +64,7 @@ class ScanSection(Section):
         if node is not None:
             views.window_for_bone(node)
             views.show_volume(node)
-        self._check()
+        self._check_anew()
         self.panel.refresh()
 
     def finished(self, name: str, outcome: Outcome) -> None:
@@ -72,17 +72,22 @@ class ScanSection(Section):
         if (failed and self.logic.checked() is None) or (name == PHANTOM and outcome.succeeded):
             self._check()
 
-    def _check(self, _clicked: bool = False) -> None:
+    def _check_anew(self, _clicked: bool = False) -> None:
+        """What was said of the last reading holds no longer."""
+        self.panel.say("")
+        self._check()
+
+    def _check(self) -> None:
         if self.settings.reference(VOLUME) is not None:
             self.try_to(self.logic.start_check)
 
     def _grey_chosen(self, chosen: bool) -> None:
         self.settings["greyValues"] = chosen
-        self._check()
+        self._check_anew()
 
     def _header_chosen(self, index: int) -> None:
         self.settings["header"] = self.ui.headerBox.itemData(index)
-        self._check()
+        self._check_anew()
 
     def _show_reading(self, volume) -> None:
         """Which scan this is, and what reading it says; what can be insisted on only where it was refused."""
