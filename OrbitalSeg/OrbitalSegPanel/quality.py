@@ -9,6 +9,7 @@ from vtkmodules.util.numpy_support import vtk_to_numpy
 
 from OrbitalSegPanel import models, results
 from OrbitalSegPanel.exporting import MAP
+from OrbitalSegPanel.words import told
 
 ROW_HEIGHT = 22
 
@@ -24,33 +25,35 @@ NOT_MEASURED = (150, 150, 150)
 NO_QUALITY = ("seconds", "memory_estimated_gb")
 """What the worker measures of itself."""
 
-UNITS = ("mm", "mm2", "ml")
+UNITS = {"mm": "mm", "mm2": "mm²", "ml": "ml"}
 
 HEADLINES = {
     "open edges": _("Open edges (0: closed)"),
     "parts": _("Parts"),
     "tunnels": _("Tunnels"),
     "volume, ml": _("Volume, ml"),
-    "quality deviation, mm p95": _("Smoothing moved 95 % by less than, mm"),
-    "quality deviation, mm maximum": _("Smoothing moved at most, mm"),
+    "quality deviation mm p95": _("Smoothing moved 95 % by less than, mm"),
+    "quality deviation mm maximum": _("Smoothing moved at most, mm"),
     "quality walls p05, mm": _("95 % of the walls are thicker than, mm"),
-    "quality walls area under printer minimum, mm2": _("Walls too thin for a common printer, mm²"),
+    "quality walls area under printer minimum, mm²": _("Walls too thin for a common printer, mm²"),
     "triangles": _("Triangles"),
 }
 """What a person wants to see first, by the figure's own name."""
 
 
 def rows(measured: dict[str, dict[str, Any]]) -> list[tuple[str, list[str]]]:
-    """One row for each figure, with a value for each segment; those of most weight come first."""
+    """One row for each figure, in Slicer's language, with a value for each segment; those of most weight come first."""
     flat = {segment: dict(_flat(values)) for segment, values in measured.items()}
     found = dict.fromkeys(name for values in flat.values() for name in values)
     names = [name for name in HEADLINES if name in found] + [name for name in found if name not in HEADLINES]
-    return [(HEADLINES.get(name, name), [flat[segment].get(name, "") for segment in measured]) for name in names]
+    return [
+        (HEADLINES.get(name) or told(name), [flat[segment].get(name, "") for segment in measured]) for name in names
+    ]
 
 
 def fill_table(table: Any, figures: list[tuple[str, list[str]]], segments: list[str]) -> None:
     table.setColumnCount(1 + len(segments))
-    table.setHorizontalHeaderLabels([_("Figure"), *segments])
+    table.setHorizontalHeaderLabels([_("Figure"), *map(told, segments)])
     table.verticalHeader().setVisible(False)
     table.setRowCount(len(figures))
     for row, (name, values) in enumerate(figures):
@@ -65,23 +68,23 @@ def fill_table(table: Any, figures: list[tuple[str, list[str]]], segments: list[
 
 
 def _flat(values: dict[str, Any], before: str = "") -> list[tuple[str, str]]:
-    """Names in words and values in text; figures of figures get both names."""
+    """Names in words, as the record's page has them, and values in text; figures of figures get both names."""
     found = []
     for key, value in values.items():
-        name = f"{before} {_words(key)}".strip()
         if key in NO_QUALITY:
             continue
         if isinstance(value, dict):
-            found += _flat(value, name)
+            found += _flat(value, f"{before}{key}_")
         elif not isinstance(value, list):
-            found.append((name, _text(value)))
+            found.append((_words(before + key), _text(value)))
     return found
 
 
 def _words(key: str) -> str:
     """A key in words, its unit after a comma."""
     words = key.split("_")
-    return " ".join(words[:-1]) + f", {words[-1]}" if len(words) > 1 and words[-1] in UNITS else " ".join(words)
+    last = words[-1]
+    return " ".join(words[:-1]) + f", {UNITS[last]}" if len(words) > 1 and last in UNITS else " ".join(words)
 
 
 def _text(value: Any) -> str:

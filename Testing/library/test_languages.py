@@ -97,7 +97,11 @@ LIBRARY = FOLDER.parent
 PANEL = LIBRARY.parent / "OrbitalSeg"
 
 APART = (
-    *("training", "cli.py"),  # the command line is English, and so is what engineers train networks with
+    *(
+        "training",
+        "cli.py",
+        "pacs/front.py",
+    ),  # the command line is English, and so is what engineers train networks with
     *("experiment/page.py", "archive/index.py", "evaluation/pictures.py"),  # pages for engineers
     *("record/html.py", "record/page.py"),  # see below: every text of the page itself is looked at
     *("networks/schema.py", "export/ply.py"),  # keys of a package's description, words of a file

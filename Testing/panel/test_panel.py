@@ -692,7 +692,7 @@ def test_a_surface_is_exported_and_its_quality_shown(segment, ready, python, tmp
     assert (tmp_path / "bone-both.stl").read_bytes() == b"x" * 100
     table = ready.ui.qualityTable
     rows = {table.item(row, 0).text(): table.item(row, 1).text() for row in range(table.rowCount)}
-    assert rows == {"Triangles": "12", "closed": "yes", "deviation, mm p95": "0.21"}
+    assert rows == {"Triangles": "12", "closed": "yes", "deviation mm p95": "0.21"}
     assert ready.ui.filesList.item(0).text() == "bone-both.stl"
 
 

@@ -95,6 +95,7 @@ def test_every_text_of_the_form_is_german_where_slicer_is(host, logic, speak):
 
 
 NAMES = {
+    "Box",
     *("ISO/IEC 3532-2 D.3, method C; Ekman", "ISO/IEC 3532-2 D.4, method A"),
     *("qform", "sform", "pixdim", "mm", "directions", "spacings", "TransformMatrix", "Orientation", "Rotation"),
     *("CT", "Format", "Offset", "Origin", "Position", "ElementSpacing", "AnatomicalOrientation"),
@@ -162,3 +163,44 @@ def test_what_reading_and_monitoring_say_is_german_in_the_panel(host, logic, pyt
     panel.logic.poll()
     assert ui.messageLabel.text.startswith("Die Eingabe gibt es nicht")
     panel.cleanup()
+
+
+WIDTH, BAR = 430, 16
+"""Of Slicer's module panel, and of its scroll bar, in pixels."""
+
+
+@pytest.mark.parametrize("spoken", ["", "de"])
+def test_no_step_is_wider_than_slicers_panel_in_any_language(host, logic, python, volume, speak, spoken):
+    from OrbitalSegPanel.sections.steps import STEPS
+
+    speak(spoken)
+    panel = host.panel(logic)
+    ui, window = panel.ui, host.kept[-1]
+    ui.volumeSelector.setCurrentNode(volume)
+    python.fail("The header says that the unit of the values is unspecified (Rescale Type US): nothing.", "not-hu")
+    panel.logic.poll()
+    assert ui.greyCheck.isVisibleTo(window)
+    wide = {}
+    window.show()
+    for section in STEPS:
+        getattr(ui, section).collapsed = False
+        ui.methodAdvancedSection.collapsed = ui.exportAdvancedSection.collapsed = False
+        for _ in range(3):
+            host.qt.QApplication.processEvents()
+        wide[section] = window.minimumSizeHint.width()
+    window.hide()
+    panel.cleanup()
+    assert {section: width for section, width in wide.items() if width > WIDTH - BAR} == {}
+
+
+def test_what_was_said_of_another_reading_does_not_stay(ready, python):
+    python.fail("The scan is too small.", "too-few-slices")
+    ready.logic.poll()
+    assert "too small" in ready.ui.readingLabel.text
+    assert ready.ui.messageLabel.text == ""  # it stands in section 1, and beside Segment
+    ready.ui.segmentButton.click()
+    python.fail("The disk is full.", "cannot-write")
+    ready.logic.poll()
+    assert "disk is full" in ready.ui.messageLabel.text
+    ready.ui.checkButton.click()
+    assert ready.ui.messageLabel.text == ""

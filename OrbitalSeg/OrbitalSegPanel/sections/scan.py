@@ -14,7 +14,7 @@ from OrbitalSegPanel.settings import VOLUME
 from OrbitalSegPanel.words import told
 
 SIGNS = {"met": "✓", "not met": "✗", "not stated": "?"}
-SIGN_WIDTH, CONDITION_WIDTH, FOUND_WIDTH, ROW_HEIGHT = 24, 108, 100, 22
+SIGN_WIDTH, CONDITION_WIDTH, FOUND_WIDTH, ROW_HEIGHT = 24, 116, 96, 22
 VERDICT_COLOURS = {"feasible": "green", "borderline": "amber", "not feasible": "red"}
 
 
