@@ -179,6 +179,74 @@ def test_after_an_import_none_is_told(host, selector):
     assert selector.box.nodeCount() == 3
 
 
+def test_nodes_of_one_name_are_not_told_apart(selector):
+    """The signal follows the text of the row, which stays the same."""
+    for node in selector.nodes[:2]:
+        node.SetName("twins")
+    selector.box.setCurrentNode(selector.nodes[1])
+    selector.told.clear()
+    selector.box.setCurrentNode(selector.nodes[0])
+    assert selector.told == []
+    assert selector.box.currentNode() is selector.nodes[0]
+
+
+def test_a_widget_passes_its_scene_on_once(host):
+    widget, told = host.slicer.qMRMLWidget(), []
+    widget.connect("mrmlSceneChanged(vtkMRMLScene*)", told.append)
+    widget.setMRMLScene(host.scene)
+    widget.setMRMLScene(host.scene)
+    assert told == [host.scene]
+
+
+def test_slider_and_number_show_one_value(host):
+    slider, told = host.widgets.ctkSliderWidget(), []
+    slider.decimals, slider.minimum, slider.maximum = 2, 0.0, 2.0
+    slider.connect("valueChanged(double)", told.append)
+    slider.value = 0.5
+    assert slider._slider.value == slider.STEPS // 4
+    slider._slider.sliderMoved.emit(slider.STEPS)
+    assert slider.value == 2.0
+    assert told == [0.5, 2.0]
+
+
+def test_a_translation_that_fills_in_something_else_is_refused(monkeypatch):
+    from host import scripted
+
+    monkeypatch.setattr(scripted, "translate", lambda _context, text: text.replace("{count}", "{number}"))
+    assert scripted.tr("Files: {count}.") == "Files: {count}."
+    monkeypatch.setattr(scripted, "translate", lambda _context, text: text.replace("Files", "Dateien"))
+    assert scripted.tr("Files: {count}.") == "Dateien: {count}."
+
+
+def test_what_a_slot_raises_is_heard_of(host, monkeypatch):
+    import sys
+
+    heard = []
+    monkeypatch.setattr(sys, "excepthook", lambda kind, *_rest: heard.append(kind))
+    button = host.qt.QPushButton()
+    button.connect("clicked(bool)", lambda: 1 / 0)
+    button.click()
+    assert heard == [ZeroDivisionError]
+
+
+def test_the_panel_overrides_nothing_of_qt_but_event_filters():
+    """PythonQt calls a function of Python in the place of a virtual one where the class has a shell: QObject has, and
+    its `eventFilter` is in it. Of others the panel makes no use, so that no page needs to know which they are."""
+    import ast
+
+    from translations import sources
+
+    overridden = {
+        function.name
+        for path in sources()
+        for kind in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(kind, ast.ClassDef) and any(ast.unparse(base).startswith("qt.") for base in kind.bases)
+        for function in kind.body
+        if isinstance(function, ast.FunctionDef) and not function.name.startswith("_")
+    }
+    assert {name for name in overridden if name != name.lower()} == {"eventFilter"}
+
+
 QT5 = """
 import sys
 from PyQt5.QtWidgets import QApplication, QComboBox
