@@ -116,6 +116,18 @@ def test_importing_another_scene_keeps_what_was_chosen(segment, ready, host, vol
     assert host.slicer.util.getNode("of another scene") is not None
 
 
+def test_none_that_a_combo_box_tells_when_its_rows_are_back_is_nobodys_choice(ready, host, volume):
+    """After an import, and before the window has heard of all that it did."""
+    host.scene.StartState(host.scene.ImportState)
+    host.scene.EndState(host.scene.ImportState)
+    ready.ui.volumeSelector.setCurrentNode(volume)
+    ready.ui.volumeSelector.currentNodeChanged.emit(None)
+    assert ready.logic.settings.reference(VOLUME) is volume
+    host.qt.QApplication.processEvents()
+    ready.ui.volumeSelector.setCurrentNode(None)  # a choice counts again
+    assert ready.logic.settings.reference(VOLUME) is None
+
+
 def test_renaming_a_volume_keeps_its_window_and_the_background(ready, host, volume):
     composite = host.scene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
     composite.SetBackgroundVolumeID(another_volume(host).GetID())
