@@ -34,9 +34,38 @@ __all__ = ["evaluate", "locate", "orbits", "read", "segment", "surface", "write"
 
 
 def read(path: Path | str, series: str | None = None, progress: Progress = silent) -> Scan:
-    """Read a CT in HU: a folder of DICOM files, a zip of it, or an NRRD, NIfTI or MetaImage file.
+    """Read a CT in HU, at the patient's true places (docs/reading.md).
 
-    `series` names a DICOM series by name (`A3`), number or UID. Raises as `OrbitalSegLib.reading.read`.
+    Parameters
+    ----------
+    path
+        A folder of DICOM files, a zip of it, or an NRRD, NIfTI or MetaImage file.
+    series
+        A DICOM series by name (`A3`), number or UID; None takes the one fit for the orbit.
+    progress
+        Hears how much is done, from 0 to 1; it stops the work by raising.
+
+    Returns
+    -------
+    scan
+        The image in HU (signed 16 bits or float, LPS, mm), what the scanner said of it, and warnings.
+
+    Raises
+    ------
+    InputError
+        Its codes are listed in docs/contracts.md, section 7.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from OrbitalSegLib.phantom import VARIANTS, Scanner, scan, write_series
+    >>> coarse = scan(VARIANTS["small"].anatomy, Scanner(matrix=48, pixel_mm=2.5, spacing_mm=4.0))
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> write_series(coarse, Path(folder.name))
+    >>> found = read(folder.name)
+    >>> found.kind, found.image.GetSpacing()
+    ('dicom', (2.5, 2.5, 4.0))
+    >>> folder.cleanup()
     """
     return reading.read(Path(path), series, progress)
 
@@ -71,8 +100,12 @@ def segment(
     model
         The folder of a model package, for methods with networks; None is the shipped one.
     grid
-        `auto`: the result lies on the networks' grid where the scan's voxels are longer; `scan`: on the scan's;
-        a number: on an isotropic grid of that spacing in mm.
+        `auto`: the result lies on the networks' grid where the scan's voxels are longer; `scan`: on the scan's; a
+        number: on an isotropic grid of that spacing in mm.
+    progress
+        Hears how much is done, from 0 to 1; it stops the work by raising.
+    warn
+        Hears at once of each warning: its code and its sentence.
     first
         The method that runs first: `method` begins at its bone, or looks in it alone.
 
@@ -108,6 +141,8 @@ def surface(
         The structure; of a mask it is not used.
     parameters
         How far it may be smoothed, simplified and thickened.
+    progress
+        Hears how much is done, from 0 to 1; it stops the work by raising.
 
     Returns
     -------
@@ -124,16 +159,52 @@ def surface(
 
 
 def orbits(scan: Scan, bone: Segmentation, progress: Progress = silent, warn: Warn = unheard) -> OrbitVolumes:
-    """How large each whole orbit is (docs/orbit-volume.md), by its side. Raises `InputError` `no-orbit`."""
+    """How large each whole orbit is, and its closed surface (docs/orbit-volume.md).
+
+    Parameters
+    ----------
+    scan
+        As `read` gives it.
+    bone
+        As `segment` gives it for this scan; inferred wall counts as wall too.
+    progress
+        Hears how much is done, from 0 to 1; it stops the work by raising.
+    warn
+        Hears why an orbit has no volume: a code and a sentence.
+
+    Returns
+    -------
+    volumes
+        By side: ml, the share of its wall that was bridged, and the surface in LPS, mm.
+
+    Raises
+    ------
+    InputError
+        `no-orbit`: no orbit lies whole in the scan, so that nothing can be measured.
+    """
     found = locate(scan.image)
     return measure_orbits(scan.image, bone.masks[BONE], bone.masks.get(INFERRED), found.both, progress, warn)
 
 
 def write(surface: vtkPolyData, path: Path | str) -> Path:
-    """Write a surface; the ending says the format (`.stl`, `.3mf`, `.obj`, `.ply`), the name the structure.
+    """Write a surface in the format that the ending says, read it back, and compare.
 
-    Returns where it was written: in the file's name, letters that not every system takes become `_`. Raises
-    `OutputError` `cannot-write` or `disk-full`.
+    Parameters
+    ----------
+    surface
+        Triangles, LPS, mm, as `surface` gives them.
+    path
+        Its ending is `.stl`, `.3mf`, `.obj` or `.ply`; its stem is the structure's name.
+
+    Returns
+    -------
+    path
+        Where it was written: in the file's name, letters that not every system takes become `_`.
+
+    Raises
+    ------
+    OutputError
+        `cannot-write` or `disk-full`; nothing that was there before is lost.
     """
     path = Path(path)
     return write_surface(surface, path.parent, path.stem, path.suffix.lstrip(".").lower() or MAIN_FORMAT)

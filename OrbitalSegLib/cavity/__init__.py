@@ -202,7 +202,26 @@ class _CavityRays:
 
 
 def sagged_mm(start_mm: Floats, directions: Floats, wall_mm: Floats, hu: Sampled, bone: Sampled) -> Floats:
-    """(n,): how much soft tissue lies on each ray from its wall to the first air; 0 where bone comes before it."""
+    """How much soft tissue lies on each ray from its wall to the first air; 0 where bone comes before it.
+
+    Parameters
+    ----------
+    start_mm
+        (3,), where the rays begin, LPS.
+    directions
+        (n, 3), unit vectors.
+    wall_mm
+        (n,), how far the wall is along each.
+    hu
+        The CT.
+    bone
+        The mask of bone.
+
+    Returns
+    -------
+    lengths
+        (n,), mm.
+    """
     along = np.arange(0, BEYOND_MM, STEP_MM)
     places = start_mm + directions[:, None] * (wall_mm[:, None] + along)[..., None]
     to_air, to_bone = _crossing(-hu.at(places), along, -AIR_HU), _crossing(bone.at(places), along, HALF)

@@ -81,9 +81,32 @@ def measure_orbits(
     progress: Progress = silent,
     warn: Warn = unheard,
 ) -> OrbitVolumes:
-    """Measure the orbits that were found whole (see `measure`); `warn` hears why one has no volume.
+    """Measure how large the orbits are that were found whole (docs/orbit-volume.md).
 
-    Raises `InputError` `no-orbit` where nothing can be measured.
+    Parameters
+    ----------
+    ct
+        In HU.
+    bone
+        The mask of seen bone, on any grid.
+    inferred
+        The mask of inferred wall, which counts as wall too; None: there is none.
+    orbits
+        As `locate` gives them.
+    progress
+        Hears how much is done, from 0 to 1; it stops the work by raising.
+    warn
+        Hears why an orbit has no volume: a code and a sentence.
+
+    Returns
+    -------
+    volumes
+        By side the cavity with its volume in ml and its closed surface in LPS mm, and which orbit is larger.
+
+    Raises
+    ------
+    InputError
+        `no-orbit`: nothing can be measured.
     """
     cavities: dict[str, Cavity] = {}
     described: dict[str, dict[str, Any]] = {}

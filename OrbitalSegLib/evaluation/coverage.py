@@ -70,7 +70,20 @@ class Coverage:
 
 
 def find_sites(ct: sitk.Image, box_mm: Box | None = None) -> Sites:
-    """Lines from sinus air to fat, and the tissues around them, in a box of a scan in HU; None is the whole scan."""
+    """Lines from sinus air to fat, which cross a thin wall whether or not one sees it, and the tissues around them.
+
+    Parameters
+    ----------
+    ct
+        In HU.
+    box_mm
+        x0, x1, y0, y1, z0, z1 (LPS): where to look; None is the whole scan.
+
+    Returns
+    -------
+    sites
+        Both ends of each line (n, 3) in mm, and flags of what is fat, soft tissue, air and skin in the box.
+    """
     ct = sitk.DICOMOrient(ct, "LPS")
     low, high = _corners(ct, box_mm)
     slices = ct[:, :, low[2] : high[2]]
@@ -93,7 +106,20 @@ def find_sites(ct: sitk.Image, box_mm: Box | None = None) -> Sites:
 
 
 def measure(sites: Sites, mask: sitk.Image) -> Coverage:
-    """Judge a mask, which may lie on a finer grid than the scan."""
+    """Judge a mask by the walls that a scan must have.
+
+    Parameters
+    ----------
+    sites
+        As `find_sites` gives them.
+    mask
+        What is not 0 is bone, on any grid, which may be finer than the scan.
+
+    Returns
+    -------
+    coverage
+        The share of the lines that meet bone, and the shares of each soft tissue and of air that were taken for bone.
+    """
     crossed = lines_crossing(mask, sites.start_mm, sites.end_mm)
     bone = mask_array(sitk.Resample(mask, sites.part, sitk.Transform(), sitk.sitkNearestNeighbor, 0))
     leaks = [
@@ -103,7 +129,22 @@ def measure(sites: Sites, mask: sitk.Image) -> Coverage:
 
 
 def lines_crossing(mask: sitk.Image, start_mm: np.ndarray, end_mm: np.ndarray) -> np.ndarray:
-    """Whether each line (n, 3 in mm) meets the mask."""
+    """Whether each line (n, 3 in mm) meets the mask.
+
+    Parameters
+    ----------
+    mask
+        On any grid.
+    start_mm
+        (n, 3), LPS.
+    end_mm
+        (n, 3), LPS.
+
+    Returns
+    -------
+    flags
+        (n,).
+    """
     array = mask_array(mask)
     start, end = voxel_indices(mask, start_mm), voxel_indices(mask, end_mm)
     crossed = np.zeros(len(start), bool)

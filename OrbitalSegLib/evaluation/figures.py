@@ -34,11 +34,44 @@ def evaluate(
     tolerance_mm: float = TOLERANCE_MM,
     progress: Progress = silent,
 ) -> dict[str, float]:
-    """Compare a mask with the truth (non-zero is bone in both), inside the non-zero voxels of a region.
+    """Compare a mask with the truth, by every metric of docs/metrics.md [3532-2 11].
 
-    With the CT in HU, overlap is also given for cortical and thin bone; with points on the walls, what of them is
-    closed. Where the grids differ, masks, CT and region are compared on the truth's grid with its voxels `divided`.
-    Raises `InputError` `different-grids` where axes are not parallel, and `no-walls`.
+    Where the grids differ, masks, CT and region are compared on the truth's grid with its voxels `divided`.
+
+    Parameters
+    ----------
+    truth
+        A mask: what is not 0 is bone.
+    result
+        A mask, on any grid whose axes are parallel to the truth's.
+    ct
+        In HU: overlap is then given for cortical and thin bone too; None leaves that out.
+    region
+        A mask of what counts; None is all of the truth.
+    walls
+        Points on the true walls: what of these is closed is then given too.
+    tolerance_mm
+        Distances up to this count as none in the surface Dice.
+    progress
+        Hears how much is done, from 0 to 1; it stops the work by raising.
+
+    Returns
+    -------
+    figures
+        By name; not a number where there is no value, infinite where a surface is missing.
+
+    Raises
+    ------
+    InputError
+        `different-grids`: axes are not parallel; `no-walls`: none of the points lies in the image.
+
+    Examples
+    --------
+    >>> truth = sitk.Image(8, 8, 8, sitk.sitkUInt8)
+    >>> truth[2:6, 2:6, 2:6] = 1
+    >>> figures = evaluate(truth, truth)
+    >>> figures["whole_dice"], figures["surface_dice"]
+    (1.0, 1.0)
     """
     own = result
     truth = divided(truth, result)
@@ -63,14 +96,43 @@ def evaluate(
 
 
 def plain(value: float) -> float | str | None:
-    """A figure as JSON knows it: null where there is none."""
+    """A figure as JSON knows it: null where there is none.
+
+    Parameters
+    ----------
+    value
+        A figure.
+
+    Returns
+    -------
+    value
+        A number; None for what is none, `infinite` for what has no end.
+
+    Examples
+    --------
+    >>> plain(0.5), plain(float("nan")), plain(float("inf"))
+    (0.5, None, 'infinite')
+    """
     if isnan(value):
         return None
     return "infinite" if isinf(value) else value
 
 
 def badness(figure: str, value: float) -> float:
-    """A number that is the larger the worse a figure's value is. Signed distances are bad on either side."""
+    """A number that is the larger the worse a figure's value is. Signed distances are bad on either side.
+
+    Parameters
+    ----------
+    figure
+        Its name.
+    value
+        Its value.
+
+    Returns
+    -------
+    badness
+        To sort by.
+    """
     if any(name in figure for name in MORE_IS_BETTER):
         return -value
     return abs(value) if figure.startswith("signed_") else value

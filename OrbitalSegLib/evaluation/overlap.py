@@ -64,6 +64,11 @@ def overlap(truth: sitk.Image, result: sitk.Image, region: sitk.Image | None = N
     region
         A mask of the voxels that count; None is all of the truth's grid.
 
+    Returns
+    -------
+    overlap
+        Counts of voxels, and the figures that are made of them.
+
     Raises
     ------
     InputError
@@ -84,11 +89,30 @@ def overlap(truth: sitk.Image, result: sitk.Image, region: sitk.Image | None = N
 def overlap_by_class(
     truth: sitk.Image, result: sitk.Image, ct: sitk.Image, region: sitk.Image | None = None
 ) -> dict[str, Overlap]:
-    """The same for all bone and, dividing both masks by the CT's values in HU, for cortical and thin bone.
+    """The same for all bone, and for cortical and thin bone, into which the CT's values divide both masks.
 
     These overlap on purpose [3532-2 D.3].
 
-    Raises `InputError` `different-grids`.
+    Parameters
+    ----------
+    truth
+        A mask.
+    result
+        A mask, on the same grid.
+    ct
+        In HU, on the same grid.
+    region
+        A mask of the voxels that count; None is all.
+
+    Returns
+    -------
+    overlaps
+        By `whole`, `cortical` and `thin`.
+
+    Raises
+    ------
+    InputError
+        `different-grids`.
     """
     inside = None if region is None else mask_array(on_grid_of(truth, region))
     true, found = mask_array(truth), mask_array(on_grid_of(truth, result))

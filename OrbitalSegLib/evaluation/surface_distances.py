@@ -109,6 +109,11 @@ def surface_distances(
     progress
         Hears how much is done, from 0 to 1.
 
+    Returns
+    -------
+    distances
+        Means, percentiles and the largest, mm; infinite where one surface is missing.
+
     Raises
     ------
     InputError
@@ -147,9 +152,26 @@ def surface_distances(
 
 
 def largest_error(truth: sitk.Image, result: sitk.Image) -> tuple[int, int, int]:
-    """The voxel z y x, of those that only one of two masks has, that lies furthest inside the difference.
+    """The voxel that lies furthest inside what only one of two masks has.
 
-    The middle of the truth's box where there is no difference. Raises `InputError` `different-grids`.
+    Where they do not differ it is the middle of the truth's box.
+
+    Parameters
+    ----------
+    truth
+        A mask.
+    result
+        A mask, on the same grid.
+
+    Returns
+    -------
+    index
+        z, y, x.
+
+    Raises
+    ------
+    InputError
+        `different-grids`.
     """
     true, found = mask_array(truth), mask_array(on_grid_of(truth, result))
     different = true ^ found
@@ -164,7 +186,27 @@ def largest_error(truth: sitk.Image, result: sitk.Image) -> tuple[int, int, int]
 
 
 def weighted_percentile(values: np.ndarray, weights: np.ndarray, percent: float) -> float:
-    """The smallest value up to which the weights reach the percentage of their sum; not a number without values."""
+    """The smallest value up to which the weights reach the percentage of their sum; not a number without values.
+
+    Parameters
+    ----------
+    values
+        (n,).
+    weights
+        (n,), not below 0.
+    percent
+        From 0 to 100.
+
+    Returns
+    -------
+    value
+        One of the values.
+
+    Examples
+    --------
+    >>> weighted_percentile(np.array([1.0, 2.0, 9.0]), np.array([1.0, 8.0, 1.0]), 50)
+    2.0
+    """
     if values.size == 0:
         return nan
     order = np.argsort(values)

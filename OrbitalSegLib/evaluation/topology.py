@@ -36,6 +36,18 @@ def topology(mask: sitk.Image, region: sitk.Image | None = None) -> MaskTopology
 
     What lies outside is no bone, so that a wall which the border cuts ends there.
 
+    Parameters
+    ----------
+    mask
+        What is not 0 is bone.
+    region
+        A mask of what counts, on the same grid; None is all.
+
+    Returns
+    -------
+    counts
+        Parts (joined across corners), tunnels through them, and closed cavities in them.
+
     Raises
     ------
     InputError
@@ -58,7 +70,18 @@ def topology(mask: sitk.Image, region: sitk.Image | None = None) -> MaskTopology
 
 
 def euler_number(bone: np.ndarray) -> int:
-    """Corners - edges + faces - voxels of the closed voxels joined; a border of unset voxels is needed."""
+    """Corners - edges + faces - voxels of the closed voxels joined; a border of unset voxels is needed.
+
+    Parameters
+    ----------
+    bone
+        Flags (z, y, x), unset all around.
+
+    Returns
+    -------
+    number
+        Parts - tunnels + cavities.
+    """
     total = -np.count_nonzero(bone)
     for axes, sign in (((0,), 1), ((1,), 1), ((2,), 1), ((0, 1), -1), ((0, 2), -1), ((1, 2), -1), ((0, 1, 2), 1)):
         cells = bone

@@ -88,9 +88,26 @@ GROUPS: dict[str, tuple[Wall, ...]] = {
 
 
 def wall_figures(points: WallPoints, mask: sitk.Image, progress: Progress = silent) -> WallFigures:
-    """Judge a mask (non-zero is bone): give it what is *seen*, and again what is *seen or inferred*.
+    """How much of the true walls a mask closes: give it what is *seen*, and again what is *seen or inferred*.
 
-    The mask's grid need not be that of anything else. Raises `InputError` `no-walls` if none of the points lies in it.
+    Parameters
+    ----------
+    points
+        On the middle of the true walls, LPS mm.
+    mask
+        What is not 0 is bone; its grid need not be that of anything else.
+    progress
+        Hears how much is done, from 0 to 1; it stops the work by raising.
+
+    Returns
+    -------
+    figures
+        The area of intact wall and of holes that is closed, by wall and thickness, and how many patches are open.
+
+    Raises
+    ------
+    InputError
+        `no-walls`: none of the points lies in the image.
     """
     inside = _in_image(points.points_mm, mask)
     if not inside.any():
@@ -114,17 +131,60 @@ def wall_figures(points: WallPoints, mask: sitk.Image, progress: Progress = sile
 
 
 def of_walls(points: WallPoints, walls: tuple[Wall, ...]) -> np.ndarray:
-    """Flags (n,) of the points of some walls."""
+    """Flags (n,) of the points of some walls.
+
+    Parameters
+    ----------
+    points
+        n of them.
+    walls
+        Names of walls.
+
+    Returns
+    -------
+    flags
+        (n,).
+    """
     return np.isin(points.wall, [int(wall) for wall in walls])
 
 
 def crosses(points: WallPoints, mask: sitk.Image, progress: Progress = silent) -> np.ndarray:
-    """Whether the line through each point meets the mask: flags (n,)."""
+    """Whether the line through each point meets the mask: flags (n,).
+
+    Parameters
+    ----------
+    points
+        n of them, each with the line through its wall.
+    mask
+        On any grid.
+    progress
+        Hears how much is done, from 0 to 1; it stops the work by raising.
+
+    Returns
+    -------
+    flags
+        (n,).
+    """
     return highest(points, sitk.NotEqual(mask, 0), progress) > 0
 
 
 def highest(points: WallPoints, image: sitk.Image, progress: Progress = silent) -> np.ndarray:
-    """The highest value of an image on the line through each point, (n,); at least 0, as beyond the image."""
+    """The highest value of an image on the line through each point, (n,); at least 0, as beyond the image.
+
+    Parameters
+    ----------
+    points
+        n of them, each with the line through its wall.
+    image
+        On any grid.
+    progress
+        Hears how much is done, from 0 to 1; it stops the work by raising.
+
+    Returns
+    -------
+    values
+        (n,), in the image's unit.
+    """
     values = sitk.GetArrayFromImage(image)
     start = voxel_indices(image, points.points_mm)
     along = voxel_indices(image, points.points_mm + points.normals) - start
@@ -143,6 +203,18 @@ def patches_mm2(points: WallPoints, where: np.ndarray) -> np.ndarray:
     """The areas of the connected patches of the flagged points.
 
     Points are connected if they lie no further apart than twice the side of the mean point's piece of wall.
+
+    Parameters
+    ----------
+    points
+        n of them, each with its piece of the wall.
+    where
+        Flags (n,).
+
+    Returns
+    -------
+    areas
+        One for each patch, mm².
     """
     if not where.any():
         return np.zeros(0)
@@ -164,6 +236,16 @@ def walls_of_phantom(midsurfaces: vtkPolyData) -> WallPoints:
     """The points of a phantom's mid-surfaces (`phantom.wall_midsurfaces`), which have no holes.
 
     A point stands for a third of each triangle at it.
+
+    Parameters
+    ----------
+    midsurfaces
+        As `phantom.wall_midsurfaces` gives them, LPS mm.
+
+    Returns
+    -------
+    points
+        With their area, direction and thickness.
     """
     vertices, triangles = arrays_of(midsurfaces)
     vertices = vertices.astype(np.float64)

@@ -84,6 +84,11 @@ def write_surface(
     structures
         Where titles and colours are from.
 
+    Returns
+    -------
+    path
+        Where it was written.
+
     Raises
     ------
     OutputError

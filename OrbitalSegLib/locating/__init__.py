@@ -125,6 +125,16 @@ def region_of(orbits: Sequence[Orbit]) -> Region | None:
     """What table A.1 asks for, of the orbits that were found or are cut off; None if there is none [3532-2 A.1].
 
     From 1 cm above the supraorbital foramen down to the infraorbital foramen, with the bone of the rims.
+
+    Parameters
+    ----------
+    orbits
+        As `locate` gives them.
+
+    Returns
+    -------
+    region
+        A box in LPS mm around those of them.
     """
     boxes = [orbit.region_mm for orbit in orbits if orbit.region_mm is not None]
     if not boxes:

@@ -66,14 +66,43 @@ class Place:
 
 
 def name_of(wanted: Region | AskedOrbit) -> str:
-    """A region in one word: `auto`, `left`, `right`, `whole` or `box`."""
+    """A region in one word: `auto`, `left`, `right`, `whole` or `box`.
+
+    Parameters
+    ----------
+    wanted
+        A region, or what is looked for.
+
+    Returns
+    -------
+    name
+        As the record has it.
+
+    Examples
+    --------
+    >>> name_of("left"), name_of(Region()), name_of(Region((0.0, 1.0, 0.0, 1.0, 0.0, 1.0)))
+    ('left', 'whole', 'box')
+    """
     if isinstance(wanted, Region):
         return "box" if wanted.box_mm else "whole"
     return wanted
 
 
 def check_side(wanted: Region | AskedOrbit, *, sides_known: bool) -> None:
-    """Raises `InputError` `no-orbit` where one side is asked for and nobody knows which is which."""
+    """Whether one side can be asked for at all.
+
+    Parameters
+    ----------
+    wanted
+        A region, or what is looked for.
+    sides_known
+        Whether the files say how the patient lies, and so which side is which.
+
+    Raises
+    ------
+    InputError
+        `no-orbit`: one side is asked for and nobody knows which it is.
+    """
     if wanted in ("left", "right") and not sides_known:
         raise InputError(
             "no-orbit",
@@ -87,7 +116,26 @@ def place_of(
 ) -> Place:
     """The region of a scan, and the orbits in it, which are looked for whatever it is.
 
-    Raises `InputError` `no-orbit` where the orbit that is asked for is not found.
+    Parameters
+    ----------
+    ct
+        The CT in HU, LPS, on any grid.
+    wanted
+        `auto` (both orbits), `left`, `right`, or a box or the whole scan.
+    progress
+        Hears how much is done, from 0 to 1; it stops the work by raising.
+    warn
+        Hears at once of each warning: its code and its sentence.
+
+    Returns
+    -------
+    place
+        The region, the orbits in it, and what was measured, for the record.
+
+    Raises
+    ------
+    InputError
+        `no-orbit`: the orbit that is asked for is not found.
     """
     located = locate(ct, progress)
     if isinstance(wanted, Region):

@@ -26,7 +26,19 @@ DEFAULT_METHOD = "multigrey" if package.DEFAULT in package.models() else "thresh
 
 
 def default_for(model: str | Path | None) -> str:
-    """The method that is taken where only a model package is named: the first whose networks it has."""
+    """The method that is taken where only a model package is named: the first whose networks it has.
+
+    Parameters
+    ----------
+    model
+        A model package's folder, or the name of a shipped one; None is the shipped one.
+
+    Returns
+    -------
+    method
+        A name in the table of methods; the library's default where the package cannot be read, which whoever runs it
+        then says.
+    """
     if model is None:
         return DEFAULT_METHOD
     if is_one(model):
@@ -40,7 +52,30 @@ def default_for(model: str | Path | None) -> str:
 
 
 def given_by(method: Method, model: str | Path | None = None) -> tuple[str, ...]:
-    """The names of the structures that a method gives, with a model package. Raises `InputError` as `load_package`."""
+    """The names of the structures that a method gives.
+
+    Parameters
+    ----------
+    method
+        Of the table.
+    model
+        The package that it runs, by folder or name; only a method that runs whatever a package has looks at it.
+
+    Returns
+    -------
+    names
+        In the order of the table of structures, then the package's own.
+
+    Raises
+    ------
+    InputError
+        As `load_package`.
+
+    Examples
+    --------
+    >>> given_by(METHODS["threshold"])
+    ('bone', 'cortical', 'thin')
+    """
     if method.networks != "all":
         return method.structures
     brought = package.structures_of(model)

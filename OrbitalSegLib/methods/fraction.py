@@ -17,7 +17,22 @@ LEAST_LIMIT = 0.02
 
 
 def fraction_of_ct(ct: sitk.Image, lower_hu: float, upper_hu: float | None = None) -> sitk.Image:
-    """One half at `lower_hu`, nothing in soft tissue, linear between and as far above; no bone above `upper_hu`."""
+    """One half at `lower_hu`, nothing in soft tissue, linear between and as far above; no bone above `upper_hu`.
+
+    Parameters
+    ----------
+    ct
+        In HU.
+    lower_hu
+        Where bone ends: half a voxel of it.
+    upper_hu
+        Above it there is no bone but metal; None: nothing is too dense.
+
+    Returns
+    -------
+    fraction
+        32-bit float from 0 to 1, on the CT's grid.
+    """
     hu, half = sitk.GetArrayFromImage(ct), max(lower_hu - SOFT_HU, NARROWEST_HU)
     fraction = _window(hu, lower_hu, half)
     if upper_hu is not None:
@@ -26,7 +41,20 @@ def fraction_of_ct(ct: sitk.Image, lower_hu: float, upper_hu: float | None = Non
 
 
 def fraction_of_probability(probability: sitk.Image, limit: float) -> sitk.Image:
-    """Of a probability (8 bits, value / 255): one half at the limit, linear as far as to 0 or 1, what is nearer."""
+    """Of a probability (8 bits, value / 255): one half at the limit, linear as far as to 0 or 1, what is nearer.
+
+    Parameters
+    ----------
+    probability
+        Unsigned 8 bits.
+    limit
+        From 0 to 1.
+
+    Returns
+    -------
+    fraction
+        32-bit float from 0 to 1, on the same grid.
+    """
     half = max(min(limit, 1 - limit), LEAST_LIMIT)
     values = sitk.GetArrayFromImage(probability).astype(np.float32) / np.float32(255)
     return on_grid(_window(values, limit, half), probability)

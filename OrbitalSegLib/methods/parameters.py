@@ -171,33 +171,132 @@ def _is_place(value: Any) -> bool:
 def parameter(
     default: float | None, title: str, unit: str, minimum: float, maximum: float, *, whole: bool = False
 ) -> Any:
-    """A dataclass field that is a number and carries its own description; None is the model package's own."""
+    """A dataclass field that is a number and carries its own description.
+
+    Parameters
+    ----------
+    default
+        What holds where a job says nothing; None is the model package's own.
+    title
+        What a person reads.
+    unit
+        As `HU` or `mm`.
+    minimum
+        The least that is taken.
+    maximum
+        The most that is taken.
+    whole
+        Whether it counts something.
+
+    Returns
+    -------
+    field
+        For a frozen dataclass of parameters.
+
+    Examples
+    --------
+    >>> @dataclass(frozen=True)
+    ... class Limit:
+    ...     lower_hu: float = parameter(300.0, "Bone above", "HU", -1024, 3071)
+    >>> Limit().lower_hu
+    300.0
+    """
     return field(default=default, metadata={KIND: Number(title, unit, minimum, maximum, whole)})
 
 
 def choice(default: str, title: str, choices: Mapping[str, str]) -> Any:
-    """A dataclass field that is one of these words, each with its title."""
+    """A dataclass field that is one of these words, each with its title.
+
+    Parameters
+    ----------
+    default
+        One of the words.
+    title
+        What a person reads.
+    choices
+        By word, as a job has it, what a person reads.
+
+    Returns
+    -------
+    field
+        For a frozen dataclass of parameters.
+    """
     return field(default=default, metadata={KIND: Choice(title, choices)})
 
 
 def flag(default: bool, title: str) -> Any:
-    """A dataclass field that is true or false."""
+    """A dataclass field that is true or false.
+
+    Parameters
+    ----------
+    default
+        What holds where a job says nothing.
+    title
+        What a person reads.
+
+    Returns
+    -------
+    field
+        For a frozen dataclass of parameters.
+    """
     return field(default=default, metadata={KIND: YesOrNo(title)})
 
 
 def points(title: str, least: int = 0, most: int = 1000) -> Any:
-    """A dataclass field of places of the patient, `Points`; none by default."""
+    """A dataclass field of places of the patient, `Points`; none by default.
+
+    Parameters
+    ----------
+    title
+        What a person reads.
+    least
+        With fewer the method cannot run: such a job is refused before anything is read.
+    most
+        More are refused.
+
+    Returns
+    -------
+    field
+        For a frozen dataclass of parameters.
+    """
     return field(default=(), metadata={KIND: PointsOf(title, least, most)})
 
 
 def limits(title: str) -> Any:
-    """A dataclass field of limits of probability by name, of a method that learns from its package what there is."""
+    """A dataclass field of limits of probability by name, of a method that learns from its package what there is.
+
+    Parameters
+    ----------
+    title
+        What a person reads.
+
+    Returns
+    -------
+    field
+        A dict from 0 to 1 by field of the package; a job writes `NAME_above`.
+    """
     return field(default_factory=dict, metadata={KIND: LimitsOf(title, "probability", 0, 1)})
 
 
 def limits_in(recorded: Mapping[str, Any]) -> dict[str, float]:
-    """The limits of probability among the parameters of a run of networks, by field, in their order; but not that of
-    inferred wall, which has no probability of its own."""
+    """The limits of probability among the parameters of a run of networks; but not that of inferred wall, which has no
+    probability of its own.
+
+    Parameters
+    ----------
+    recorded
+        The parameters of a record's step `segmenting`.
+
+    Returns
+    -------
+    limits
+        By field, in the order in which the run used them.
+
+    Examples
+    --------
+    >>> limits_in({"method": "multigrey", "thin_above": 0.5, "inferred_above": 0.3})
+    {'thin': 0.5}
+    """
     return {
         name.removesuffix(ABOVE): value
         for name, value in recorded.items()
@@ -206,6 +305,17 @@ def limits_in(recorded: Mapping[str, Any]) -> dict[str, float]:
 
 
 def kind_of(one: "Field[Any]") -> ParameterKind:
-    """What sort of parameter a dataclass field is."""
+    """What sort of parameter a dataclass field is.
+
+    Parameters
+    ----------
+    one
+        Made by one of the functions above.
+
+    Returns
+    -------
+    kind
+        It describes, checks and reads values.
+    """
     kind: ParameterKind = one.metadata[KIND]
     return kind

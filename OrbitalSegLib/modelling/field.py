@@ -48,6 +48,18 @@ def agreeing(fraction: sitk.Image, mask: sitk.Image) -> sitk.Image:
     """A fraction that contradicts the mask in no voxel: what was repaired, painted, erased or cut off wins.
 
     A voxel of the mask that is less than half bone becomes all bone, another that is half bone or more becomes none.
+
+    Parameters
+    ----------
+    fraction
+        From 0 to 1, how much of each voxel is bone.
+    mask
+        On the same grid.
+
+    Returns
+    -------
+    fraction
+        At least one half where the mask is set, and less elsewhere.
     """
     bone = _array(mask) != 0
     values = _array(fraction)
@@ -61,6 +73,20 @@ def with_inferred(bone: BoneField, inferred: BoneField, as_: str = INFERRED) -> 
     both have one.
 
     Crumbs of nothing that wall and bone enclose, up to `CRUMB_ML`, count as wall: else each were a shell of its own.
+
+    Parameters
+    ----------
+    bone
+        What is seen.
+    inferred
+        On the same grid.
+    as_
+        The name of the structure that is joined to it.
+
+    Returns
+    -------
+    field
+        One surface is made of it, which knows where it is inferred.
     """
     wall = sitk.Or(inferred.mask, _enclosed_crumbs(sitk.Or(bone.mask, inferred.mask), bone.mask))
     mask = sitk.Or(bone.mask, wall)
@@ -81,7 +107,25 @@ def _enclosed_crumbs(mask: sitk.Image, bone: sitk.Image) -> sitk.Image:
 
 
 def part_of(bone: BoneField, region: Region) -> BoneField:
-    """What of a field lies in a region. Raises `InputError` `region-outside`."""
+    """What of a field lies in a region.
+
+    Parameters
+    ----------
+    bone
+        On any grid.
+    region
+        A box in LPS mm, or the whole scan.
+
+    Returns
+    -------
+    field
+        On the voxels of the region alone.
+
+    Raises
+    ------
+    InputError
+        `region-outside`: they have no voxel in common.
+    """
     inside = region.within(bone.mask)
     mask = sitk.Multiply(bone.mask, inside)
     fraction = None if bone.fraction is None else agreeing(bone.fraction, mask)
@@ -93,6 +137,18 @@ def halves_of(bone: BoneField, middle_mm: float | None = None) -> dict[str, Bone
     """The patient's `left` and `right` half of a bone, as far as they hold something.
 
     It is cut at `middle_mm`, x between the orbits, or else in the middle of the bone.
+
+    Parameters
+    ----------
+    bone
+        On a grid in patient space.
+    middle_mm
+        x between the orbits (LPS), or None.
+
+    Returns
+    -------
+    halves
+        By `left` and `right`; one that is empty is left out.
     """
     if middle_mm is None:
         x = np.flatnonzero(_array(bone.mask).any(axis=(0, 1)))
@@ -119,6 +175,22 @@ def fields_of(
     `bone+inferred` is bone with inferred wall.
 
     `warn` hears of those that are empty.
+
+    Parameters
+    ----------
+    masks
+        By structure, on one grid.
+    names
+        Of structures, or `bone+inferred`.
+    field_of
+        Gives what is known of a structure besides its mask.
+    warn
+        Hears of those that are empty.
+
+    Returns
+    -------
+    fields
+        By name, in the order of `names`.
     """
     fields = {}
     for name in names:
@@ -132,7 +204,20 @@ def fields_of(
 
 
 def with_halves(fields: dict[str, BoneField], middle_mm: float | None = None) -> dict[str, BoneField]:
-    """Each field, and after it its halves as `NAME-left` and `NAME-right` (see `halves_of`)."""
+    """Each field, and after it its halves as `NAME-left` and `NAME-right` (see `halves_of`).
+
+    Parameters
+    ----------
+    fields
+        By name.
+    middle_mm
+        x between the orbits (LPS), or None: the middle of each.
+
+    Returns
+    -------
+    fields
+        By name; what was given comes first each time.
+    """
     found = {}
     for name, field in fields.items():
         found[name] = field
@@ -146,6 +231,18 @@ def field_of_edited(mask: sitk.Image, ct: sitk.Image | None) -> BoneField:
     The limit of bone is not known any more, so it is taken from the CT where the mask ends: the median, over all
     neighbours of which one is bone, of the mean of both. Where the CT agrees with the mask, it tells where in the voxel
     the bone ends; where it does not, somebody knew better, and the mask counts alone.
+
+    Parameters
+    ----------
+    mask
+        As a person left it.
+    ct
+        In HU; None: the mask alone tells.
+
+    Returns
+    -------
+    field
+        On the mask's grid.
     """
     if ct is None:
         return BoneField(mask)

@@ -65,6 +65,23 @@ class MeshReport:
 def check(surface: vtkPolyData, progress: Progress = silent) -> MeshReport:
     """Look for every defect of `MeshReport` in a surface of triangles, whose points are mm [3532-1].
 
+    Parameters
+    ----------
+    surface
+        Triangles, mm.
+    progress
+        Hears how much is done, from 0 to 1; it stops the work by raising.
+
+    Returns
+    -------
+    report
+        How many there are of each, and whether the surface is sound: none of any.
+
+    Raises
+    ------
+    ValueError
+        It has polygons that are no triangles.
+
     Examples
     --------
     >>> corners = np.array([[0.0, 0, 0], [30, 0, 0], [0, 20, 0], [0, 0, 10]])
@@ -92,7 +109,25 @@ def check(surface: vtkPolyData, progress: Progress = silent) -> MeshReport:
 
 
 def arrays_of(surface: vtkPolyData) -> tuple[Floats, Integers]:
-    """The points (n, 3) and triangles (m, 3) of a surface. Raises ValueError if it has other polygons."""
+    """The points and triangles of a surface as arrays.
+
+    Parameters
+    ----------
+    surface
+        Of triangles alone.
+
+    Returns
+    -------
+    points
+        (n, 3), in the surface's units.
+    triangles
+        (m, 3), the numbers of each triangle's points.
+
+    Raises
+    ------
+    ValueError
+        It has other polygons.
+    """
     polygons = surface.GetPolys()
     if polygons.GetNumberOfCells() == 0:
         return np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int32)
@@ -104,7 +139,20 @@ def arrays_of(surface: vtkPolyData) -> tuple[Floats, Integers]:
 
 
 def surface_of(points: Floats, triangles: Integers) -> vtkPolyData:
-    """A surface of its own copy of points (n, 3) and triangles (m, 3)."""
+    """A surface of its own copy of points and triangles.
+
+    Parameters
+    ----------
+    points
+        (n, 3), mm.
+    triangles
+        (m, 3), the numbers of each triangle's points.
+
+    Returns
+    -------
+    surface
+        It shares no memory with the arrays.
+    """
     vtk_points = vtkPoints()
     vtk_points.SetData(numpy_to_vtk(np.ascontiguousarray(points), deep=True))
     cells = vtkCellArray()
@@ -213,6 +261,11 @@ def volume_ml(points: Floats, triangles: Integers) -> float:
     triangles
         (m, 3), the numbers of each triangle's points.
 
+    Returns
+    -------
+    volume
+        In ml; it means something for closed surfaces only.
+
     Examples
     --------
     >>> corners = np.array([[0.0, 0, 0], [30, 0, 0], [0, 20, 0], [0, 0, 10]])
@@ -229,13 +282,43 @@ def volume_ml(points: Floats, triangles: Integers) -> float:
 
 
 def area_mm2(points: Floats, triangles: Integers) -> float:
-    """The area of triangles (m, 3) of points (n, 3) in mm."""
+    """The area of triangles.
+
+    Parameters
+    ----------
+    points
+        (n, 3), mm.
+    triangles
+        (m, 3), the numbers of each triangle's points.
+
+    Returns
+    -------
+    area
+        In mm².
+
+    Examples
+    --------
+    >>> corners = np.array([[0.0, 0, 0], [30, 0, 0], [0, 20, 0]])
+    >>> area_mm2(corners, np.array([[0, 1, 2]]))
+    300.0
+    """
     a, b, c = corners_of(points, triangles)
     return float(np.sqrt((cross(b - a, c - a) ** 2).sum(axis=0)).sum() / 2)
 
 
 def coincident_vertices(points: Floats) -> Flags:
-    """Whether each point has exactly the position of another one."""
+    """Whether each point has exactly the position of another one.
+
+    Parameters
+    ----------
+    points
+        (n, 3).
+
+    Returns
+    -------
+    flags
+        (n,).
+    """
     coordinates = points.T.astype(np.float64) + 0.0  # turns -0.0 into 0.0
     suspects = np.flatnonzero(_repeated(coordinates.view(np.int64)))
     _, inverse, count = np.unique(points[suspects], axis=0, return_inverse=True, return_counts=True)
@@ -257,7 +340,20 @@ def _repeated(rows: Integers) -> Flags:
 
 
 def filled(values: Floats, triangles: Integers) -> Floats:
-    """Values of vertices, what is not a number replaced by the neighbours' mean, ring by ring up to `FILLED_RINGS`."""
+    """Values of vertices, what is not a number replaced by the neighbours' mean, ring by ring up to `FILLED_RINGS`.
+
+    Parameters
+    ----------
+    values
+        (n,), of vertices.
+    triangles
+        (m, 3), the numbers of each triangle's points.
+
+    Returns
+    -------
+    values
+        (n,); what no ring reaches stays as it is.
+    """
     values = values.copy()
     for _ in range(FILLED_RINGS):
         missing = np.isnan(values)

@@ -72,9 +72,30 @@ def model_of(
     allowed_bytes: int = UNLIMITED,
     progress: Progress = silent,
 ) -> Model:
-    """See `surface_of`, `simplified`, `thickened` and `quality`, whose errors this raises.
+    """The model of a bone: its surface, simplified and thickened where that is asked for, and its quality [3532-1 6].
 
     The result is checked as a whole once more before it is given away.
+
+    Parameters
+    ----------
+    bone
+        What the surface is made of.
+    parameters
+        How it is smoothed, simplified and thickened, in mm.
+    allowed_bytes
+        Of memory.
+    progress
+        Hears how much is done, from 0 to 1; it stops the work by raising.
+
+    Returns
+    -------
+    model
+        Points (n, 3) in LPS mm, triangles (m, 3), values of each vertex, and what was measured.
+
+    Raises
+    ------
+    InputError
+        As `surface_of`; `needs-mesh` where simplifying needs what is not installed.
     """
     own_ml, given = _volume_ml(bone), bone
     bone, slits = joined(bone)
@@ -125,7 +146,29 @@ def models_of(
     allowed_bytes: int = UNLIMITED,
     progress: Progress = silent,
 ) -> dict[str, Model]:
-    """The model of each of these bones, by name. See `model_of`."""
+    """The model of each of several bones.
+
+    Parameters
+    ----------
+    fields
+        By name what each surface is made of.
+    parameters
+        For all of them.
+    allowed_bytes
+        Of memory.
+    progress
+        Hears how much is done, from 0 to 1; it stops the work by raising.
+
+    Returns
+    -------
+    models
+        By the same names, in the same order.
+
+    Raises
+    ------
+    InputError
+        As `model_of`.
+    """
     return {
         name: model_of(bone, parameters, allowed_bytes, span(progress, done / len(fields), (done + 1) / len(fields)))
         for done, (name, bone) in enumerate(fields.items())

@@ -92,6 +92,15 @@ def surface_of_mask(
 ) -> tuple[vtkPolyData, dict[str, Any]]:
     """The closed surface of a mask's non-zero voxels, and what was measured: `surface_of` without a bone fraction.
 
+    Parameters
+    ----------
+    mask
+        Any grid; what is not 0 is bone.
+    parameters
+        How it is smoothed; None is faithful to the mask.
+    progress
+        Hears how much is done, from 0 to 1; it stops the work by raising.
+
     Returns
     -------
     surface
@@ -130,8 +139,27 @@ def surface_of(
     faces outward, crosses itself nowhere, and stays so when a file format stores its points as 32-bit numbers and welds
     them by position [3532-1 6].
 
-    Raises `InputError` `empty-result` if no voxel is set, `too-large` if memory does not suffice, and `damaged-surface`
-    if the promise cannot be kept.
+    Parameters
+    ----------
+    bone
+        A mask, and how much of each voxel is bone where that is known.
+    parameters
+        How it is smoothed; None is faithful.
+    allowed_bytes
+        Of memory.
+    progress
+        Hears how much is done, from 0 to 1; it stops the work by raising.
+
+    Returns
+    -------
+    surface
+        Points (n, 3) in LPS mm, triangles (m, 3), and what was measured, for the record.
+
+    Raises
+    ------
+    InputError
+        `empty-result`: no voxel is set; `too-large`: memory does not suffice; `damaged-surface`: the promise cannot be
+        kept.
     """
     parameters = parameters or SurfaceParameters()
     seconds: dict[str, float] = {}

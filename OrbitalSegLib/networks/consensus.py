@@ -66,7 +66,22 @@ class Consensus:
 
 
 def consensus_grid(scan: sitk.Image, spacing_mm: float, box_mm: Box | None = None) -> WorkingGrid:
-    """The working grid of a region, less what lies further than `AIR_MM` from the box around all that is not air."""
+    """The working grid of a region, less what lies further than `AIR_MM` from the box around all that is not air.
+
+    Parameters
+    ----------
+    scan
+        In HU, on the scan grid.
+    spacing_mm
+        Of the working grid, which is isotropic.
+    box_mm
+        The region with its margin; None is the whole scan.
+
+    Returns
+    -------
+    grid
+        Along the axes of the scan, and beginning where the scan begins.
+    """
     tissue_mm = _tissue_box_mm(scan)
     if tissue_mm is not None:
         box_mm = tissue_mm if box_mm is None else _common(tissue_mm, box_mm)
@@ -85,13 +100,36 @@ def triplanar(
     skip_air: bool = True,
     progress: Progress = silent,
 ) -> Consensus:
-    """Run each network over all slices of the grid, and take the mean of the planes.
+    """Run each network over all slices of the grid, and take the mean of the planes [Ekman].
 
-    `scan` is HU on the scan grid, `grid` a working grid of it; slices show what lies around the grid up to the next
-    multiple of `LATTICE`. `fields` says what the probabilities of each network's classes are called; without it each
-    has one, called as the network. A field's table has 65,536 entries: what is stored for the mean `i / 65535`, as a
-    calibrated probability in 8 bits. Without tables the mean itself is, in 32-bit floats. `quantised` says whether the
-    networks see the window in 8 bits.
+    Slices show what lies around the grid up to the next multiple of `LATTICE`.
+
+    Parameters
+    ----------
+    scan
+        In HU, on the scan grid.
+    engines
+        By network.
+    grid
+        A working grid of the scan.
+    planes
+        Names in `PLANES`, which say along which axes of the scan slices are cut.
+    fields
+        What the probabilities of each network's classes are called; without it each has one, called as the network.
+    tables
+        By field, 65,536 entries: what is stored for the mean `i / 65535`, as a calibrated probability in 8 bits.
+        Without tables the mean itself is, in 32-bit floats.
+    quantised
+        Whether the networks see the window in 8 bits.
+    skip_air
+        Whether slices of air alone are passed over.
+    progress
+        Hears how much is done, from 0 to 1; it stops the work by raising.
+
+    Returns
+    -------
+    consensus
+        The probabilities by field on the grid, and how many slices were seen.
     """
     fields = {name: (name,) for name in engines} if fields is None else fields
     called = [field for names in fields.values() for field in names]
@@ -126,10 +164,23 @@ def _standing(progress: Progress, at: float) -> Progress:
 def needed_bytes(
     grid: WorkingGrid, channels: Sequence[Sequence[int]], scan_voxels: int = 0, further_classes: int = 0
 ) -> int:
-    """The memory that `triplanar` takes at most for networks of these channels, or the steps after it if that is more.
+    """The memory that `triplanar` takes at most, or the steps after it if that is more.
 
-    `scan_voxels` is the number of voxels of the scan's grid, to which the result will be brought; `further_classes`
-    counts the classes beyond the first of each network.
+    Parameters
+    ----------
+    grid
+        The working grid.
+    channels
+        Of each network, level by level.
+    scan_voxels
+        Of the scan's grid, to which the result will be brought.
+    further_classes
+        Beyond the first of each network.
+
+    Returns
+    -------
+    bytes
+        An upper bound.
     """
     tile = sorted(min(size + 2 * LATTICE, TILE) for size in grid.size)
     slices = BATCH * tile[1] * tile[2] * max(own[0] for own in channels) * BYTES_OF_FEATURE
@@ -141,7 +192,22 @@ def needed_bytes(
 
 
 def shown_grid(scan: sitk.Image, grid: WorkingGrid, lattice: int = LATTICE) -> WorkingGrid:
-    """What slices show: the grid, grown to the lattice or to the scan's end."""
+    """What slices show: the grid, grown to the lattice or to the scan's end.
+
+    Parameters
+    ----------
+    scan
+        In HU, on the scan grid.
+    grid
+        A working grid of it.
+    lattice
+        Voxels along each side of which the size is made a multiple.
+
+    Returns
+    -------
+    grid
+        Holds the other.
+    """
     ends = [own + size for own, size in zip(grid.low, grid.size, strict=True)]
     last = working_grid(scan, grid.spacing_mm).size
     low = [own // lattice * lattice for own in grid.low]

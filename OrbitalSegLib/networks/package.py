@@ -147,35 +147,113 @@ class Package:
 
 
 def bad_model(what: str) -> InputError:
-    """The refusal of a package, with what there is to do."""
+    """The refusal of a package, with what there is to do.
+
+    Parameters
+    ----------
+    what
+        What is wrong: the beginning of a sentence.
+
+    Returns
+    -------
+    error
+        `InputError` `bad-model`, to be raised.
+    """
     return InputError("bad-model", f"{what}; get the package again from where it came, or choose another.")
 
 
 def models() -> dict[str, Path]:
-    """The packages that come with the library, by name."""
+    """The packages that come with the library, by name.
+
+    Returns
+    -------
+    folders
+        By name; none where the installation has none.
+    """
     return {path.parent.name: path.parent for path in sorted(SHIPPED.glob(f"*/{DESCRIPTION}"))}
 
 
 def load_package(model: str | Path | None = None) -> Package:
-    """The package of that name or folder, whole and checked; None: the shipped one.
+    """A model package, whole and checked: format, hashes and weights [3532-2 10].
 
-    Raises `InputError`: `no-model` (none is shipped), `no-such-model`, `bad-model`.
+    Parameters
+    ----------
+    model
+        A folder, or the name of a shipped package; None is the shipped one.
+
+    Returns
+    -------
+    package
+        Its weights are read from their files where they are asked for.
+
+    Raises
+    ------
+    InputError
+        `no-model` (none is shipped), `no-such-model`, `bad-model`.
     """
     return read(folder_of(model))
 
 
 def network_names(model: str | Path | None = None) -> tuple[str, ...]:
-    """What the networks of a package are called, by its description alone. Raises as `load_package`."""
+    """What the networks of a package are called, by its description alone.
+
+    Parameters
+    ----------
+    model
+        A folder, or the name of a shipped package; None is the shipped one.
+
+    Returns
+    -------
+    names
+        In the package's order.
+
+    Raises
+    ------
+    InputError
+        `no-model` (none is shipped), `no-such-model`, `bad-model`.
+    """
     return tuple(_described(folder_of(model)).networks)
 
 
 def structures_of(model: str | Path | None = None) -> dict[str, Structure]:
-    """What the networks of a package find, by name, by its description alone. Raises as `load_package`."""
+    """What the networks of a package find, by its description alone.
+
+    Parameters
+    ----------
+    model
+        A folder, or the name of a shipped package; None is the shipped one.
+
+    Returns
+    -------
+    structures
+        By name.
+
+    Raises
+    ------
+    InputError
+        `no-model` (none is shipped), `no-such-model`, `bad-model`.
+    """
     return _described(folder_of(model)).structures
 
 
 def folder_of(model: str | Path | None = None) -> Path:
-    """Where the package of that name or folder lies; None: the shipped one. Raises `no-model` or `no-such-model`."""
+    """Where a package lies.
+
+    Parameters
+    ----------
+    model
+        A folder, or the name of a shipped package; None is the shipped one.
+
+    Returns
+    -------
+    folder
+        It is there, and is one.
+
+    Raises
+    ------
+    InputError
+        `no-model` or `no-such-model`.
+    """
     shipped = models()
     if model is None:
         if DEFAULT not in shipped:
@@ -196,7 +274,23 @@ def folder_of(model: str | Path | None = None) -> Path:
 
 
 def read(folder: Path) -> Package:
-    """The package in a folder, with every file of it checked. Raises `InputError` `bad-model`."""
+    """The package in a folder, with every file of it checked.
+
+    Parameters
+    ----------
+    folder
+        With `model.json` in it.
+
+    Returns
+    -------
+    package
+        As `load_package`.
+
+    Raises
+    ------
+    InputError
+        `bad-model`.
+    """
     package = _described(folder)
     for name in package.files:
         package._read(name)
@@ -212,7 +306,18 @@ def _described(folder: Path) -> Package:
 
 
 def check(description: Any) -> None:
-    """Hold a description against the schema and what a schema cannot say. Raises `InputError` `bad-model`."""
+    """Hold a description against the schema and what a schema cannot say.
+
+    Parameters
+    ----------
+    description
+        `model.json`, decoded.
+
+    Raises
+    ------
+    InputError
+        `bad-model`: the first thing that is wrong.
+    """
     stated = description.get("format") if isinstance(description, dict) else None
     if isinstance(stated, int | float) and stated > FORMAT:
         raise InputError(
@@ -286,7 +391,27 @@ def _structure(above: float | None = None, **said: Any) -> Structure:  # noqa: A
 
 
 def read_file(path: Path, name: str, most: int) -> bytes:
-    """The content of a plain file, `most` bytes and one at most."""
+    """The content of a plain file, `most` bytes and one at most.
+
+    Parameters
+    ----------
+    path
+        The file.
+    name
+        What a sentence calls it.
+    most
+        Bytes.
+
+    Returns
+    -------
+    content
+        Longer than `most` by one byte at the most.
+
+    Raises
+    ------
+    InputError
+        `bad-model` where it is missing, no plain file, or larger.
+    """
     try:
         if not stat.S_ISREG(path.lstat().st_mode):
             raise bad_model(f"{name} of the model package is not a plain file")
@@ -300,7 +425,23 @@ def read_file(path: Path, name: str, most: int) -> bytes:
 
 
 def parsed(content: bytes) -> Any:
-    """The description's JSON, in which no key stands twice and every number is one."""
+    """The description's JSON, in which no key stands twice and every number is one.
+
+    Parameters
+    ----------
+    content
+        UTF-8.
+
+    Returns
+    -------
+    description
+        As JSON gives it.
+
+    Raises
+    ------
+    InputError
+        `bad-model`.
+    """
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)

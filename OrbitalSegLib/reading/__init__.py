@@ -89,6 +89,11 @@ def read(
     origin
         What is known of the scan that a volume file was made of.
 
+    Returns
+    -------
+    scan
+        The image in HU (signed 16 bits or float, LPS, mm), what the scanner said of it, and warnings.
+
     Raises
     ------
     InputError
@@ -123,9 +128,26 @@ def read(
 
 
 def read_headers(path: Path, series: str | None = None, grey_values: bool = False) -> list[Dataset]:
-    """The whole DICOM headers of the series that `read` takes, in the order of its slices, patient's identity included.
+    """The whole DICOM headers of the series that `read` takes, the patient's identity included.
 
-    Raises `InputError` `no-dicom` where the scan is no DICOM.
+    Parameters
+    ----------
+    path
+        A folder of DICOM files, or a zip of it.
+    series
+        By name, number or UID, as for `read`.
+    grey_values
+        Whether a series whose values are no HU is taken as well.
+
+    Returns
+    -------
+    headers
+        One for each file, in the order of the slices.
+
+    Raises
+    ------
+    InputError
+        `no-dicom` where the scan is no DICOM, and what `read` raises where no series fits.
     """
     must_exist(path)
     if volume_kind(path) and not path.is_dir():
@@ -138,7 +160,25 @@ def read_headers(path: Path, series: str | None = None, grey_values: bool = Fals
 
 @contextmanager
 def listing(path: Path, progress: Progress = silent) -> Iterator[list[dicom.Series]]:
-    """The DICOM series under a folder, in a file or in a zip; a zip's files exist inside the block only."""
+    """The DICOM series under a folder, in a file or in a zip; a zip's files exist inside the block only.
+
+    Parameters
+    ----------
+    path
+        The folder, the file or the zip.
+    progress
+        Hears how much is done, from 0 to 1; it stops the work by raising.
+
+    Yields
+    ------
+    series
+        All there are, the fittest for the orbit first, unfit ones last, each with the reason.
+
+    Raises
+    ------
+    InputError
+        `no-dicom` where there is none; `unreadable`, `unsafe-zip` or `truncated` where it cannot be opened.
+    """
     if is_zip(path):
         with temporary_folder() as private:
             _unpack(path, private)
@@ -148,6 +188,18 @@ def listing(path: Path, progress: Progress = silent) -> Iterator[list[dicom.Seri
 
 
 def must_exist(path: Path) -> None:
+    """Whether an input is there and can be opened.
+
+    Parameters
+    ----------
+    path
+        A file or a folder.
+
+    Raises
+    ------
+    InputError
+        `no-such-input` where there is none; `unreadable` where it cannot be opened or is neither.
+    """
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -165,7 +217,23 @@ def _cannot_open() -> InputError:
 
 
 def is_zip(path: Path) -> bool:
-    """By its first bytes, as a zip that is cut off has lost what stands at its end."""
+    """Whether a file is a zip: by its first bytes, as a zip that is cut off has lost what stands at its end.
+
+    Parameters
+    ----------
+    path
+        What may be a file.
+
+    Returns
+    -------
+    is_one
+        False for a folder too.
+
+    Raises
+    ------
+    InputError
+        `unreadable` where it cannot be opened.
+    """
     if not path.is_file():
         return False
     try:

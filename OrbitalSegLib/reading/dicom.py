@@ -160,9 +160,24 @@ class Series:
 
 
 def list_series(folder: Path, progress: Progress = silent) -> list[Series]:
-    """Every DICOM series under a folder (or the one in a file), the best for the orbit first, unfit ones last.
+    """Every DICOM series under a folder.
 
-    Raises `InputError` `unreadable` or `no-dicom`.
+    Parameters
+    ----------
+    folder
+        However deep the files lie in it; or one file.
+    progress
+        Hears how much is done, from 0 to 1; it stops the work by raising.
+
+    Returns
+    -------
+    series
+        The best for the orbit first, unfit ones last, each with the reason why it is unfit.
+
+    Raises
+    ------
+    InputError
+        `unreadable`: a folder cannot be opened; `no-dicom`: there is no DICOM image.
     """
     return _series_of(sorted(_files(folder)), progress)
 
@@ -208,9 +223,23 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def identity_of(path: Path) -> tuple[str, str, tuple[str, str]] | None:
-    """The UID of a file's image and of its series, and what tells its study and patient; None for no DICOM image.
+    """What tells the image in a file from others, and whose it is.
 
-    Raises `InputError` `truncated` of a damaged file, and `unreadable`.
+    Parameters
+    ----------
+    path
+        A file.
+
+    Returns
+    -------
+    identity
+        The UID of the image, that of its series, and what tells its patient (a hash) and its study; None for what is no
+        DICOM image.
+
+    Raises
+    ------
+    InputError
+        `truncated` of a damaged file; `unreadable`.
     """
     with warnings.catch_warnings(action="ignore"):  # as in `list_series`
         try:
@@ -225,7 +254,18 @@ def identity_of(path: Path) -> tuple[str, str, tuple[str, str]] | None:
 
 
 def study_of(path: Path) -> Study | None:
-    """Whose image a file is, and when it was taken; None where it is no DICOM image."""
+    """Whose image a file is, and when it was taken; None where it is no DICOM image.
+
+    Parameters
+    ----------
+    path
+        A file.
+
+    Returns
+    -------
+    study
+        Patients are told apart by a hash; nobody's name is in it.
+    """
     try:
         header = header_of(path)
     except DamagedFile:
@@ -413,14 +453,30 @@ def _why_unfit(header: Header, slices: tuple[Slice, ...]) -> InputError | None:
 
 
 def choose(series: list[Series], wanted: str | None = None, grey_values: bool = False) -> tuple[Series, str]:
-    """The wanted series (name, number or UID), or the one fit for the orbit, and why it was taken.
+    """The wanted series, or the one fit for the orbit, and why it was taken.
 
-    `series` is what `list_series` gave. A name may end in one of the phases that `load_series` found woven into a
-    series, as `A3.1of2`. `grey_values` lets a series that is unfit only for its values, which are no HU, pass for a fit
-    one.
+    Parameters
+    ----------
+    series
+        As `list_series` gives them.
+    wanted
+        A name (`A3`), number or UID; a name may end in one of the phases that `load_series` found woven into a series,
+        as `A3.1of2`. None takes the fittest.
+    grey_values
+        Whether a series that is unfit only for its values, which are no HU, passes for a fit one.
 
-    Raises `InputError`: `unknown-series`, `ambiguous-series`, `several-patients`, `several-studies`, or the reason
-    why the (best) series is unfit.
+    Returns
+    -------
+    chosen
+        The series.
+    reason
+        Why it was taken, for the record.
+
+    Raises
+    ------
+    InputError
+        `unknown-series`, `ambiguous-series`, `several-patients`, `several-studies`, or the reason why the (best) series
+        is unfit.
     """
     of_phases = ONE_OF_PHASES.fullmatch(wanted or "")
     if of_phases and of_phases["phase"] <= of_phases["phases"]:
@@ -526,8 +582,26 @@ def _check_choice(best: Series, usable: list[Series], wanted: str | None) -> Non
 
 
 def series_in(files: list[Path], beside: list[Path], grey_values: bool = False) -> Series:
-    """The series in these files; `beside` are other files that bear its UID, of which it may need some, and which are
-    left out else. Raises `InputError`.
+    """The one series that some files hold.
+
+    Parameters
+    ----------
+    files
+        Those that are meant.
+    beside
+        Other files that bear the same UID: it may need some of them, and the others are left out.
+    grey_values
+        Whether values that are no HU are taken as well.
+
+    Returns
+    -------
+    series
+        Fit to be loaded.
+
+    Raises
+    ------
+    InputError
+        As `list_series` and `choose`; or why the series is unfit without the files beside.
     """
     own = choose(_series_of(sorted(files)), grey_values=grey_values)[0]
     if not beside:
@@ -540,7 +614,20 @@ def series_in(files: list[Path], beside: list[Path], grey_values: bool = False) 
 
 
 def several(series: list[Series], chosen: Series) -> tuple[Note, ...]:
-    """What has to be said of whose images these are, and of a choice among several patients' or studies'."""
+    """What has to be said of whose images these are, and of a choice among several patients' or studies'.
+
+    Parameters
+    ----------
+    series
+        All of the input.
+    chosen
+        The one that was taken.
+
+    Returns
+    -------
+    notes
+        A code and a sentence each; none where there is one study of one patient.
+    """
     unclear = (
         "patient-unclear",
         "Images of this study name several patients, or some name none; by their identifiers they are one study's, "
@@ -570,7 +657,23 @@ def _told(item: Series) -> str:
 
 
 def day_of(study: Study) -> str | None:
-    """The date of a study as YYYY-MM-DD; None where it is not stated."""
+    """The date of a study as YYYY-MM-DD; None where it is not stated.
+
+    Parameters
+    ----------
+    study
+        As a series has it.
+
+    Returns
+    -------
+    day
+        Text, or None.
+
+    Examples
+    --------
+    >>> day_of(Study("", "", "20260131", "")), day_of(Study("", "", "", ""))
+    ('2026-01-31', None)
+    """
     said = study.date
     return f"{said[:4]}-{said[4:6]}-{said[6:8]}" if len(said) == 8 and said.isdecimal() else None
 
@@ -620,6 +723,21 @@ def full_headers(series: Series) -> list[Dataset]:
     """Everything that stands in the headers of a series' files, patient's identity included, in the slices' order.
 
     For results that are written into the scan's own study, and for nothing else.
+
+    Parameters
+    ----------
+    series
+        As `choose` gives it.
+
+    Returns
+    -------
+    headers
+        One for each file.
+
+    Raises
+    ------
+    OSError
+        A file is gone, or cannot be read any more.
     """
     paths = dict.fromkeys(item.path for item in _one_per_place(series)[0])
     with warnings.catch_warnings(action="ignore"):  # as in `list_series`
@@ -636,7 +754,22 @@ def _full_header(path: Path) -> Dataset:
 def load_series(series: Series, progress: Progress = silent) -> Scan:
     """The series as one image in HU on the scan grid.
 
-    Raises `InputError` `truncated`, `unreadable`, `inconsistent`, `time-series` or `too-large`.
+    Parameters
+    ----------
+    series
+        As `choose` gives it.
+    progress
+        Hears how much is done, from 0 to 1; it stops the work by raising.
+
+    Returns
+    -------
+    scan
+        Slices in their true places: sheared back where the gantry was tilted, resampled where their distances differ.
+
+    Raises
+    ------
+    InputError
+        `truncated`, `unreadable`, `inconsistent`, `time-series` or `too-large`.
     """
     slices, notes = _one_per_place(series)
     planes = _planes(slices)
@@ -742,7 +875,18 @@ def _next(frames: Iterator[StoredFrame], item: Slice) -> StoredFrame:
 
 
 def acquisition_of(series: Series) -> Acquisition:
-    """What the scanner said of a series, and what its slices show, without reading a voxel."""
+    """What the scanner said of a series, and what its slices show, without reading a voxel.
+
+    Parameters
+    ----------
+    series
+        With slices.
+
+    Returns
+    -------
+    acquisition
+        What was not stated is None.
+    """
     slices, _ = _one_per_place(series)
     return _acquisition(slices, _planes(slices))
 

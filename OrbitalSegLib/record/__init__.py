@@ -35,7 +35,18 @@ SIDES_UNKNOWN = "Left and right may be exchanged, as no file says how the patien
 
 
 def sides_known(entries: dict[str, Any]) -> bool:
-    """Whether what a record calls left and right is so."""
+    """Whether what a record calls left and right is so.
+
+    Parameters
+    ----------
+    entries
+        Of a record, as read from `record.json`.
+
+    Returns
+    -------
+    known
+        False where the files did not say how the patient lay.
+    """
     return all(warning["code"] != "orientation-unknown" for warning in entries["warnings"])
 
 

@@ -26,7 +26,27 @@ def edited_masks(
 
     A label map without names is `bone`. What was taken from `bone` is taken from its classes `cortical` and `thin` too,
     unless these were edited themselves.
-    `header` and `warn` are those of `read_segmentation`. Raises `InputError` `different-grids` or those of that.
+
+    Parameters
+    ----------
+    automatic
+        By structure, on one grid.
+    path
+        A segmentation or a label map, on the same grid.
+    header
+        The part of a volume file's header that is believed where parts contradict each other.
+    warn
+        Hears at once of each warning: its code and its sentence.
+
+    Returns
+    -------
+    masks
+        By structure, on that grid.
+
+    Raises
+    ------
+    InputError
+        `different-grids`; `not-a-segmentation`: none of the segments is in the file; and what reading it raises.
     """
     ids = segment_ids(path, header)
     given = {}
@@ -49,7 +69,20 @@ def edited_masks(
 
 
 def count(automatic: sitk.Image, edited: sitk.Image) -> dict[str, Any]:
-    """Voxels and ml that were added to and removed from a mask."""
+    """Voxels and ml that were added to and removed from a mask.
+
+    Parameters
+    ----------
+    automatic
+        A mask.
+    edited
+        The same, as a person left it, on the same grid.
+
+    Returns
+    -------
+    counted
+        As the record has it: volumes in ml before and after, voxels and ml added and removed.
+    """
     before, after = mask_array(automatic), mask_array(edited)
     voxel_ml = float(np.prod(automatic.GetSpacing())) / 1000
     added, removed = int((after & ~before).sum()), int((before & ~after).sum())

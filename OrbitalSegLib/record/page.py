@@ -55,6 +55,20 @@ def page_of(record: dict[str, Any], folder: Path, language: str = ENGLISH) -> st
     """The page of a segmentation's record in a language; the pictures (PNG) of its result folder are put into it.
 
     It shows what the record holds and nothing else: no identity of a patient that the record does not have.
+
+    Parameters
+    ----------
+    record
+        As read from `record.json`.
+    folder
+        The result folder, for its pictures.
+    language
+        A key of `LANGUAGES`.
+
+    Returns
+    -------
+    page
+        HTML, with no link to anything outside.
     """
     parts = (
         _header(record),
@@ -333,7 +347,23 @@ def _said_of(name: str, value: Any) -> str:
 
 
 def term_of(name: str) -> str:
-    """A key of the record in words, its unit behind."""
+    """A key of the record in words, its unit behind.
+
+    Parameters
+    ----------
+    name
+        As `volume_ml`.
+
+    Returns
+    -------
+    words
+        For a person.
+
+    Examples
+    --------
+    >>> term_of("volume_ml"), term_of("parts")
+    ('volume, ml', 'parts')
+    """
     words = name.split("_")
     units = {"mm": "mm", "ml": "ml", "hu": "HU", "gb": "GB", "mm2": "mm²", "cm2": "cm²"}
     if words[-1] in units and len(words) > 1:
@@ -342,7 +372,25 @@ def term_of(name: str) -> str:
 
 
 def flattened(found: dict[str, Any], before: str = "") -> dict[str, Any]:
-    """Figures of figures, by their names one behind the other; of a list of things, how many there are."""
+    """Figures of figures, by their names one behind the other; of a list of things, how many there are.
+
+    Parameters
+    ----------
+    found
+        Figures by name, some of which are such tables again.
+    before
+        What stands before each name.
+
+    Returns
+    -------
+    figures
+        Each a plain value or a list of such.
+
+    Examples
+    --------
+    >>> flattened({"walls": {"minimum_mm": 0.4}, "shells": [{"volume_ml": 1}, {"volume_ml": 2}]})
+    {'walls_minimum_mm': 0.4, 'shells': 2}
+    """
     flat: dict[str, Any] = {}
     for name, value in found.items():
         key = f"{before}{name}"
@@ -355,6 +403,23 @@ def flattened(found: dict[str, Any], before: str = "") -> dict[str, Any]:
 
 
 def worded(value: Any) -> str:
+    """A value of the record in words.
+
+    Parameters
+    ----------
+    value
+        Plain, or a list of such.
+
+    Returns
+    -------
+    words
+        Numbers have four digits; nothing is `-`.
+
+    Examples
+    --------
+    >>> worded([True, 0.123456, None]), worded([])
+    ('yes, 0.1235, -', 'none')
+    """
     if value is None:
         return "-"
     if isinstance(value, bool):

@@ -83,7 +83,18 @@ ENTRIES = (
 
 
 def missing(record: dict[str, Any]) -> list[dict[str, str]]:
-    """The entries that a record of a segmentation lacks, in the order of the report."""
+    """The entries that a record of a segmentation lacks, in the order of the report.
+
+    Parameters
+    ----------
+    record
+        As read from `record.json`.
+
+    Returns
+    -------
+    entries
+        Each with `id`, `term`, `part` of the standard, and `why` it is asked for.
+    """
     return [
         {"id": entry.id, "term": entry.term, "part": entry.part, "why": entry.why}
         for entry in ENTRIES

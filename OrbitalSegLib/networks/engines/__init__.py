@@ -30,7 +30,31 @@ def choose(
     """The engine for one network of a package; what was taken stands in its fields.
 
     `auto` takes torch on an NVIDIA card, else OpenVINO, else torch; bf16 where the device calculates in it, else fp32.
-    `threads` is for the processor, by default one for each core. Raises `InputError` `no-engine` or `bad-model`.
+
+    Parameters
+    ----------
+    package
+        As `load_package` gives it.
+    network
+        One of its names.
+    engine
+        `auto`, `openvino` or `torch`.
+    precision
+        `auto`, `fp32` or `bf16`.
+    device
+        `auto`, `cpu`, `cuda` or `mps`.
+    threads
+        Of the processor; None is one for each core.
+
+    Returns
+    -------
+    engine
+        Ready to run.
+
+    Raises
+    ------
+    InputError
+        `no-engine` where what is asked for is not installed or the device cannot do it; `bad-model`.
     """
     taken = _engine(engine, device)
     threads = threads or cores()
@@ -48,13 +72,40 @@ def choose(
 
 
 def cores(spare: int = 0) -> int:
-    """The processor's cores that this program may use, `spare` of them left to others, and at least one."""
+    """The processor's cores that this program may use, `spare` of them left to others, and at least one.
+
+    Parameters
+    ----------
+    spare
+        So many are left to others.
+
+    Returns
+    -------
+    count
+        At least one.
+    """
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, usable - spare)
 
 
 def threads_of(asked: int | None) -> int:
-    """How many threads are meant: None is one for each core, a negative number leaves so many cores free."""
+    """How many threads are meant: None is one for each core, a negative number leaves so many cores free.
+
+    Parameters
+    ----------
+    asked
+        As a job has it.
+
+    Returns
+    -------
+    count
+        At least one.
+
+    Examples
+    --------
+    >>> threads_of(2), threads_of(None) == cores(), threads_of(-1) == cores(spare=1)
+    (2, True, True)
+    """
     if asked is None or asked == 0:
         return cores()
     return asked if asked > 0 else cores(spare=-asked)
@@ -81,7 +132,25 @@ def _engine(engine: str, device: str) -> str:
 
 
 def precision_of(precision: str, has_bf16: bool) -> str:
-    """`fp32` or `bf16`, whichever is meant. Raises `InputError` `no-engine`."""
+    """`fp32` or `bf16`, whichever is meant.
+
+    Parameters
+    ----------
+    precision
+        `auto`, `fp32` or `bf16`.
+    has_bf16
+        Whether the device calculates in it.
+
+    Returns
+    -------
+    precision
+        Never `auto`.
+
+    Raises
+    ------
+    InputError
+        `no-engine`: bf16 is asked for where there is none.
+    """
     if precision == "bf16" and not has_bf16:
         raise InputError("no-engine", "This device does not calculate in bf16: choose the precision auto or fp32.")
     return ("bf16" if has_bf16 else "fp32") if precision == "auto" else precision
