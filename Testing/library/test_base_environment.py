@@ -32,11 +32,16 @@ BASE = {"OrbitalSegLib", "SimpleITK", "numpy", "pydicom", "vtk", "vtkmodules"} |
 ONLY_WITH_AN_EXTRA = (
     "cli",
     "networks.engines.openvino",
+    "networks.engines.quiet",
     "networks.engines.torch",
     "networks.engines.volumes",
     "networks.export",
     "networks.unet",
     "networks.unet3d",
+    "pacs.dicomweb",
+    "pacs.dimse",
+    "pacs.front",
+    "pacs.receiver",
     "training",
 )
 """Modules and packages that cannot be imported without one: nothing that the base promises may need them."""
