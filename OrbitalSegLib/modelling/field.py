@@ -119,7 +119,7 @@ def part_of(bone: BoneField, region: Region) -> BoneField:
     Returns
     -------
     field
-        On the voxels of the region alone.
+        On the same grid; outside the region it holds nothing.
 
     Raises
     ------
@@ -260,6 +260,18 @@ def field_of_painted(wall: sitk.Image, bone: BoneField) -> BoneField:
     """Inferred wall that a person may have edited, beside such bone: no CT shows it, so that the mask counts alone.
 
     What is bone is no wall.
+
+    Parameters
+    ----------
+    wall
+        As a person left it.
+    bone
+        On the same grid; what it holds is no wall.
+
+    Returns
+    -------
+    field
+        On that grid.
     """
     wall = sitk.And(wall, 1 - bone.mask)
     return BoneField(wall, sitk.Cast(wall, sitk.sitkFloat32) if bone.fraction is not None else None, edited=True)
