@@ -271,6 +271,7 @@ def main() -> None:
         shutil.rmtree(folder / "whole", ignore_errors=True)
         known["batch"], last = finished(batch_job(tree, folder / "whole", asked.method), folder)
         known["summary"] = last["summary"]
+        known["largest"] = round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)
         keep()
     rows = rows_of(folder / "whole")
     done = [row["name"] for row in rows if row["status"] == "done"]
@@ -299,6 +300,7 @@ def main() -> None:
         == (folder / "whole/index.csv").read_bytes(),
         "files other than single runs'": other,
         "rows with another code than they should": {k: found.get(k) for k in wanted if found.get(k) != wanted[k]},
+        "largest process, MB": known["largest"],
         "processor seconds, batch": round(known["batch"], 1),
         "processor seconds, single runs": round(alone, 1),
         "of these, of scans that have a result": round(of_done, 1),

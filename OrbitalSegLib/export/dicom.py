@@ -17,7 +17,7 @@ from pydicom.uid import UID, EncapsulatedSTLStorage, ExplicitVRLittleEndian, gen
 
 from OrbitalSegLib.dicom_files import save_dicom
 from OrbitalSegLib.errors import InputError
-from OrbitalSegLib.export.headers import PATIENT_AND_STUDY, named, unchecked
+from OrbitalSegLib.export.headers import PATIENT_AND_STUDY, conceal, is_without_identity, named, unchecked
 from OrbitalSegLib.files import writing
 from OrbitalSegLib.methods import METHODS
 from OrbitalSegLib.methods.method import FAMILIES, HISTOGRAM, NETWORKS
@@ -121,6 +121,13 @@ def write_dicom_segmentation(
         ) from error
     # highdicom takes the header's slice distance where the pixels are the header's: that of a tilted table is another.
     dataset.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence = _measures(hd, first)
+    _save(dataset, headers, path)
+
+
+def _save(dataset: Dataset, headers: Sequence[Dataset], path: Path) -> None:
+    """Write a result of a scan with these headers, without any identity where they have none. Raises `OutputError`."""
+    if is_without_identity(headers[0]):
+        conceal(dataset)
     with writing(path.parent), unchecked():
         save_dicom(dataset, path)
 
@@ -233,8 +240,7 @@ def write_dicom_surface(stl: Path, headers: Sequence[Dataset], path: Path, title
     dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
     dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    with writing(path.parent), unchecked():
-        save_dicom(dataset, path)
+    _save(dataset, headers, path)
 
 
 def _code(code: Code) -> Dataset:

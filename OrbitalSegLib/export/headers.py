@@ -54,6 +54,14 @@ ANY_UID = re.compile(r"[0-9.]{1,64}")
 
 ANONYMOUS = "ANONYMOUS"
 
+METHOD = "Nothing but the geometry of the source was kept"
+
+BASIC_PROFILE = ("113100", "DCM", "Basic Application Confidentiality Profile")
+"""As PS3.15 E.1 asks for it to be named, with what became of dates."""
+
+NO_DATE, NO_TIME = "19000101", "000000"
+"""Stand where a result must have a date and a time, which say when a patient was treated."""
+
 INVALID = "is not as DICOM asks: it was left out of the results in DICOM"
 
 
@@ -236,9 +244,26 @@ def without_identity(headers: Sequence[Dataset]) -> list[Dataset]:
         _drop_identifiers(clean)
         clean.PatientName, clean.PatientID = f"{ANONYMOUS}^", ANONYMOUS
         clean.PatientIdentityRemoved = "YES"
-        clean.DeidentificationMethod = "Nothing but the geometry of the source was kept"
+        clean.DeidentificationMethod = METHOD
         found.append(clean)
     return found
+
+
+def is_without_identity(header: Dataset) -> bool:
+    """Whether a header is one of `without_identity`."""
+    return bool(header.get("DeidentificationMethod") == METHOD)
+
+
+def conceal(result: Dataset) -> None:
+    """Take from a result of such headers what it says of its own making, and name the profile [PS3.15 E.1]."""
+    for keyword in ("InstanceCreationDate", "InstanceCreationTime", "ContributingEquipmentSequence"):
+        if keyword in result:
+            delattr(result, keyword)
+    result.ContentDate, result.ContentTime = NO_DATE, NO_TIME
+    result.LongitudinalTemporalInformationModified = "REMOVED"
+    code = Dataset()
+    code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = BASIC_PROFILE
+    result.DeidentificationMethodCodeSequence = [code]
 
 
 def _drop_identifiers(header: Dataset) -> None:
