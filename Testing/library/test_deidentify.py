@@ -1,4 +1,4 @@
-"""DICOM without identity holds to the Basic Profile of PS3.15 E: every attribute of its table that a result can have."""
+"""DICOM without identity holds to the Basic Profile of PS3.15 E: all attributes of its table that a result can have."""
 
 from collections.abc import Iterator
 from pathlib import Path
