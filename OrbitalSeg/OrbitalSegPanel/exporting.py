@@ -108,23 +108,28 @@ class Plan:
         return written
 
     def _put(self, stem: str, sources: dict[str, Path]) -> list[Path]:
-        """Copy files that belong together, by their endings, compare them byte by byte, and give them names.
-
-        Left and right stand in the names, which are the first that nothing has: nobody's file is ever replaced.
-        """
-        with workplace(self.folder) as private:
-            copies = [private / f"copy{ending}" for ending in sources]
-            for source, copy in zip(sources.values(), copies, strict=True):
-                shutil.copyfile(source, copy)
-                if copy.read_bytes() != source.read_bytes():
-                    raise ValueError(_("A file was not written whole: check the disk, and export again."))
-            return name_together(copies, _names(self.folder, f"{stem}-{self.side}", list(sources)))
+        """See `put`; left and right stand in the names."""
+        return put(self.folder, f"{stem}-{self.side}", sources)
 
     def _is_kept(self, x_mm: np.ndarray) -> np.ndarray:
         """Which places of the patient's x axis (LPS) the side holds."""
         if self.middle_mm is None:
             return np.ones_like(x_mm, bool)
         return x_mm >= self.middle_mm if self.side == "left" else x_mm < self.middle_mm
+
+
+def put(folder: Path, stem: str, sources: dict[str, Path]) -> list[Path]:
+    """Copy files that belong together, by their endings, compare them byte by byte, and give them names.
+
+    They are the first that nothing has: nobody's file is ever replaced. Raises as `Plan.take`.
+    """
+    with workplace(folder) as private:
+        copies = [private / f"copy{ending}" for ending in sources]
+        for source, copy in zip(sources.values(), copies, strict=True):
+            shutil.copyfile(source, copy)
+            if copy.read_bytes() != source.read_bytes():
+                raise ValueError(_("A file was not written whole: check the disk, and export again."))
+        return name_together(copies, _names(folder, stem, list(sources)))
 
 
 def can_hold(form: str, structure: Structure) -> bool:

@@ -102,6 +102,11 @@ def orbits(folder: Path, edited: str, region: str, said: Job) -> Job:
     }
 
 
+def reconstruct(folder: Path, edited: str, region: str, said: Job) -> Job:
+    """The walls that were, of the segmentation that was saved as `edited`; see `orbits`."""
+    return orbits(folder, edited, region, said) | {"task": "reconstruct"}
+
+
 def dicom(folder: Path, edited: str, source: Path, names: tuple[str, ...], said: Job) -> Job:
     """Segments of the segmentation that was saved as `edited`, of the result in `source`, as DICOM."""
     return {

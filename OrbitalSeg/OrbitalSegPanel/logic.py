@@ -15,7 +15,7 @@ from slicer.i18n import tr as _
 from OrbitalSegLib.errors import OrbitalSegError
 from OrbitalSegLib.methods import DEFAULT_METHOD, METHODS, Method
 from OrbitalSegLib.structures import BONE
-from OrbitalSegPanel import exporting, jobs, orbits, origin, results, segments, views, volumes
+from OrbitalSegPanel import exporting, jobs, orbits, origin, reconstruction, results, segments, views, volumes
 from OrbitalSegPanel.packages import Package
 from OrbitalSegPanel.private import PrivateFolder
 from OrbitalSegPanel.process import Line, Outcome, Python
@@ -25,7 +25,7 @@ from OrbitalSegPanel.settings import PROBABILITY, ROI, SEGMENTATION, VOLUME, Set
 from OrbitalSegPanel.thresholds import Thresholds
 
 CHECK, PHANTOM, SEGMENT, SETTLE, MEASURE = "check", "phantom", "segment", "settle", "measure"
-EXPORT, RECORD, INSTALL = "export", "record", "install"
+RECONSTRUCT, EXPORT, RECORD, INSTALL = "reconstruct", "export", "record", "install"
 """Names of work."""
 
 READABLE = (OSError, ValueError, RuntimeError, OrbitalSegError)
@@ -361,17 +361,7 @@ class PanelLogic:
 
     def start_measure(self) -> None:
         """Measure the orbits between the segments as they are now. Raises `ValueError` where there is nothing to do."""
-        target, volume = self.settings.reference(SEGMENTATION), self.scan()
-        if target is None or segments.volume_ml(target, BONE) == 0:
-            raise ValueError(_("Segment a scan first: an orbit is measured between its bony walls."))
-        if volume is None:
-            raise ValueError(_("Choose the CT of the segments first: the orbits are looked for in it."))
-        look, side = self._measurable(), results.side_of(results.record_of(self.settings))
-
-        def prepare(folder: Path) -> Any:
-            exporting.save(target, folder / exporting.EDITED, orbits.WALLS)
-            self._write_scan(volume, folder / jobs.INPUT)
-            return self.python.start(jobs.orbits(folder, exporting.EDITED, side or "auto", self._said(volume)), folder)
+        prepare, look = self._of_walls(jobs.orbits), self._measurable()
 
         def done(outcome: Outcome, private: PrivateFolder) -> bool:
             if outcome.result is not None:
@@ -388,9 +378,26 @@ class PanelLogic:
 
         self._start(MEASURE, prepare, done)
 
-    def changed_since_measured(self) -> str:
-        """What is not as it was when the orbits were measured: `segments` or `scan`; empty where all is."""
-        measured = self.settings["orbits"].get("look", {})
+    def _of_walls(self, job: Callable[[Path, str, str, jobs.Job], jobs.Job]) -> Callable[[Path], Any]:
+        """Starts a job about the walls as they are now. Raises `ValueError` where there are none, or no scan."""
+        target, volume = self.settings.reference(SEGMENTATION), self.scan()
+        if target is None or segments.volume_ml(target, BONE) == 0:
+            raise ValueError(_("Segment a scan first: an orbit is measured between its bony walls."))
+        if volume is None:
+            raise ValueError(_("Choose the CT of the segments first: the orbits are looked for in it."))
+        side = results.side_of(results.record_of(self.settings))
+
+        def prepare(folder: Path) -> Any:
+            exporting.save(target, folder / exporting.EDITED, orbits.WALLS)
+            self._write_scan(volume, folder / jobs.INPUT)
+            return self.python.start(job(folder, exporting.EDITED, side or "auto", self._said(volume)), folder)
+
+        return prepare
+
+    def changed_since_measured(self, what: str = "orbits") -> str:
+        """What is not as it was when the orbits were measured, or were reconstructed (`reconstruction`): `segments` or
+        `scan`; empty where all is."""
+        measured = self.settings[what].get("look", {})
         return next((part for part, held in measured.items() if held != self._measurable()[part]), "")
 
     def _measurable(self) -> orbits.Look:
@@ -399,6 +406,36 @@ class PanelLogic:
         if self._looked[0] != state:
             self._looked = (state, orbits.look(target, volume))
         return self._looked[1]
+
+    # -- the walls that were ------------------------------------------------------------------------------------------
+
+    def start_reconstruct(self) -> None:
+        """Reconstruct what is missing of the orbits, and put the models to print into the folder of exports.
+
+        Neither the segmentation nor any file is changed. Raises `ValueError` where there is nothing to do.
+        """
+        prepare, look = self._of_walls(jobs.reconstruct), self._measurable()
+        folder = Path(self.settings["exportFolder"])
+        if not self.settings["exportFolder"] or not folder.is_dir():
+            raise ValueError(_("Choose a folder that exists."))
+
+        def done(outcome: Outcome, private: PrivateFolder) -> bool:
+            said = ""
+            if outcome.result is not None:
+                figures, made = outcome.result["summary"], private.path / jobs.RESULT
+                try:
+                    files = reconstruction.take(made, folder)
+                    reconstruction.load(made, figures, self.settings)
+                except READABLE as error:
+                    text = _("The reconstruction could not be read: {error}").format(error=error)
+                    outcome = Outcome(None, "unreadable", text)
+                else:
+                    self.settings["reconstruction"] = {"figures": figures, "warnings": self.warnings, "look": look}
+                    said = _("Reconstructed; files written and read back: {count}.").format(count=len(files))
+            self._finished(RECONSTRUCT, outcome, said)
+            return False
+
+        self._start(RECONSTRUCT, prepare, done)
 
     # -- export -------------------------------------------------------------------------------------------------------
 

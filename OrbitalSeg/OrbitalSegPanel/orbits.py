@@ -141,8 +141,16 @@ def _model(path: Path, side: str) -> Any:
     ends = surface.GetPointData().GetArray(END) if surface is not None else None
     if ends is None:
         raise ValueError(_("the surface of the {side} orbit is missing").format(side=_(side)))
-    # Numbers between those of two points mean something else: a slice would show inferred wall between bone and bridge.
-    node = models.add(surface, f"Orbit {side}", np.array(END_COLOURS)[vtk_to_numpy(ends).astype(int)])
+    return shown_model(surface, side, np.array(END_COLOURS)[vtk_to_numpy(ends).astype(int)])
+
+
+def shown_model(surface: Any, side: str, colours: np.ndarray) -> Any:
+    """A model of an orbit, translucent in 3D and an outline in the slices.
+
+    Colours are given and not numbers: those between the numbers of two points mean something else, and a slice would
+    show inferred wall between bone and bridge.
+    """
+    node = models.add(surface, f"Orbit {side}", colours)
     node.SetAttribute(SIDE, side)
     display = node.GetDisplayNode()
     display.SetOpacity(OPACITY_3D)

@@ -18,6 +18,8 @@ DEFAULTS: dict[str, Any] = {
     "runLimits": {},  # by network, as the networks' run had them
     "orbits": {},  # figures of the last measurement, its warnings, and a look at what was measured
     "showOrbits": True,
+    "reconstruction": {},  # figures of the last reconstruction, its warnings, and a look at what it was made of
+    "showReconstruction": True,
     "exportSegments": [name for name, one in STRUCTURES.items() if one.exported],
     "exportFormat": "stl",
     "exportSide": "both",
@@ -45,6 +47,10 @@ PROBABILITY = "probability"
 
 ORBIT = "orbit"
 """Role of the models of what was measured, one node for each orbit."""
+
+
+RECONSTRUCTED = "reconstructed"
+"""Role of the models of orbits as they were, one node for each."""
 
 
 class Settings:

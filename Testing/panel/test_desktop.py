@@ -405,7 +405,7 @@ def test_the_start_of_slicer_waits_for_no_package_that_only_the_panel_needs():
 
 STEPS = (
     *("scanSection", "regionSection", "methodSection", "thresholdSection", "correctSection"),
-    *("orbitsSection", "exportSection", "reviewSection"),
+    *("orbitsSection", "reconstructionSection", "exportSection", "reviewSection"),
 )
 WIDTH, HEIGHT = 430, 900
 

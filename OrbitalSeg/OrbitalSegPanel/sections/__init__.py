@@ -4,6 +4,7 @@ from OrbitalSegPanel.sections.correct import CorrectSection
 from OrbitalSegPanel.sections.export import ExportSection
 from OrbitalSegPanel.sections.method import MethodSection
 from OrbitalSegPanel.sections.orbits import OrbitsSection
+from OrbitalSegPanel.sections.reconstruction import ReconstructionSection
 from OrbitalSegPanel.sections.region import RegionSection
 from OrbitalSegPanel.sections.review import ReviewSection
 from OrbitalSegPanel.sections.scan import ScanSection
@@ -19,6 +20,7 @@ SECTIONS = (
     ThresholdSection,
     CorrectSection,
     OrbitsSection,
+    ReconstructionSection,
     ExportSection,
     ReviewSection,
     StepsSection,

@@ -32,7 +32,7 @@ class OrbitsSection(Section, VTKObservationMixin):
         self._timer = qt.QTimer()
         self._timer.setSingleShot(True)
         self._timer.setInterval(0)  # all changes that wait become one
-        self._timer.connect("timeout()", self.refresh)
+        self._timer.connect("timeout()", self._look_again)
         self.ui.measureButton.connect("clicked(bool)", self._measure)
         self.ui.showOrbitsBox.connect("toggled(bool)", self._show_chosen)
         self.ui.orbitsTable.setEditTriggers(qt.QAbstractItemView.NoEditTriggers)
@@ -100,8 +100,14 @@ class OrbitsSection(Section, VTKObservationMixin):
                 self.addObserver(node, event, self._changed)
 
     def _changed(self, _caller, _event) -> None:
-        if self.settings["orbits"]:
+        if self.settings["orbits"] or self.settings["reconstruction"]:
             self._timer.start()
+
+    def _look_again(self) -> None:
+        if self.settings["reconstruction"]:
+            self.panel.refresh()  # that section shows whether it still holds, too
+        else:
+            self.refresh()
 
     def _measure(self) -> None:
         self._failed = ""

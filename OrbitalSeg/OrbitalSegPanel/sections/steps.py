@@ -13,7 +13,7 @@ from OrbitalSegPanel.settings import VOLUME
 
 STEPS = (
     *("scanSection", "regionSection", "methodSection", "thresholdSection", "correctSection"),
-    *("orbitsSection", "exportSection", "reviewSection"),
+    *("orbitsSection", "reconstructionSection", "exportSection", "reviewSection"),
 )
 """All but section 4: *Segment*, the verdict and what comes next are always in sight."""
 
@@ -67,6 +67,8 @@ class StepsSection(Section):
             "segmentSection": has_result,
             "thresholdSection": has_result and settings["limits"] != settings["runLimits"] and not self._is_preview(),
             "orbitsSection": bool(settings["orbits"]) and not self.logic.changed_since_measured(),
+            "reconstructionSection": bool(settings["reconstruction"])
+            and not self.logic.changed_since_measured("reconstruction"),
             "exportSection": bool(self.logic.exported.files),
             "reviewSection": has_result and self._has_record,
         }
