@@ -204,20 +204,36 @@ def orbits_summary(**left: Any) -> dict[str, Any]:
     return {"orbits": {"right": right, "left": left}, "larger": "left", "difference_ml": 1.42}
 
 
+def reconstruction_summary(**opening: Any) -> dict[str, Any]:
+    """What the worker says of a whole orbit and of one whose floor it reconstructed."""
+    one = {"number": 1, "wall": "floor", "area_mm2": 79.4, "mirrored_share": 0.9, "uncertain_mm": 0.42}
+    left = {"status": "reconstructed", "wall_from": "mirror", "openings": [one | opening], "volume_ml": 24.6}
+    return {"orbits": {"right": {"status": "no defect"}, "left": left}, "sides_known": True}
+
+
+def write_reconstruction(folder: Path, summary: dict[str, Any]) -> None:
+    """The orbits as they were, and files in the place of models."""
+    write_orbits(folder, summary)
+    for name in ("bone_reconstructed-left.stl", "bone_reconstructed-left.3mf", "reconstructed-left.stl", "record.json"):
+        (folder / name).write_text(name, encoding="utf-8")
+
+
 def write_orbits(folder: Path, summary: dict[str, Any]) -> None:
     """The surfaces of the orbits that were measured: balls whose front is the opening, and whose back is bridged."""
     folder.mkdir(parents=True)
     for side, orbit in summary["orbits"].items():
-        if orbit["status"] == "found":
+        if orbit["status"] in ("found", "reconstructed"):
             ball = vtkSphereSource()
             ball.SetCenter(*ORBIT_CENTRES_MM[side])
             ball.SetRadius(ORBIT_RADIUS_MM)
             ball.Update()
             surface = ball.GetOutput()
             deep_mm = vtk_to_numpy(surface.GetPoints().GetData())[:, 1] - ORBIT_CENTRES_MM[side][1]
-            ends = numpy_to_vtk(np.select([deep_mm < -1, deep_mm > 1], [0, 3], 1).astype(np.uint8), deep=True)
-            ends.SetName("end")
-            surface.GetPointData().AddArray(ends)
+            end, origin = np.select([deep_mm < -1, deep_mm > 1], [0, 3], 1), np.where(deep_mm > 1, 1, 0)
+            for name, values in (("end", end), ("origin", origin)):
+                array = numpy_to_vtk(values.astype(np.uint8), deep=True)
+                array.SetName(name)
+                surface.GetPointData().AddArray(array)
             writer = vtkXMLPolyDataWriter()
             writer.SetFileName(str(folder / f"orbit-{side}.vtp"))
             writer.SetInputData(surface)

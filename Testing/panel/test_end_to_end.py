@@ -18,7 +18,7 @@ from host import LAUNCHER
 from OrbitalSegLib.export.segmentation import read_segmentation, segment_ids, write_segmentation
 from OrbitalSegLib.methods import METHODS
 from OrbitalSegLib.methods.kept import KeptProbabilities
-from OrbitalSegLib.phantom import Anatomy, Scanner, scan, write_series
+from OrbitalSegLib.phantom import Anatomy, Scanner, bone_fraction, orbits_grid, scan, write_series
 from OrbitalSegLib.product import CONTRACT
 from OrbitalSegLib.region import Region
 from OrbitalSegLib.structures import STRUCTURES
@@ -341,3 +341,30 @@ def test_the_orbits_are_measured_between_the_walls_of_the_scene(host, panel, wor
         bounds = np.reshape(model.GetPolyData().GetBounds(), (3, 2))
         np.testing.assert_allclose(bounds, np.reshape(written.GetBounds(), (3, 2)), atol=1e-3)
         assert np.sign(bounds[0]).tolist() == ([1, 1] if side == "right" else [-1, -1])  # RAS: x to the right
+
+
+def test_a_broken_orbit_gets_models_with_the_wall_that_it_had(host, panel, work, tmp_path):
+    """The phantom with a broken floor, its bone by formula."""
+    anatomy = Anatomy(fracture="floor", fracture_side="left", fracture_area_mm2=90.0)
+    taken = scan(anatomy, Scanner(140, 1.0, 1.0, 1.0, 84.0, (0.0, 15.0, 0.0)))
+    ct = sitk.GetImageFromArray(taken.voxels)
+    ct.SetOrigin(taken.grid.origins[0].tolist())
+    bone = sitk.Cast(bone_fraction(anatomy, orbits_grid(anatomy, 0.6)) > 0.4, sitk.sitkUInt8)
+    sitk.WriteImage(ct, str(tmp_path / "phantom.nrrd"))
+    write_segmentation({"bone": bone}, tmp_path / "walls.seg.nrrd")
+    volume = host.scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "phantom")
+    volumes.put_image(volume, ct)
+    ui, models = panel.ui, tmp_path / "models"
+    models.mkdir()
+    ui.volumeSelector.setCurrentNode(volume)
+    ui.segmentationSelector.setCurrentNode(segments.load(tmp_path / "walls.seg.nrrd", "walls"))
+    ui.modelsFolderEdit.currentPath = str(models)
+    assert "Reconstructed; files written and read back: 6." in work(ui.reconstructButton)
+    assert "Left, floor: " in ui.reconstructionLabel.text
+    (opening,) = panel.logic.settings["reconstruction"]["figures"]["orbits"]["left"]["openings"]
+    assert opening["wall"] == "floor"
+    assert opening["mirrored_share"] > 0.9
+    assert opening["uncertain_mm"] < 1
+    model = results_surface(models / "bone_reconstructed-left.stl")
+    assert model.GetNumberOfCells() > 10_000
+    assert model.GetBounds()[0] > -10  # the left orbit alone, LPS

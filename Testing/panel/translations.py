@@ -57,6 +57,7 @@ def tables() -> Texts:
     return {
         "OrbitalSegPanel.orbits": list(SIDES),
         "OrbitalSegPanel.parameters": [*titles, *choices],
+        "OrbitalSegPanel.reconstruction": list(SIDES),
         "sections.export": [
             *FORMATS.values(),
             *(name.capitalize() for name in SMOOTHINGS),
