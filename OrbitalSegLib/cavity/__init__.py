@@ -222,10 +222,36 @@ def sagged_mm(start_mm: Floats, directions: Floats, wall_mm: Floats, hu: Sampled
     lengths
         (n,), mm.
     """
+    to_air, to_bone = beyond_mm(start_mm, directions, wall_mm, hu, bone)
+    return np.where((to_air > SAGGED_MM) & (to_air < to_bone), to_air, 0.0)
+
+
+def beyond_mm(
+    start_mm: Floats, directions: Floats, wall_mm: Floats, hu: Sampled, bone: Sampled
+) -> tuple[Floats, Floats]:
+    """How far behind its wall each ray meets air, and bone; infinite where not within `BEYOND_MM`.
+
+    Parameters
+    ----------
+    start_mm
+        (3,), where the rays begin, LPS.
+    directions
+        (n, 3), unit vectors.
+    wall_mm
+        (n,), how far the wall is along each.
+    hu
+        The CT.
+    bone
+        The mask of bone.
+
+    Returns
+    -------
+    lengths
+        (n,) to air, and (n,) to bone, mm.
+    """
     along = np.arange(0, BEYOND_MM, STEP_MM)
     places = start_mm + directions[:, None] * (wall_mm[:, None] + along)[..., None]
-    to_air, to_bone = _crossing(-hu.at(places), along, -AIR_HU), _crossing(bone.at(places), along, HALF)
-    return np.where((to_air > SAGGED_MM) & (to_air < to_bone), to_air, 0.0)
+    return _crossing(-hu.at(places), along, -AIR_HU), _crossing(bone.at(places), along, HALF)
 
 
 def _crossing(values: NDArray[np.floating], along_mm: Floats, level: float) -> Floats:

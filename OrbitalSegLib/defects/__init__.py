@@ -12,7 +12,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
-from OrbitalSegLib.cavity import AROUND_MM, BRIDGED, END, Cavity, sagged_mm
+from OrbitalSegLib.cavity import AROUND_MM, BRIDGED, END, FROM_RIM_MM, Cavity, beyond_mm, sagged_mm
 from OrbitalSegLib.cavity.orbits import MUCH_BRIDGED
 from OrbitalSegLib.cavity.sampling import HALF, Floats, Sampled
 from OrbitalSegLib.cavity.sphere import sphere
@@ -23,16 +23,18 @@ from OrbitalSegLib.results import ResultFolder
 
 LEAST_MM2 = 5.0
 """Smaller openings are not listed: two degrees are 0.7 mm, and a hole of 3 mm has 7 mm²."""
-BEHIND_FRONT_MM = 3.0
-"""What is bridged nearer to the front belongs to the rim, which the front only follows on the whole."""
 MOSTLY = 0.5
 """An opening of which this share of the area lies where a natural one does is that one."""
 BESIDE_MM2, BESIDE_MM = 7.0, 2.5
 """Beside a natural opening, what is at least so large and so wide is an opening of its own."""
 THICKEST_SLICE_MM = 2.0
 """In thicker slices a wall that is there is not seen, and a list of its holes would be one of the scan's."""
-NEAREST_MM, FREE_MM = 3.0, 4.0
-"""Where bone lies so near before or behind the bridge, the wall only bends more than the bridge."""
+NEAREST_MM, RECESS_MM = 3.0, 8.0
+"""Where bone lies so near before the bridge, or so near behind it with no air between, the wall only bends more than
+the bridge: the fossae of the tear sac and gland, and behind the rim."""
+EDGE_MM, EDGE = 1.5, 3
+"""Of what is bridged beside an opening, so many rays around it belong to it if no bone lies so near before or behind
+the bridge: at its edge rays meet the bone beside it."""
 NEAR_MM, STEP_MM = 1.5, 0.25
 """So far along a ray, before and behind the bridge, the probability of bone is looked at."""
 SURELY_OPEN = 0.2
@@ -138,13 +140,19 @@ class _Bridges:
         box = np.stack([self.points.min(axis=0) - AROUND_MM, self.points.max(axis=0) + AROUND_MM], axis=1)
         directions = sphere().directions
         seen = Sampled.around(bone, box, 0.0)
-        bridged = np.flatnonzero((end == BRIDGED) & (self.depth_mm > BEHIND_FRONT_MM))
-        along = self.wall_mm[bridged, None] + np.arange(-NEAREST_MM, FREE_MM, STEP_MM)
+        bridged = np.flatnonzero((end == BRIDGED) & (self.depth_mm > FROM_RIM_MM))
+        along = self.wall_mm[bridged, None] + np.arange(-NEAREST_MM, 0.0, STEP_MM)
         places = cavity.start_mm + directions[bridged, None] * along[..., None]
         some = bridged[seen.at(places).max(axis=1) < HALF]
-        self.bridged = _flags(some, len(self.points))
-        self.passed_mm = np.zeros(len(self.points))
         grids = Sampled.around(ct, box, -1024.0), seen
+        to_air, to_bone = beyond_mm(cavity.start_mm, directions[some], self.wall_mm[some], *grids)
+        sure = some[(to_bone > RECESS_MM) | (to_air < to_bone)]
+        along = self.wall_mm[bridged, None] + np.arange(-EDGE_MM, EDGE_MM, STEP_MM)
+        places = cavity.start_mm + directions[bridged, None] * along[..., None]
+        edge = bridged[seen.at(places).max(axis=1) < HALF]
+        self.bridged = grown(_flags(sure, len(self.points)), _flags(edge, len(self.points)), EDGE)
+        some = np.flatnonzero(self.bridged)
+        self.passed_mm = np.zeros(len(self.points))
         self.passed_mm[some] = sagged_mm(cavity.start_mm, directions[some], self.wall_mm[some], *grids)
         self.open: NDArray[np.bool_] | None = None
         if probabilities:
@@ -217,6 +225,13 @@ class _Bridges:
         along = (points - points.mean(axis=0)) @ axes[:2].T if len(axes) > 1 else np.zeros((len(points), 2))
         longest, shortest = (float(v) + step for v in np.ptp(along, axis=0))
         return max(longest, shortest), min(longest, shortest)
+
+
+def grown(flags: NDArray[np.bool_], where: NDArray[np.bool_], times: int) -> NDArray[np.bool_]:
+    """Flags carried on to rays next to them, so many times, where they may go."""
+    for _ in range(times):
+        flags = flags | (where & flags[sphere().neighbours].any(axis=0))
+    return flags
 
 
 def _flags(which: NDArray[np.intp], count: int) -> NDArray[np.bool_]:

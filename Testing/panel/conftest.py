@@ -20,8 +20,12 @@ import host as module_of_host  # noqa: E402 - in the folder named above
 FOLDER = "private é ü"
 """Where the private folders go: users' names hold such letters."""
 
+# A folder `slicer` anywhere on the path counts as part of Slicer's package, whose every module is then imported.
+ON_PATH = sys.path.copy()
+sys.path[:] = [place for place in sys.path if Path(place) != HERE.parent]
 HOST = module_of_host.start()
 """Before any test module is read: the panel's code imports what only the host has."""
+sys.path[:] = ON_PATH
 
 
 @pytest.fixture(scope="session")

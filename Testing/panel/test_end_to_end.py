@@ -367,4 +367,4 @@ def test_a_broken_orbit_gets_models_with_the_wall_that_it_had(host, panel, work,
     assert opening["uncertain_mm"] < 1
     model = results_surface(models / "bone_reconstructed-left.stl")
     assert model.GetNumberOfCells() > 10_000
-    assert model.GetBounds()[0] > -10  # the left orbit alone, LPS
+    assert model.GetBounds()[1] < 10  # the left orbit alone, RAS
