@@ -32,8 +32,8 @@ THICKEST_SLICE_MM = 2.0
 NEAREST_MM, RECESS_MM = 3.0, 8.0
 """Where bone lies so near before the bridge, or so near behind it with no air between, the wall only bends more than
 the bridge: the fossae of the tear sac and gland, and behind the rim."""
-EDGE_MM, EDGE = 1.5, 3
-"""Of what is bridged beside an opening, so many rays around it belong to it if no bone lies so near before or behind
+EDGE_MM, EDGE = 1.5, 2
+"""Of what is bridged beside an opening, so many rays around belong to it if no bone lies so near before or behind
 the bridge: at its edge rays meet the bone beside it."""
 NEAR_MM, STEP_MM = 1.5, 0.25
 """So far along a ray, before and behind the bridge, the probability of bone is looked at."""
@@ -108,7 +108,7 @@ def openings_of(
     number = np.zeros(len(found.points), np.uint8)
     openings: list[Opening] = []
     for group in groups:
-        if found.area_mm2[group].sum() >= LEAST_MM2 and len(openings) < np.iinfo(np.uint8).max:
+        if found.area_mm2[group[found.sure[group]]].sum() >= LEAST_MM2 and len(openings) < np.iinfo(np.uint8).max:
             openings.append(found.opening(len(openings) + 1, group))
             number[group] = openings[-1].number
     array = numpy_to_vtk(number, deep=True)
@@ -150,7 +150,8 @@ class _Bridges:
         along = self.wall_mm[bridged, None] + np.arange(-EDGE_MM, EDGE_MM, STEP_MM)
         places = cavity.start_mm + directions[bridged, None] * along[..., None]
         edge = bridged[seen.at(places).max(axis=1) < HALF]
-        self.bridged = grown(_flags(sure, len(self.points)), _flags(edge, len(self.points)), EDGE)
+        self.sure = _flags(sure, len(self.points))
+        self.bridged = grown(self.sure, _flags(edge, len(self.points)), EDGE)
         some = np.flatnonzero(self.bridged)
         self.passed_mm = np.zeros(len(self.points))
         self.passed_mm[some] = sagged_mm(cavity.start_mm, directions[some], self.wall_mm[some], *grids)
@@ -187,7 +188,8 @@ class _Bridges:
 
     def _is_own(self, part: NDArray[np.intp]) -> bool:
         """Whether what lies beside a natural opening is more than the edge of it."""
-        return bool(self.area_mm2[part].sum() >= BESIDE_MM2 and self._diameters(part)[1] >= BESIDE_MM)
+        part = part[self.sure[part]]
+        return bool(len(part) and self.area_mm2[part].sum() >= BESIDE_MM2 and self._diameters(part)[1] >= BESIDE_MM)
 
     def opening(self, number: int, group: NDArray[np.intp]) -> Opening:
         area = self.area_mm2[group]
