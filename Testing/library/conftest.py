@@ -24,10 +24,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test that asks for a trained package needs torch to make it."""
+    """A test that asks for a package needs torch to make it, and seconds where its networks are trained."""
     for item in items:
-        if {"tiny_package", "sound_package"} & set(getattr(item, "fixturenames", ())):
+        asked = set(getattr(item, "fixturenames", ()))
+        if {"tiny_package", "sound_package"} & asked:
             item.add_marker("learn")
+        if "tiny_package" in asked:
+            item.add_marker("slow")
 
 
 @pytest.fixture

@@ -126,6 +126,7 @@ def test_units_are_the_highest_folders_of_one_study_and_tear_no_series(tree):
     assert found == {"site/Secret", "flat", "split", "scan.zip", "volume.nrrd", *BROKEN}
 
 
+@pytest.mark.slow
 def test_every_series_that_is_fit_is_found_or_of_each_study_the_best(tree):
     for take, count in (("all", 2), ("best", 1)):
         found = find_scans(tree, tree / "results", take, False, silent)
@@ -222,6 +223,7 @@ def results(few, tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_every_scan_has_a_row_and_what_is_broken_its_sentence(results, few):
     rows, key = rows_of(results), key_of(results)
     assert list(rows) == sorted(rows)
@@ -287,6 +289,7 @@ def test_the_page_needs_no_network_and_leads_to_every_result(results):
     assert page.count("<tr data-verdict=") == 7
 
 
+@pytest.mark.slow
 def test_what_is_done_is_not_done_again_and_what_is_new_is(results, few, tmp_path):
     again = tmp_path / "results"
     shutil.copytree(results, again)

@@ -4,6 +4,7 @@ import importlib
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -15,17 +16,30 @@ pytest.importorskip("torch")
 import numpy as np
 import SimpleITK as sitk
 import torch
+from scipy.spatial import cKDTree
 from test_batch import study
 from test_calibration import case
 from test_release import CONFIGURATION, RECIPE
 from test_training_validation import case_with_a_wall
+from test_walls_training import STILL, TINY
 from tiny_template import two_boxes
 
+from OrbitalSegLib.evaluation.walls import walls_of_phantom
+from OrbitalSegLib.export.segmentation import write_segmentation
+from OrbitalSegLib.images import on_grid
 from OrbitalSegLib.networks import package
-from OrbitalSegLib.phantom import Anatomy, Scanner, scan
-from OrbitalSegLib.training.cases import write_case
+from OrbitalSegLib.networks.walls import is_one as is_walls
+from OrbitalSegLib.phantom import Anatomy, Scanner, bone_fraction, orbits_grid, scan, wall_midsurfaces
+from OrbitalSegLib.results import ResultFolder
+from OrbitalSegLib.training.cases import Case, Flag, write_case
 from OrbitalSegLib.training.dataset import pack_new
 from OrbitalSegLib.training.templates.template import write_template
+from OrbitalSegLib.training.walls.asking import VolumeAsked
+from OrbitalSegLib.training.walls.evidence import EvidenceLesson
+from OrbitalSegLib.training.walls.heads import make as make_heads
+from OrbitalSegLib.training.walls.heads import settings_of
+from OrbitalSegLib.training.walls.training import train
+from OrbitalSegLib.training.walls.volume import VolumeLesson
 
 pytestmark = [pytest.mark.learn, pytest.mark.slow]
 
@@ -250,3 +264,69 @@ def test_archive(start, benchmark, tmp_path, monkeypatch):
     assert not told["files other than single runs'"]
     assert not told["rows with another code than they should"]
     assert told["processor seconds, batch"] > 0
+
+
+@pytest.fixture
+def broken_head() -> Case:
+    """The phantom with a hole of 90 mm² in its left floor, as a case."""
+    broken = Anatomy(fracture="floor", fracture_side="left", fracture_area_mm2=90.0)
+    taken = scan(broken, Scanner(112, 1.2, 1.2, 1.2, 80.0, (0.0, 15.0, 0.0), noise_hu=5.0))
+    ct = sitk.GetImageFromArray(taken.voxels)
+    ct.SetSpacing([1.2] * 3)
+    ct.SetOrigin(taken.grid.origins[0].tolist())
+    bone = sitk.Cast(bone_fraction(broken, orbits_grid(broken, 0.5)) > 0.4, sitk.sitkUInt8)
+    whole, left = (walls_of_phantom(wall_midsurfaces(anatomy, 0.5)) for anatomy in (Anatomy(), broken))
+    gone = cKDTree(left.points_mm).query(whole.points_mm)[0] > 1
+    return Case(ct, ct, ct, bone * int(Flag.BONE), replace(whole, hole=gone.astype(np.uint8)))
+
+
+def test_defects(start, benchmark, broken_head, ball, tmp_path, monkeypatch):
+    defects = benchmark("defects")
+    monkeypatch.setattr(defects, "FOLDER", tmp_path)
+    monkeypatch.setattr(defects, "FIGURES", tmp_path / "defects.json")
+    monkeypatch.setattr(defects, "head", lambda *_which: broken_head)
+    said = start("defects", "--templates", tmp_path, "--template", "broken", "--heads", 1)
+    assert "broken-000 1 holes" in said
+    figures = json.loads((tmp_path / "defects.json").read_text())["broken"]
+    assert [figures[key] for key in ("heads", "orbits", "holes", "found", "right_wall")] == [1, 2, 1, 1, 1]
+    monkeypatch.setattr(defects, "head", None)  # what was measured is not measured again
+    start("defects", "--templates", tmp_path, "--template", "broken", "--heads", 1)
+    (tmp_path / "result").mkdir()
+    write_segmentation({"bone": sitk.ReadImage(str(ball)) > 500}, ResultFolder(tmp_path / "result").segmentation)
+    start("defects", "--scan", tmp_path / "result", ball)
+    assert "ct.nrrd" in json.loads((tmp_path / "defects.json").read_text())["scans"]
+
+
+SMALLER = replace(TINY, heads=replace(TINY.heads, settings=STILL | {"size_mm": [20.0, 20.0, 34.0]}))
+
+
+class FloorAsked(VolumeAsked):
+    """The network of two steps, which finds no place yet; and the floor of the two boxes, 10.5 mm below the middle."""
+
+    def of(self, working_ct: sitk.Image) -> dict[str, sitk.Image]:
+        z = np.indices(working_ct.GetSize()[::-1], np.float32)[0]
+        above = (z - (len(z) - 1) / 2) * working_ct.GetSpacing()[2] + 10.5
+        known = {"place": (np.abs(above) < 0.75).astype(np.float32), "distance": np.clip(-above, -2.5, 2.5)}
+        return super().of(working_ct) | {name: on_grid(values, working_ct) for name, values in known.items()}
+
+
+def test_walls(start, benchmark, tiny_package, templates, tmp_path, monkeypatch):
+    walls = benchmark("walls")
+    for lesson in (VolumeLesson(SMALLER), EvidenceLesson(SMALLER)):
+        make_heads(SMALLER, templates, tmp_path / "work", wait=False)
+        train(SMALLER, lesson, tmp_path / "work", 2, lambda _line: None)
+    monkeypatch.setattr(walls.config, "load", lambda _path: SMALLER)
+    monkeypatch.setattr(walls.package, "load_package", lambda: tiny_package)
+    monkeypatch.setattr(walls, "MIXTURE_HEADS", 1)
+    monkeypatch.setattr(walls, "DRAWS", 20)
+    monkeypatch.setattr(walls, "VolumeAsked", FloorAsked)
+    monkeypatch.setattr(walls.Run, "settings", lambda _run: settings_of(SMALLER.heads))
+    where = ["--work", tmp_path / "work", "--templates", templates, "--left-out", "two-boxes"]
+    said = start("walls", *where, "--out", tmp_path / "out", "--heads", 2, "--package", tmp_path / "package")
+    assert (tmp_path / "out/figures.md").read_text() in said
+    rows = [line.split("|")[1].strip() for line in said.splitlines() if line.startswith("|")]
+    assert {*walls.NETWORKS, "intact wall", "holes", "two-boxes"} <= {*rows}
+    assert is_walls(tmp_path / "package")
+    monkeypatch.setattr(walls, "said_of", None)  # what was said is kept
+    again = start("walls", *where, "--out", tmp_path / "out", "--heads", 2)
+    assert again == said

@@ -55,6 +55,7 @@ def test_info_shows_table_a1_and_the_judgement(ct):
     assert "not feasible" in done.stdout  # 20 slices of 1 mm hold no orbit
 
 
+@pytest.mark.slow
 def test_segment_writes_a_result_and_says_what_it_is(ct, tmp_path):
     done = orbitalseg(
         "segment", ct, *THRESHOLD, "-o", tmp_path / "result", "-p", "lower_hu=200", "--surface", "cortical"
@@ -121,6 +122,7 @@ def test_info_lists_the_series_of_a_folder(tmp_path):
     assert "Phantom^OrbitalSeg" not in done.stdout
 
 
+@pytest.mark.slow
 def test_phantom_writes_a_series_and_its_truth(tmp_path, monkeypatch):
     coarse = replace(VARIANTS["small"], scanner=Scanner(matrix=48, pixel_mm=2.5, spacing_mm=4.0))
     monkeypatch.setitem(VARIANTS, "coarse", coarse)

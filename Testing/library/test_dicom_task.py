@@ -57,6 +57,7 @@ def write(series, result, tmp_path):
     return run_it
 
 
+@pytest.mark.slow
 def test_only_the_segments_that_were_asked_for_are_written(write, result):
     found = write(result / "segmentation.seg.nrrd", "cortical")
     assert [item.SegmentLabel for item in found.SegmentSequence] == ["Cortical bone"]

@@ -59,6 +59,7 @@ def result(data, tmp_path_factory) -> Path:
     return output
 
 
+@pytest.mark.slow
 def test_every_method_is_judged_on_every_case(result):
     with (result / "cases.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))

@@ -31,16 +31,18 @@ def folder(tmp_path_factory) -> Path:
 @pytest.mark.slow
 def test_the_lines_of_the_readme_give_the_bytes_of_the_command_line(folder, tmp_path, monkeypatch):
     job = {"contract": CONTRACT, "task": "segment", "input": str(folder), "output": str(tmp_path / "a")}
-    assert worker.run({**job, "method": "threshold"}, lambda _line: None) == 0
+    assert worker.run({**job, "method": "threshold", "region": "right"}, lambda _line: None) == 0
     lines = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)[1]
     (tmp_path / "b").mkdir()
     monkeypatch.chdir(tmp_path / "b")
-    said = lines.replace('"FOLDER"', repr(str(folder))).replace("segment(scan)", 'segment(scan, "threshold")')
-    assert said.count(str(folder)) == said.count('"threshold"') == 1
+    asked = 'segment(scan, "threshold", region="right")'
+    said = lines.replace('"FOLDER"', repr(str(folder))).replace("segment(scan)", asked)
+    assert said.count(str(folder)) == said.count(asked) == 1
     exec(said, {})
     assert (tmp_path / "b/bone.stl").read_bytes() == (tmp_path / "a/bone.stl").read_bytes()
 
 
+@pytest.mark.slow
 def test_what_is_given_are_images_and_progress_is_heard(folder):
     ct = OrbitalSegLib.read(folder)
     heard: list[float] = []

@@ -43,6 +43,8 @@ SEGMENTED = Region(tuple(edge for low, high in BOX_MM for edge in (low - 3.0, hi
 """A little more, so that nothing within is at an edge of the bone that was cut."""
 UNTURNED_MM = ((-66.0, 66.0), (-42.0, 46.0), (-22.0, 22.0))
 """The box, however the head is turned."""
+LEFT = Region((-3.0, *SEGMENTED.box_mm[1:]))
+"""The left orbit: a surface of both takes twice the time."""
 BONE_HU = 1200.0
 HALF_HEIGHT_HU = 620.0
 VOXEL_MM = 0.9
@@ -116,10 +118,11 @@ def distances_mm(points: np.ndarray, surface: vtkStaticCellLocator) -> np.ndarra
 
 @pytest.mark.parametrize("case", ["small", *CASES])
 def test_the_exported_surface_lies_on_the_true_one(case, segmented, tmp_path: Path):
-    surface, _ = surface_of_mask(segmented(case)[0])
+    surface, _ = surface_of_mask(LEFT.inner_part(segmented(case)[0]))
     write_stl(surface, tmp_path / "bone.stl")
     points, _ = arrays_of(read_stl(tmp_path / "bone.stl"))
     low, high = np.array(BOX_MM).T + np.array([[2.0], [-2.0]])
+    low[0] = 2.0
     inside = points[np.all((points > low) & (points < high), axis=1)].astype(float)
     sample = inside[:: max(1, len(inside) // 4000)]
     assert len(sample) > 2000

@@ -97,6 +97,7 @@ def test_of_a_coarse_scan_it_is_that_of_the_probabilities(probabilities):
         np.testing.assert_array_equal(sitk.GetArrayFromImage(mask) > 0, wanted)
 
 
+@pytest.mark.slow
 def test_with_the_limits_of_a_run_it_is_that_runs_result_before_post_processing(tiny_package, tmp_path):
     import json
 
@@ -107,11 +108,11 @@ def test_with_the_limits_of_a_run_it_is_that_runs_result_before_post_processing(
     from OrbitalSegLib.phantom import Anatomy, Scanner, scan
     from OrbitalSegLib.product import CONTRACT
 
-    taken = scan(Anatomy(), Scanner(96, SPACING_MM, SPACING_MM, SPACING_MM, 64.0, (0.0, 15.0, 0.0)))
+    taken = scan(Anatomy(), Scanner(48, SPACING_MM, SPACING_MM, SPACING_MM, 28.0, (0.0, 15.0, 0.0)))
     image = sitk.GetImageFromArray(taken.voxels)
     image.SetOrigin(taken.grid.origins[0].tolist())
     sitk.WriteImage(image, str(tmp_path / "scan.nrrd"))
-    box = [-30.0, 30.0, -20.0, 30.0, -20.0, 20.0]
+    box = [-12.0, 12.0, 4.0, 24.0, -8.0, 8.0]
     job = {"contract": CONTRACT, "task": "segment", "input": str(tmp_path / "scan.nrrd"), "method": "multigrey"}
     job |= {"output": str(tmp_path / "result"), "region": box, "postprocess": "none", "smoothing": "none"}
     lines = []

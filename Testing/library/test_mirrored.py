@@ -86,6 +86,7 @@ METHODS = st.one_of(
 X_MM = st.integers(-60, 55).flatmap(lambda low: st.tuples(st.just(low), st.integers(low + 8, 66)))
 
 
+@pytest.mark.slow
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(asked=METHODS, way=st.sampled_from(WAYS), x_mm=st.none() | X_MM)
 def test_the_mask_of_the_mirror_image_is_the_mirror_image_of_the_mask(asked, way, x_mm, ct, folder):
@@ -108,6 +109,7 @@ def of_scan(folder) -> tuple[Segmentation, Record]:
     return found(folder / "ct.nrrd", method="threshold")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 def test_what_is_found_and_measured_of_an_orbit_goes_with_it_to_the_other_side(way, ct, folder, of_scan):
     (one, of_one), (other, of_other) = of_scan, found(folder / f"{way}.nrrd", method="threshold")

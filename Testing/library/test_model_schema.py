@@ -67,6 +67,7 @@ VALID: dict[str, Any] = {
 }
 
 
+@pytest.mark.slow
 @settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 @given(spoilt_descriptions())
 @example(VALID)

@@ -69,6 +69,7 @@ def run(*words: object) -> tuple[int, str]:
     return result.exit_code, result.output
 
 
+@pytest.mark.slow
 def test_train_trains_every_network_and_reports_on_the_data(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     code, said = run("train", tmp_path / "tiny.toml", "--cases", data, "-o", out)

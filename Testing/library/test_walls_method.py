@@ -92,6 +92,7 @@ def test_the_sheet_lies_on_the_mid_surface_with_its_normal() -> None:
     assert (sheet.normals[inner] @ normal).min() > 0.999
 
 
+@pytest.mark.slow
 def test_evidence_is_asked_at_the_place_and_beside_it() -> None:
     place, distance, _ = wall()
     sheet = sheet_of(place, distance)
@@ -242,6 +243,7 @@ def segmented(ct: sitk.Image, folder: Path, region: Region | None = None, **para
     return method.run(task, method.make_parameters(parameters), silent)
 
 
+@pytest.mark.slow
 def test_the_method_gives_bone_inferred_wall_and_gaps_that_are_never_bone(ct: sitk.Image, folder: Path) -> None:
     found = segmented(ct, folder, thin_above=0.5, inferred_above=0.3, gap_above=0.6)
     masks = found.classes(found.bone)
@@ -306,6 +308,7 @@ def test_engines_that_cannot_run_it_are_refused(ct: sitk.Image, folder: Path) ->
     assert caught.value.code == "no-engine"
 
 
+@pytest.mark.slow
 def test_parts_of_a_large_grid_answer_as_the_whole_does(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     """The networks of the test see 8 voxels to each side: a halo of 32 shows them all there is."""
     pytest.importorskip("openvino")

@@ -177,6 +177,7 @@ def test_nothing_else_is_taken_for_phases(name):
     assert woven(np.asarray(ONE_SCAN[name](skull()))) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SCANS)
 def test_no_real_scan_is_taken_for_phases(name):
     if not (DATA / name).is_dir():
