@@ -57,7 +57,8 @@ autodoc_typehints = "signature"
 add_module_names = False
 autodoc_preserve_defaults = True
 autodoc_mock_imports = [
-    "highdicom", "lib3mf", "manifold3d", "matplotlib", "onnx", "openvino", "safetensors", "scipy", "torch",
+    "dicomweb_client", "highdicom", "lib3mf", "manifold3d", "matplotlib", "onnx", "openvino", "pynetdicom",
+    "safetensors", "scipy", "torch",
 ]  # fmt: skip
 
 # A broken link or an unknown name fails the build. Names of other packages cannot be looked up without a network.
@@ -65,9 +66,9 @@ nitpicky = True
 nitpick_ignore_regex = [
     (
         "py:.*",
-        r"(argparse|collections|concurrent|contextlib|contextvars|dataclasses|enum|highdicom|http|importlib|io|json|logging|manifold3d"
-        r"|matplotlib|multiprocessing|np|numpy|onnx|openvino|pathlib|pydicom|queue|scipy|SimpleITK|sitk|threading|torch"
-        r"|typer|types|typing|vtk|vtkmodules|zipfile)\..*",
+        r"(argparse|collections|concurrent|contextlib|contextvars|dataclasses|dicomweb_client|enum|highdicom|http|importlib"
+        r"|io|json|logging|manifold3d|matplotlib|multiprocessing|np|numpy|onnx|openvino|pathlib|pydicom|pynetdicom|queue"
+        r"|requests|scipy|SimpleITK|sitk|threading|torch|typer|types|typing|vtk|vtkmodules|zipfile)\..*",
     ),
     (
         "py:class",
