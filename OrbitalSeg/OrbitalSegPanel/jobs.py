@@ -121,6 +121,30 @@ def dicom(folder: Path, edited: str, source: Path, names: tuple[str, ...], said:
     }
 
 
+def collect(settings: Any) -> Job:
+    """Cases of the accepted records in a folder."""
+    return {
+        "contract": CONTRACT,
+        "task": "collect",
+        "input": settings["reviewedFolder"],
+        "scans": settings["scansFolder"],
+        "output": settings["casesFolder"],
+    }
+
+
+def finetune(settings: Any) -> Job:
+    """The chosen model package learns on from the cases, beside which the new one comes to lie."""
+    cases = Path(settings["casesFolder"])
+    return {
+        "contract": CONTRACT,
+        "task": "finetune",
+        "input": str(cases),
+        "output": str(cases.with_name(f"{cases.name}-learnt")),
+        "model": settings["model"] or None,
+        "device": settings["device"],
+    }
+
+
 def review(folder: Path, source: Path, output: Path, settings: Any, reviews: list[Job], said: Job | None) -> Job:
     """The result in `source` as a person left it, into `output`; of its scan, where it is there, `said` is known."""
     return {

@@ -26,6 +26,7 @@ from OrbitalSegPanel.thresholds import Thresholds
 
 CHECK, PHANTOM, SEGMENT, SETTLE, MEASURE = "check", "phantom", "segment", "settle", "measure"
 RECONSTRUCT, EXPORT, RECORD, INSTALL = "reconstruct", "export", "record", "install"
+COLLECT, FINETUNE = "collect", "finetune"
 """Names of work."""
 
 READABLE = (OSError, ValueError, RuntimeError, OrbitalSegError)
@@ -599,6 +600,27 @@ class PanelLogic:
         self.record_folder = output
         self._warned = []
         self.runs.start(RECORD, prepare, done)
+
+    def start_collect(self) -> None:
+        """Make cases of the accepted records. Raises `ValueError` where the folder of cases is there already."""
+        if Path(self.settings["casesFolder"]).exists():
+            raise ValueError(_("Name a new folder for the cases: that one is there already."))
+        self._start_job(COLLECT, jobs.collect(self.settings), _("The cases are collected."))
+
+    def start_finetune(self) -> None:
+        """Let the networks learn on from the cases. Raises `ValueError` where there are none."""
+        if not Path(self.settings["casesFolder"]).is_dir():
+            raise ValueError(_("Choose a folder of cases: collect them first."))
+        self._start_job(FINETUNE, jobs.finetune(self.settings), _("The new package is written."))
+
+    def _start_job(self, name: str, job: jobs.Job, said: str) -> None:
+        """Work that leaves the scene as it is."""
+
+        def done(outcome: Outcome, _private: PrivateFolder) -> bool:
+            self._finished(name, outcome, said)
+            return False
+
+        self._start(name, lambda folder: self.python.start(job, folder), done)
 
     def reviews(self) -> list[dict[str, Any]]:
         """The operator's check and the physician's review, as far as they were made."""

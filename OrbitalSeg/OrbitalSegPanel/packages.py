@@ -21,6 +21,14 @@ OPENVINO = Package("openvino>=2024.4", "openvino", 60, _("runs the networks on a
 HIGHDICOM = Package("highdicom>=0.25", "highdicom", 10, _("writes DICOM segmentations"))
 MANIFOLD = Package("manifold3d>=3.1", "manifold3d", 2, _("makes surfaces of fewer triangles"))
 
+LEARNING = (
+    Package("torch>=2.2", "torch", 200, _("trains networks")),
+    OPENVINO,
+    Package("safetensors>=0.4", "safetensors", 1, _("writes model packages")),
+    Package("scipy>=1.14", "scipy", 40, _("turns and scales what is learnt from")),
+    Package("matplotlib>=3.8", "matplotlib", 30, _("draws curves")),
+)
+
 ENGINES = ("openvino", "torch")
 """Either of them runs networks."""
 
@@ -34,6 +42,11 @@ def missing_for_export(dicom: bool, simplify: bool) -> list[Package]:
     """What has to be installed before an export; most of them need nothing."""
     wanted = [(HIGHDICOM, dicom), (MANIFOLD, simplify and not dicom)]
     return [package for package, is_wanted in wanted if is_wanted and not _is_there(package.module)]
+
+
+def missing_for_learning() -> list[Package]:
+    """What has to be installed before networks can learn."""
+    return [package for package in LEARNING if not _is_there(package.module)]
 
 
 def _is_there(name: str) -> bool:

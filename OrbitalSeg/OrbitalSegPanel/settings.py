@@ -28,6 +28,9 @@ DEFAULTS: dict[str, Any] = {
     "simplifyMm": 0.0,  # off
     "exportFolder": "",
     "recordFolder": "",
+    "reviewedFolder": "",
+    "scansFolder": "",
+    "casesFolder": "",
     "purpose": "",
     "operator": "",
     "physician": "",

@@ -1142,3 +1142,76 @@ def test_everything_is_reached_by_the_keyboard_and_says_what_it_is(panel):
 def test_an_outcome_says_whether_it_was_cancelled():
     assert Outcome(None, "cancelled").cancelled
     assert not Outcome(None, "crashed").cancelled
+
+
+# Corrections come back
+
+
+@pytest.fixture
+def learning(panel, tmp_path):
+    """The panel with the folders of section 10 chosen; that of the cases is not there yet."""
+    ui = panel.ui
+    for name, edit_of in (("records", ui.reviewedFolderEdit), ("scans", ui.scansFolderEdit)):
+        assert not ui.collectButton.enabled
+        (tmp_path / name).mkdir()
+        edit_of.currentPath = str(tmp_path / name)
+    assert not ui.finetuneButton.enabled
+    ui.casesFolderEdit.currentPath = str(tmp_path / "cases")
+    return panel
+
+
+def test_accepted_records_are_collected(learning, python, tmp_path):
+    learning.ui.collectButton.click()
+    job = job_from(python.jobs[-1])
+    assert (job.task, job.results, job.scans, job.output) == (
+        "collect",
+        *(tmp_path / name for name in ("records", "scans", "cases")),
+    )
+    assert not learning.ui.collectButton.enabled
+    left_out = [{"name": "record-2", "text": "A later review of the same scan is taken."}]
+    python.succeed(cases=3, patients=2, left_out=left_out, notes=[])
+    learning.logic.poll()
+    assert learning.ui.learnLabel.text == (
+        "3 cases of 2 patients.\nrecord-2: A later review of the same scan is taken."
+    )
+
+
+def test_a_folder_of_cases_is_never_collected_into_again(learning, python, tmp_path):
+    (tmp_path / "cases").mkdir()
+    learning.ui.collectButton.click()
+    assert not python.jobs
+    assert "is there already" in learning.ui.messageLabel.text
+
+
+@pytest.mark.parametrize(
+    ("verdict", "says"),
+    [("better", "better on 2 held-back"), ("worse", "keep the old one"), ("alike", "neither"), (None, "not known")],
+)
+def test_networks_learn_on_from_the_cases_and_it_is_said_whether_they_are_better(
+    learning, python, tmp_path, monkeypatch, verdict, says
+):
+    monkeypatch.setattr(packages, "missing_for_learning", list)
+    learning.ui.finetuneButton.click()
+    assert not python.jobs
+    assert "collect them first" in learning.ui.messageLabel.text
+    (tmp_path / "cases").mkdir()
+    learning.ui.finetuneButton.click()
+    job = job_from(python.jobs[-1])
+    assert (job.task, job.data, job.output) == ("finetune", tmp_path / "cases", tmp_path / "cases-learnt")
+    python.work.lines.append({"event": "progress", "percent": 40, "step": "training", "seconds_left": 9})
+    learning.logic.poll()
+    assert learning.ui.learnLabel.text == "Training, 40 %. Cancel stands in section 4."
+    python.succeed(verdict=verdict, cases=2, before={"dice_bone": 0.9}, after={"dice_bone": 0.95}, changes=1, said=[])
+    learning.logic.poll()
+    assert says in learning.ui.learnLabel.text
+    assert "dice_bone: 0.900 → 0.950" in learning.ui.learnLabel.text
+
+
+def test_what_learning_needs_is_asked_for(learning, python, tmp_path, monkeypatch):
+    (tmp_path / "cases").mkdir()
+    monkeypatch.setattr(packages, "missing_for_learning", lambda: [packages.LEARNING[0]])
+    asked = []
+    monkeypatch.setattr(learning.panel, "ask", lambda text: asked.append(text))
+    learning.ui.finetuneButton.click()
+    assert "trains networks, about 200 MB" in asked[0]
+    assert not python.jobs

@@ -2,6 +2,7 @@
 
 from OrbitalSegPanel.sections.correct import CorrectSection
 from OrbitalSegPanel.sections.export import ExportSection
+from OrbitalSegPanel.sections.learn import LearnSection
 from OrbitalSegPanel.sections.method import MethodSection
 from OrbitalSegPanel.sections.orbits import OrbitsSection
 from OrbitalSegPanel.sections.reconstruction import ReconstructionSection
@@ -23,6 +24,7 @@ SECTIONS = (
     ReconstructionSection,
     ExportSection,
     ReviewSection,
+    LearnSection,
     StepsSection,
 )
 

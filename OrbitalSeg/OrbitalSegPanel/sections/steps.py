@@ -13,7 +13,7 @@ from OrbitalSegPanel.settings import VOLUME
 
 STEPS = (
     *("scanSection", "regionSection", "methodSection", "thresholdSection", "correctSection"),
-    *("orbitsSection", "reconstructionSection", "exportSection", "reviewSection"),
+    *("orbitsSection", "reconstructionSection", "exportSection", "reviewSection", "learnSection"),
 )
 """All but section 4: *Segment*, the verdict and what comes next are always in sight."""
 
