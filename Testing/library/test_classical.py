@@ -408,6 +408,14 @@ def test_otsu_finds_the_limit_between_bone_and_soft_tissue(levels, two_blocks):
     assert SOFT + 40 < measured["limit_hu"] < DENSE - 50
 
 
+def test_otsu_parts_two_values_between_which_there_is_none():
+    """Every threshold between them is as good as any other."""
+    voxels = np.full((6, 8, 10), 40)
+    voxels[2:4, 2:6, 2:8] = 700
+    assert found("otsu", image(voxels)).measured["limit_hu"] == 370
+    assert bone("otsu", image(voxels)).sum() == 2 * 4 * 6
+
+
 @pytest.mark.parametrize("name", ["kmeans", "fuzzycmeans"])
 def test_classes_have_their_middles_where_the_tissues_are(name, two_blocks):
     measured = found(name, image(two_blocks), classes=3).measured

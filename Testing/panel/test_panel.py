@@ -12,7 +12,9 @@ from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 from conftest import FOLDER
 from fakes import BOX_MM, Database, image_of, mask_array, write_result
 from hands import choose, edit, export_check, node_names, voxels
+from OrbitalSegLib import worker
 from OrbitalSegLib.methods import METHODS
+from OrbitalSegLib.methods.classical import CLASSICAL
 from OrbitalSegLib.product import CONTRACT
 from OrbitalSegLib.structures import STRUCTURES
 from OrbitalSegLib.tasks import job_from
@@ -1142,6 +1144,34 @@ def test_everything_is_reached_by_the_keyboard_and_says_what_it_is(panel):
 def test_an_outcome_says_whether_it_was_cancelled():
     assert Outcome(None, "cancelled").cancelled
     assert not Outcome(None, "crashed").cancelled
+
+
+# Every method
+
+
+NO_BONE_HERE = {"subtraction": "No whole orbit was found"}
+"""By method that finds none in a scan of this size the words of its sentence."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [method.name for method in CLASSICAL])
+def test_each_method_is_clicked_and_ends_in_bone_or_in_its_sentence(ready, python, name):
+    """By the real worker, in this process."""
+    choose(ready.ui.methodBox, name)
+    ready.ui.segmentButton.click()
+    assert python.jobs[-1]["method"] == name
+    lines = []
+    worker.run(python.jobs[-1], lines.append)
+    last = lines[-1]
+    succeeded = last["event"] == "result"
+    python.work.ending = Outcome(last) if succeeded else Outcome(None, last["code"], last["text"])
+    ready.logic.poll()
+    node = ready.ui.segmentationSelector.currentNode()
+    assert succeeded == (node is not None) == (name not in NO_BONE_HERE)
+    if succeeded:
+        assert segments.volume_ml(node, "bone") > 0.1
+    else:
+        assert NO_BONE_HERE[name] in ready.ui.messageLabel.text
 
 
 # Corrections come back

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 import SimpleITK as sitk
+from numpy.typing import NDArray
 
 from OrbitalSegLib.methods.classical.histogram import (
     SOFT_HU,
@@ -42,12 +43,19 @@ def run(task: Task, parameters: OtsuParameters, progress: Progress) -> ByValue:
     found.SetNumberOfThresholds(parameters.levels)
     found.SetNumberOfHistogramBins(BINS)
     found.Execute(sitk.GetImageFromArray(np.repeat(values.astype(np.float32), often)[None]))
-    thresholds = [float(limit) for limit in found.GetThresholds()]
+    thresholds = [_between(values, limit) for limit in found.GetThresholds()]
     bone = [limit for limit in thresholds if limit > SOFT_HU]
     if not bone:
         raise no_bone(float(np.average(values[values > thresholds[-1]], weights=often[values > thresholds[-1]])))
     progress(1.0)
     return bone_above(task, bone[0], asdict(parameters), {"thresholds_hu": [round(limit, 1) for limit in thresholds]})
+
+
+def _between(values: NDArray[np.float64], limit: float) -> float:
+    """The middle between the two values that a threshold parts: where none lies between them, any threshold is as good,
+    and the lowest, which is found, may lie in soft tissue."""
+    above = min(int(np.searchsorted(values, limit, side="right")), len(values) - 1)
+    return float(values[max(above - 1, 0)] + values[above]) / 2
 
 
 OTSU = Method("otsu", "Otsu's thresholds", "ISO/IEC 3532-1 6.3", OtsuParameters, run, begins="region", seconds=1.0)
