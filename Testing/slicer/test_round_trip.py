@@ -5,7 +5,6 @@ import math
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from test_segmentation_opens import save
 
 from OrbitalSegLib import worker
 from OrbitalSegLib.export.segmentation import read_segmentation, segment_ids
@@ -59,7 +58,9 @@ def edited(slicer, scene, result, tmp_path):
     labels.SetScalarComponentFromDouble(x, y, z, 0, 1)
     labels.Modified()
     scene.segmentations.SetBinaryLabelmapToSegment(labels, node, "bone")
-    save(scene, node, tmp_path / "edited.seg.nrrd")
+    storage = scene.AddNewNodeByClass("vtkMRMLSegmentationStorageNode")
+    storage.SetFileName(str(tmp_path / "edited.seg.nrrd"))
+    assert storage.WriteData(node)
     return tmp_path / "edited.seg.nrrd", (z, y, x)
 
 
