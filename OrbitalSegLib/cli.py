@@ -146,6 +146,7 @@ ScanOfIt = Annotated[Path, typer.Option(help=SCAN_OF_IT)]
 Orbits = Annotated[str, typer.Option("--region", help="auto (both orbits), left or right.")]
 SeveralSegments = Annotated[str, typer.Option("--segment", help="Of the result; `bone+inferred` takes both.")]
 Results = Annotated[Path, typer.Option("--output", "-o", help="The folder of all results; one begun goes on.")]
+Retry = Annotated[bool, typer.Option("--retry", help="Try scans again that failed.")]
 Take = Annotated[str, typer.Option(help="Of a study: all series fit for the orbit, or the best.")]
 AtOnce = Annotated[
     int | None, typer.Option(help="Most scans at a time, as far as memory goes.", show_default="one for each core")
@@ -602,7 +603,7 @@ def batch(
     ],
     output: Results,
     take: Take = "all",
-    retry: Annotated[bool, typer.Option("--retry", help="Try scans again that failed.")] = False,
+    retry: Retry = False,
     at_once: AtOnce = None,
     calling: Annotated[str, typer.Option(help="The title under which a PACS is asked by DIMSE.")] = OWN_TITLE,
     scheduler: Scheduler = None,
@@ -629,6 +630,7 @@ def watch(
     ] = None,
     largest_mb: Annotated[float | None, typer.Option(help="No object may be larger. MB.", show_default="2000")] = None,
     take: Take = "all",
+    retry: Retry = False,
     at_once: AtOnce = None,
     scheduler: Scheduler = None,
     progress: Style = ProgressStyle.bar,

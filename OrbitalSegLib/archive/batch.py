@@ -16,7 +16,7 @@ from OrbitalSegLib.archive.finding import FoundScan, Take, Unit, find_scans
 from OrbitalSegLib.archive.index import SCANS, write_index
 from OrbitalSegLib.archive.lots import Lot, Lots
 from OrbitalSegLib.archive.names import named, paths_in
-from OrbitalSegLib.archive.one import FAILED, Errand, Outcome, failed, forget, keep, outcome_in
+from OrbitalSegLib.archive.one import FAILED, OF_MEMORY, Errand, Outcome, failed, forget, keep, outcome_in
 from OrbitalSegLib.archive.pools import pool, was_lost
 from OrbitalSegLib.archive.room import needed_bytes
 from OrbitalSegLib.errors import INTERNAL, InputError, OrbitalSegError, OutputError
@@ -131,8 +131,8 @@ class _Tally:
         self.done = 0
         self._plan, self._lots = plan, lots
         self._known, self._share = 0, 1.0
-        self._open: dict[str, tuple[Lot, set[str]]] = {}
-        """By names that are not done the lot, and all of its names that are not."""
+        self._open: dict[str, tuple[Lot, set[str], set[str]]] = {}
+        """By names that are not done the lot, all of its names, and those that are not done."""
 
     @property
     def total(self) -> int:
@@ -148,9 +148,9 @@ class _Tally:
             scans = self._scans_of(lot, progress)
             left = {name for name in scans if name not in self.outcomes}
             self._known, self._share = self._known + len(left), lot.share
-            self._open |= dict.fromkeys(left, (lot, left))
+            self._open |= dict.fromkeys(left, (lot, set(scans), left))
             if not left and not lot.problem:
-                lot.drop()
+                self._drop(lot, set(scans))
             yield from [self._errand(name, scans[name]) for name in sorted(left)]
         progress(1.0)
 
@@ -190,9 +190,15 @@ class _Tally:
         name = outcome["name"]
         self.outcomes[name] = outcome
         self.done += 1
-        lot, left = self._open.pop(name)
+        lot, names, left = self._open.pop(name)
         left.discard(name)
-        if not left and all(one is not lot for one, _ in self._open.values()):
+        if not left:
+            self._drop(lot, names)
+
+    def _drop(self, lot: Lot, names: set[str]) -> None:
+        """Let a lot go whose scans need not be looked at again; what may end otherwise another time is kept for it."""
+        ends = [outcome_in(self._plan.results / SCANS / name) for name in names]
+        if all(end is not None and end["code"] not in (*OF_MEMORY, "internal") for end in ends):
             lot.drop()
 
 

@@ -21,6 +21,7 @@ from pynetdicom import AE, build_context
 
 from OrbitalSegLib import worker
 from OrbitalSegLib.archive.watching import sent_to
+from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.export.headers import unchecked
 from OrbitalSegLib.pacs.address import address_of
 from OrbitalSegLib.pacs.classes import IMAGES, NO_ROOM, NOT_UNDERSTOOD, OTHER_OBJECT, SUCCESS
@@ -302,6 +303,32 @@ def test_what_falls_into_a_folder_becomes_results(tmp_path):
     code, lines = watch(str(source), tmp_path / "results", 2, begin)
     assert (code, lines[-1]["summary"]) == (0, {"scans": 2, "done": 2, "incomplete": 0, "failed": 0})
     assert len([*(source / "b").iterdir()]) == 40
+
+
+def test_images_stay_where_their_scan_may_end_otherwise_another_time(tmp_path, monkeypatch):
+    """A disk that was full while the result was written, and a process that died, cost no image."""
+    from OrbitalSegLib.archive import one
+
+    port, ends = free_port(), ["disk-full", "crashed", None]
+
+    def worked(errand, new, _processes):
+        end = ends.pop(0)
+        new.mkdir()
+        return {
+            **one.failed(errand.name, InputError(end or "", "x")),
+            **({} if end else {"status": "done", "code": None}),
+        }
+
+    monkeypatch.setattr(one, "_worked", worked)
+    place, results = f"dimse://127.0.0.1:{port}/{TITLE}", tmp_path / "results"
+    for begin, kept, more in (
+        (lambda: send(port, series(1, 40)), 40, {}),
+        (lambda: None, 40, {}),
+        (lambda: None, 0, {"retry": True}),
+    ):
+        watch(place, results, 1, begin, allowed=[SENDER], **more)
+        assert len(images_in(results / "private")) == kept
+    assert rows_of(results)["0001-A2"]["status"] == "done"
 
 
 @pytest.mark.parametrize(
