@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
-from rich.table import Column, Table
+from rich.table import Table
 
 from OrbitalSegLib import languages, structures, worker
 from OrbitalSegLib.errors import JobError
@@ -359,23 +359,20 @@ def orbits(
 ) -> None:
     """Measure how large the orbits are, in a scan and its segmentation (docs/orbit-volume.md)."""
     summary = _do("orbits", locals())
-    table = Table("Orbit", "Volume, ml", "Wall bridged", "Inferred wall", "Beyond bridges, ml")
+    table = _table("Orbit", "Volume, ml", "Wall bridged", "Inferred wall", "Beyond bridges, ml")
     for side, found in summary["orbits"].items():
         if "volume_ml" in found:
             shares = (f"{found['bridged_share']:.0%}", f"{found['inferred_share']:.0%}")
-            table.add_row(side, f"{found['volume_ml']:.1f}", *shares, f"{found['beyond_ml']:.1f}")
+            table.add_row(_told(side), f"{found['volume_ml']:.1f}", *shares, f"{found['beyond_ml']:.1f}")
         else:
-            table.add_row(side, found["status"])
+            table.add_row(_told(side), _told(found["status"]))
     console.print(table)
     if summary["difference_ml"] is not None:
         smaller_ml = min(found["volume_ml"] for found in summary["orbits"].values())
         by = f"{summary['difference_ml']:.1f} ml ({summary['difference_ml'] / smaller_ml:.1%})"
         larger = summary["larger"]
-        console.print(
-            f"The {larger} orbit is larger by {by}."
-            if larger
-            else f"The orbits differ by {by}, which equal orbits do too when they are measured."
-        )
+        equal = f"The orbits differ by {by}, which equal orbits do too when they are measured."
+        console.print(_told(f"The {larger} orbit is larger by {by}." if larger else equal))
     console.print(_told(NOTICE), style="dim")
 
 
@@ -393,15 +390,16 @@ def defects(
 ) -> None:
     """List the openings of the orbits' walls: fissures, canals, and what may be a fracture (docs/defects.md)."""
     summary = _do("defects", locals())
-    table = Table("Orbit", "Wall", "Opening", "Area, mm²", "Diameters, mm", "From rim, mm", "Passed, mm", "Bone")
+    table = _table("Orbit", "Wall", "Opening", "Area, mm²", "Diameters, mm", "From rim, mm", "Passed, mm", "Bone")
     for side, found in summary["orbits"].items():
         if found["openings"] is None:
-            table.add_row(side, "", found["status"])
+            table.add_row(_told(side), "", _told(found["status"]))
         for one in found["openings"] or ():
             diameters = f"{one['longest_mm']:.0f} x {one['shortest_mm']:.0f}"
             figures = (f"{one['area_mm2']:.0f}", diameters, f"{one['from_rim_mm']:.0f}", f"{one['passed_mm']:.0f}")
             seen = "missing" if one["certainty"] == "open" else "not seen"
-            table.add_row(side, one["wall"], one["name"] or "[bold]no natural one[/]", *figures, seen)
+            name = _told(one["name"]) if one["name"] else f"[bold]{_told('no natural one')}[/]"
+            table.add_row(_told(side), _told(one["wall"]), name, *figures, _told(seen))
     console.print(table)
     console.print(_told(NOTICE), style="dim")
 
@@ -425,7 +423,7 @@ def reconstruct(
 ) -> None:
     """Make the wall that an orbit had where it is broken, as models to print (docs/reconstruction.md)."""
     summary = _do("reconstruct", locals())
-    table = Table("Orbit", "Wall", "Area, mm²", "Mirrored", "95 of 100 within, mm", "Volume as it was, ml")
+    table = _table("Orbit", "Wall", "Area, mm²", "Mirrored", "95 of 100 within, mm", "Volume as it was, ml")
     for side, found in summary["orbits"].items():
         if found["status"] != "reconstructed":
             table.add_row(side, found["status"])
@@ -724,6 +722,11 @@ def common(
     spoken.set(language)
 
 
+def _table(*titles: str) -> Table:
+    """A table with these titles, in the language that was asked for."""
+    return Table(*map(_told, titles))
+
+
 def _told(text: str) -> str:
     """A text of the library in the language that was asked for, safe to print."""
     return escape(languages.told(text, spoken.get()))
@@ -839,8 +842,9 @@ def _run(
 
 def _show_series(line: dict[str, Any]) -> None:
     # What --series takes and the date that tells studies apart are never folded; the number is a part of the name.
-    never = [Column(title, no_wrap=True) for title in ("Name", "Study")]
-    table = Table(*never, "Kind", "Description", "Images", "Slices", "mm apart", "Use")
+    table = _table("Name", "Study", "Kind", "Description", "Images", "Slices", "mm apart", "Use")
+    for column in table.columns[:2]:
+        column.no_wrap = True
     for item in line["series"]:
         table.add_row(
             escape(item["name"]),
@@ -859,7 +863,7 @@ def _show_conditions(summary: dict[str, Any]) -> None:
     measured = summary["steps"][0]["measured"]
     if "series_chosen" in measured:
         console.print(_told(f"Taken: {measured['series_name']}, {measured['series_chosen']}."))
-    table = Table(*map(_told, ("Table A.1", "Condition", "Found", "Verdict", "Kind")))
+    table = _table("Table A.1", "Condition", "Found", "Verdict", "Kind")
     for row in summary["conditions"]:
         style = VERDICT_STYLES[row["verdict"]]
         verdict = f"[{style}]{_told(row['verdict'])}[/]"

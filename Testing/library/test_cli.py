@@ -55,6 +55,21 @@ def test_info_shows_table_a1_and_the_judgement(ct):
     assert "not feasible" in done.stdout  # 20 slices of 1 mm hold no orbit
 
 
+def test_in_german_the_command_says_all_in_german(ct, tmp_path, monkeypatch):
+    done = orbitalseg("--language", "de", "info", ct)
+    assert done.exit_code == 0
+    assert "Rekonstruierte Schichtdicke" in done.stdout
+    assert "Dünne Wände: nicht beurteilbar. Der Scan enthält den Bereich nicht" in done.stdout
+    assert done.stderr.startswith("Warnung: ")
+    assert "Fehler: Die Eingabe gibt es nicht" in orbitalseg("--language", "de", "info", tmp_path / "none").stderr
+    lines = orbitalseg("--language", "de", "info", tmp_path / "none", "--progress", "json").stdout
+    assert "does not exist" in json.loads(lines.splitlines()[-1])["text"]  # programs read English
+    monkeypatch.setenv("ORBITALSEG_LANGUAGE", "fr")
+    wrong = orbitalseg("info", ct)
+    assert wrong.exit_code == 2
+    assert "one of: en, de" in wrong.stderr
+
+
 @pytest.mark.slow
 def test_segment_writes_a_result_and_says_what_it_is(ct, tmp_path):
     done = orbitalseg(

@@ -209,6 +209,15 @@ def test_every_name_of_a_step_a_verdict_a_term_and_a_condition_is_told(language)
 
 
 @pytest.mark.parametrize("language", OTHERS)
+def test_what_the_command_shows_of_a_scan_and_its_orbits_is_told(language):
+    calls = ast.walk(ast.parse((LIBRARY / "cli.py").read_text(encoding="utf-8")))
+    shown = [call for call in calls if isinstance(call, ast.Call) and ast.unparse(call.func) in ("_told", "_table")]
+    texts = {part.value for call in shown for part in call.args if isinstance(part, ast.Constant)}
+    assert len(texts) > 25
+    assert {text for text in texts if told(text, language) == text} - {"Name", "mm"} == set()
+
+
+@pytest.mark.parametrize("language", OTHERS)
 def test_a_catalogue_holds_nothing_that_nobody_says(language):
     texts = json.loads((FOLDER / f"{language}.json").read_text(encoding="utf-8"))
     said = "\n".join(text for path in [*LIBRARY.rglob("*.py"), *PANEL.rglob("*.py")] for text in literals_of(path))
