@@ -249,6 +249,11 @@ def parts_of(name: str) -> tuple[str, ...]:
     return tuple(one.name for one in STRUCTURES.values() if one.part_of == name)
 
 
+def parts_of_surface(name: str) -> tuple[str, ...]:
+    """The structures that a surface is made of: of `bone+inferred` both."""
+    return (BONE, INFERRED) if name == EITHER else (name,)
+
+
 def printed() -> tuple[str, ...]:
     """Those that a surface may be made of, by name."""
     return tuple(one.name for one in STRUCTURES.values() if one.printed)

@@ -12,10 +12,10 @@ import slicer
 from slicer.i18n import tr as _
 
 from OrbitalSegLib.export.segmentation import read_segmentation, write_label_map
-from OrbitalSegLib.export.surfaces import FORMATS
-from OrbitalSegLib.files import name_together, workplace
+from OrbitalSegLib.export.surfaces import FORMATS, surface_path
+from OrbitalSegLib.files import name_together, safe_name, workplace
 from OrbitalSegLib.results import RECORD_FILE, ResultFolder
-from OrbitalSegLib.structures import Structure
+from OrbitalSegLib.structures import EITHER, Structure, parts_of_surface
 from OrbitalSegPanel import jobs, segments, volumes
 
 EDITED = "edited.seg.nrrd"
@@ -78,7 +78,8 @@ class Plan:
 
     def save(self, target: Any, private: Path) -> None:
         """The segmentation, or the half of it, for the worker."""
-        save(target, private / EDITED, self.segments, self._is_kept)
+        wanted = dict.fromkeys(part for name in self.segments for part in parts_of_surface(name))
+        save(target, private / EDITED, wanted, self._is_kept)
 
     def take(self, made: Path, segment: str) -> list[Path]:
         """Copy a surface that the worker made, with the map of its quality and its record.
@@ -86,7 +87,7 @@ class Plan:
         Raises `OSError`, `ValueError` or `OrbitalSegError`; no copy is then left.
         """
         record = {MAP: ResultFolder(made).quality_map(segment), RECORD: made / RECORD_FILE}
-        return self._put(segment, {f".{self.form}": made / f"{segment}.{self.form}", **record})
+        return self._put(safe_name(segment), {f".{self.form}": surface_path(made, segment, self.form), **record})
 
     def take_dicom(self, made: Path) -> list[Path]:
         """Copy the DICOM segmentation that the worker made. Raises as `take`."""
@@ -137,17 +138,24 @@ def can_hold(form: str, structure: Structure) -> bool:
     return structure.printed or form not in SURFACE_FORMATS
 
 
+def can_join(form: str) -> bool:
+    """Whether a format may hold bone and inferred wall as one: what voxels hold stays apart."""
+    return form in SURFACE_FORMATS
+
+
 def plan(settings: Any, record: dict[str, Any] | None, target: Any, volume: Any) -> Plan:
     """What the user has chosen. Raises `ValueError` for a choice that makes no sense."""
     if target is None:
         raise ValueError(_("Segment a scan first: there is nothing to export."))
     form = settings["exportFormat"]
+    known = segments.structures(target)
+    possible = [name for name, structure in known.items() if can_hold(form, structure)]
+    possible += [EITHER] if can_join(form) else []
     chosen = tuple(
-        identity
-        for identity, structure in segments.structures(target).items()
-        if identity in settings["exportSegments"]
-        and can_hold(form, structure)
-        and segments.volume_ml(target, identity) > 0
+        name
+        for name in possible
+        if name in settings["exportSegments"]
+        and all(segments.volume_ml(target, part) > 0 for part in parts_of_surface(name))
     )
     if not chosen:
         raise ValueError(_("Choose a segment that holds something."))

@@ -14,7 +14,7 @@ from slicer.i18n import tr as _
 
 from OrbitalSegLib.errors import OrbitalSegError
 from OrbitalSegLib.methods import DEFAULT_METHOD, METHODS, Method
-from OrbitalSegLib.structures import BONE
+from OrbitalSegLib.structures import BONE, parts_of_surface
 from OrbitalSegPanel import exporting, jobs, orbits, origin, reconstruction, results, segments, views, volumes
 from OrbitalSegPanel.packages import Package
 from OrbitalSegPanel.private import PrivateFolder
@@ -520,7 +520,8 @@ class PanelLogic:
             volume = self.scan()
             if volume is not None:
                 self._write_scan(volume, folder / jobs.INPUT)
-            source = self._source(folder) if results.is_own(self.settings, segment) else None
+            unedited = all(results.is_own(self.settings, part) for part in parts_of_surface(segment))
+            source = self._source(folder) if unedited else None
             said = None if volume is None else self._said(volume)
             return self.python.start(plan.job(folder, segment, said, source), folder)
 

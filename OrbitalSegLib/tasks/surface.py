@@ -16,7 +16,7 @@ from OrbitalSegLib.progress import Steps, unheard
 from OrbitalSegLib.record import Record
 from OrbitalSegLib.region import Region
 from OrbitalSegLib.results import ResultFolder, new_result
-from OrbitalSegLib.structures import BONE, EITHER, INFERRED
+from OrbitalSegLib.structures import BONE, EITHER, parts_of_surface
 from OrbitalSegLib.tasks import Outcome, Work
 from OrbitalSegLib.tasks.bookkeeping import check_can_model, make_surfaces, read_ct, write_surfaces
 from OrbitalSegLib.tasks.keys import PATH, TEXT, key, optional
@@ -45,7 +45,7 @@ class SurfaceJob(Files, Surfaces, NewFolder):
     @property
     def parts(self) -> tuple[str, ...]:
         """The segments that are taken."""
-        return (BONE, INFERRED) if self.segment == EITHER else (self.segment,)
+        return parts_of_surface(self.segment)
 
 
 def run(job: SurfaceJob, steps: Steps, record: Record) -> Outcome:

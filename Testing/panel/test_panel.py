@@ -13,6 +13,7 @@ from conftest import FOLDER
 from fakes import BOX_MM, Database, image_of, mask_array, write_result
 from hands import choose, edit, export_check, node_names, voxels
 from OrbitalSegLib import worker
+from OrbitalSegLib.export.segmentation import segment_ids
 from OrbitalSegLib.methods import METHODS
 from OrbitalSegLib.methods.classical import CLASSICAL
 from OrbitalSegLib.product import CONTRACT
@@ -737,6 +738,42 @@ def test_inferred_wall_is_exported_only_when_chosen(segment, ready, tmp_path):
     with pytest.raises(InputError):
         read_segmentation(tmp_path / "segmentation-both.seg.nrrd", "inferred")
     assert sitk.GetArrayFromImage(read_segmentation(tmp_path / "segmentation-both-2.seg.nrrd", "inferred")).any()
+
+
+def export_both(ready, folder) -> None:
+    """Bone and inferred wall as one, and nothing else."""
+    ready.ui.exportFolderEdit.currentPath = str(folder)
+    for name in ("bone", "bone+inferred"):
+        export_check(ready, name).click()
+    for form, able in (("nrrd", False), ("stl", True)):
+        choose(ready.ui.formatBox, form)
+        assert export_check(ready, "bone+inferred").enabled is able
+    ready.ui.exportButton.click()
+
+
+def test_bone_and_inferred_wall_are_one_surface_where_it_is_chosen(segment, ready, python, tmp_path):
+    segment()
+    assert not export_check(ready, "bone+inferred").checked
+    export_both(ready, tmp_path)
+    job = python.jobs[-1]
+    assert (job["task"], job_from(job).parts) == ("surface", ("bone", "inferred"))
+    assert segment_ids(Path(job["input"])) >= {"bone", "inferred"}
+    assert "record" in job  # as the run left both
+    python.result.mkdir()
+    (python.result / "bone_inferred.stl").write_bytes(b"x" * 100)
+    (python.result / "bone_inferred-quality.vtp").write_bytes(b"y")
+    (python.result / "record.json").write_text("{}")
+    python.succeed(surface={"triangles": 12})
+    ready.logic.poll()
+    assert (tmp_path / "bone_inferred-both.stl").read_bytes() == b"x" * 100
+
+
+def test_one_surface_of_what_was_edited_is_made_of_the_masks(segment, ready, python, tmp_path):
+    segment()
+    edit(ready.ui.segmentationSelector.currentNode())
+    export_both(ready, tmp_path)
+    assert python.jobs[-1]["task"] == "surface"
+    assert "record" not in python.jobs[-1]
 
 
 @pytest.mark.parametrize("folder", ["", "missing"])

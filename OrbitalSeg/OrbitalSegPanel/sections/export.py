@@ -8,7 +8,7 @@ from slicer.i18n import tr as _
 
 from OrbitalSegLib.export import surfaces
 from OrbitalSegLib.modelling.surface import SMOOTHINGS
-from OrbitalSegLib.structures import STRUCTURES, Structure
+from OrbitalSegLib.structures import EITHER, STRUCTURES, Structure
 from OrbitalSegPanel import exporting, packages, quality, segments
 from OrbitalSegPanel.logic import EXPORT, INSTALL
 from OrbitalSegPanel.process import Outcome
@@ -69,7 +69,8 @@ class ExportSection(Section):
         for name, check in self._checks.items():
             with quiet(check):
                 check.setChecked(name in chosen)
-            check.setEnabled(exporting.can_hold(self.settings["exportFormat"], structures[name]))
+            form = self.settings["exportFormat"]
+            check.setEnabled(exporting.can_join(form) if name == EITHER else exporting.can_hold(form, structures[name]))
         choose(ui.formatBox, self.settings["exportFormat"])
         choose(ui.sideBox, self.settings["exportSide"])
         choose(ui.smoothingBox, self.settings["smoothing"])
@@ -89,10 +90,12 @@ class ExportSection(Section):
     def _build(self, structures: dict[str, Structure]) -> None:
         """One box to tick for each structure that there may be."""
         layout, self._checks = empty_layout(self.ui.exportSegmentsBox), {}
-        for name, structure in structures.items():
-            self._checks[name] = check = qt.QCheckBox(_(structure.told))
+        titles = {name: _(structure.told) for name, structure in structures.items()}
+        titles[EITHER] = _("Bone and inferred wall as one surface")
+        for name, title in titles.items():
+            self._checks[name] = check = qt.QCheckBox(title)
             check.setObjectName(f"export_{name}")
-            is_guess = structure.kind == "inferred"
+            is_guess = name == EITHER or structures[name].kind == "inferred"
             check.setToolTip(
                 _("Inferred wall is a guess from anatomy: it is left out unless you choose it.")
                 if is_guess
