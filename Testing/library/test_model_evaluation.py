@@ -60,6 +60,7 @@ def command(made, tmp_path, monkeypatch, capsys) -> Callable[..., str]:
     return run
 
 
+@pytest.mark.slow
 def test_a_section_makes_tables_and_pictures_and_goes_on_where_it_was(command, tmp_path):
     said = command("--only", "reliability", "--validation", "1")
     assert "(1 of 1)" in said

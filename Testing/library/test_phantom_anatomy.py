@@ -108,6 +108,7 @@ def ways_out(anatomy: Anatomy) -> dict[str, Shape]:
     return {"entrance": orbit.tube.grown(3) - orbit.cavity, **natural}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("opening", "goal"),
     [

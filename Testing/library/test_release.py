@@ -78,6 +78,7 @@ def train(folder: Path, *words: object) -> None:
     run("train", folder / "recipe.toml", "-o", folder / "work", *words)
 
 
+@pytest.mark.slow
 def test_a_recipe_becomes_a_package_that_says_where_it_comes_from(made: Path) -> None:
     card = made / "card.md"
     card.write_text("Not for use.")

@@ -156,6 +156,7 @@ def test_cases_that_appear_are_taken_in_at_the_next_look(data: tuple[Path, Path]
     assert [row["cases"] for row in rows(first)] == ["2"] * 6 + ["3"] * 2
 
 
+@pytest.mark.slow
 def test_processes_that_draw_ahead_change_nothing_also_where_a_case_comes_in(
     data: tuple[Path, Path], tmp_path: Path
 ) -> None:

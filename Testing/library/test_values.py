@@ -407,6 +407,7 @@ def test_a_series_that_is_hu_is_preferred_where_the_user_does_not_insist(tmp_pat
     assert codes(reading.read(tmp_path, "3", grey_values=True)) == ["grey-values"]
 
 
+@pytest.mark.slow
 def test_grey_values_are_never_judged_better_than_do_not_use(write_ct, tmp_path):
     folder = write_ct(voxels=big_head(), RescaleType="US")
     values = {"task": "segment", "input": str(folder), "output": str(tmp_path / "out"), "method": "threshold"}

@@ -320,6 +320,7 @@ def test_the_command_needs_one_job(arguments, capsys):
     assert json.loads(capsys.readouterr().out)["code"] == "invalid-job"
 
 
+@pytest.mark.slow
 def test_a_file_beside_the_job_cancels_it_too(tmp_path):
     job, users = tmp_path / "job.json", tmp_path / "the user's"
     users.mkdir()
@@ -334,6 +335,7 @@ def test_a_file_beside_the_job_cancels_it_too(tmp_path):
     assert list(users.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="Windows ends a process without a signal")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("moment", ["reading", "modelling"])
