@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -330,3 +331,13 @@ def test_walls(start, benchmark, tiny_package, templates, tmp_path, monkeypatch)
     monkeypatch.setattr(walls, "said_of", None)  # what was said is kept
     again = start("walls", *where, "--out", tmp_path / "out", "--heads", 2)
     assert again == said
+
+
+def test_methods(start, ball, tmp_path):
+    """One that finds bone, and one that ends in its sentence; what was done is not done again."""
+    words = (tmp_path / "runs", f"ball={ball}", "--method", "threshold", "--method", "subtraction")
+    said = start("methods", *words)
+    assert re.search(r"^\| `threshold` \| \d+\.\d \(\d+ s\) \|$", said, re.MULTILINE)
+    assert "| `subtraction` | refused |" in said
+    assert "No whole orbit was found" in (tmp_path / "runs" / "methods.csv").read_text(encoding="utf-8")
+    assert "methods: " not in start("methods", *words)
