@@ -1,5 +1,6 @@
 """The index of a batch: one row a scan, as CSV, and as one page that sorts and filters without a network."""
 
+import re
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
@@ -24,13 +25,16 @@ TIMES = "seconds"
 
 STATUS_STYLES = {DONE: "good", INCOMPLETE: "fair", FAILED: "bad"}
 
-FIGURE_ENDING = "_ml"
-"""Of the figures that the page shows; all are in the table."""
+SHOWN = re.compile(r"_ml(_|$)")
+"""In the names of figures that the page shows, volumes; all are in the table."""
 
 STYLE = """
 body { max-width: none; } td img { width: 11rem; } #find { font: inherit; padding: .2rem .4rem; width: 18rem; }
 thead th { cursor: pointer; } th[data-up]::after { content: " \\25B2"; } th[data-down]::after { content: " \\25BC"; }
-tr[hidden] { display: none; }
+tr[hidden] { display: none; } td:nth-child(2) { white-space: nowrap; } .wide { overflow-x: auto; }
+@media (max-width: 45rem) {
+  body { padding: 1rem; margin: 0; } td img { width: 6rem; } #scans td { min-width: 4rem; }
+}
 """
 
 SCRIPT = """
@@ -113,7 +117,7 @@ def _cell(value: Any) -> str:
 
 
 def _page(outcomes: list[Outcome], figures: list[dict[str, Any]]) -> str:
-    numbers = [*dict.fromkeys(name for found in figures for name in found if name.endswith(FIGURE_ENDING))]
+    numbers = [*dict.fromkeys(name for found in figures for name in found if SHOWN.search(name))]
     verdicts = sorted({verdict_of(outcome) or outcome["status"] for outcome in outcomes})
     counts = {status: sum(outcome["status"] == status for outcome in outcomes) for status in STATUS_STYLES}
     titles = ["", "Scan", "Verdict", *map(term_of, numbers), "Warnings", "What is wrong"]
@@ -128,7 +132,7 @@ def _page(outcomes: list[Outcome], figures: list[dict[str, Any]]) -> str:
         "<p><input id='find' type='search' placeholder='Words to find' aria-label='Words to find'> "
         f"<select id='verdict' aria-label='Verdict'><option value=''>every verdict</option>{choices}</select> "
         "<span id='count' class='faint'></span></p>",
-        f"<table id='scans'><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>",
+        f"<div class='wide'><table id='scans'><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>",
         f"<script>{SCRIPT}</script>",
     ]
     return html_page(f"{PRODUCT}: scans", parts)

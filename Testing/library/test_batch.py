@@ -234,6 +234,7 @@ def test_every_scan_has_a_row_and_what_is_broken_its_sentence(results, few):
     }
     assert all(rows[name]["text"].endswith(".") for name in failed)
     assert all(float(row["segment_volumes_ml_bone"]) > 0 for row in rows.values() if row["status"] == "done")
+    assert (results / "index.html").read_text().count("data-number=") == 3 * len(rows)  # of three volumes
     assert {row["verdict"] for row in rows.values()} == {"", "do not use"}
 
 
