@@ -63,13 +63,12 @@ autodoc_mock_imports = [
 
 # A broken link or an unknown name fails the build. Names of other packages cannot be looked up without a network.
 nitpicky = True
+OTHERS = [
+    *sys.stdlib_module_names, *autodoc_mock_imports, "SimpleITK", "np", "numpy", "pydicom", "requests", "sitk", "typer",
+    "vtk", "vtkmodules",
+]  # fmt: skip
 nitpick_ignore_regex = [
-    (
-        "py:.*",
-        r"(argparse|collections|concurrent|contextlib|contextvars|dataclasses|dicomweb_client|enum|highdicom|http|importlib"
-        r"|io|json|logging|manifold3d|matplotlib|multiprocessing|np|numpy|onnx|openvino|pathlib|pydicom|pynetdicom|queue"
-        r"|requests|scipy|SimpleITK|sitk|threading|torch|typer|types|typing|vtk|vtkmodules|zipfile)\..*",
-    ),
+    ("py:.*", rf"({'|'.join(OTHERS)})\..*"),
     (
         "py:class",
         r".*\.([A-Z]|Flag|Values)|.*\[.*",

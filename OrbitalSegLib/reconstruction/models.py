@@ -50,7 +50,10 @@ def fused(
     wall_mm
         How thick the wall is made; its inner side is the orbit's.
 
-    Raises `InputError` `region-outside`.
+    Raises
+    ------
+    InputError
+        `region-outside`.
     """
     part = _finer(Region(box_mm).working_part(bone))
     own = field_of_edited(part, ct)
