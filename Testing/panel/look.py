@@ -152,6 +152,7 @@ class Look:
         write_orbits(self.python.result, summary)
         self.done(**summary)
         self.take("volume", "orbitsSection")
+        self.take("defects", "reconstructionSection")
         out = self.folder / "models"
         out.mkdir(exist_ok=True)
         ui.exportFolderEdit.currentPath = str(out)
@@ -172,6 +173,7 @@ class Look:
         self.python.result.mkdir()
         self.done(missing=[{"term": "Tube voltage", "why": "the scan does not state it"}])
         self.take("record")
+        self.take("learn", "learnSection")
         self.panel.cleanup()
 
 

@@ -452,6 +452,14 @@ def test_what_is_done_is_marked_and_what_comes_next_is_said(panel, python, volum
     assert open_sections(ui) == ["scanSection"]
 
 
+def test_a_scan_that_was_refused_is_not_marked_as_done(ready, python):
+    ready.ui.checkButton.click()
+    python.fail("The values of this series are not Hounsfield units.", "not-hu")
+    ready.logic.poll()
+    assert ready.ui.scanSection.text == "1. Scan"
+    assert "choose a CT" in ready.ui.nextLabel.text
+
+
 def test_segment_and_verdict_are_in_sight_at_every_step(segment, ready, python, host):
     segment()
     ready.ui.segmentButton.click()

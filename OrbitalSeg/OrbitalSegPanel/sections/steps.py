@@ -60,8 +60,10 @@ class StepsSection(Section):
         """By section, whether its work is done; steps that may be left out are not among them until they are."""
         settings = self.settings
         has_result = results.node_of(settings) is not None
+        checked = self.logic.checked()
+        refused = checked is not None and checked.refusal is not None
         return {
-            "scanSection": settings.reference(VOLUME) is not None,
+            "scanSection": settings.reference(VOLUME) is not None and not refused,
             "regionSection": has_result,
             "methodSection": has_result,
             "segmentSection": has_result,
