@@ -107,6 +107,9 @@ APART = (
     *("networks/schema.py", "export/ply.py"),  # keys of a package's description, words of a file
 )
 
+IN_THE_PANEL = ("collecting", "comparing", "finetune", "quality", "dataset")
+"""Of the training, what the panel tells too."""
+
 OF_PROGRAMS = {
     *("Fatal Python error", "Traceback (most recent call last)", "(this line is none of the contract's)"),
     *("Installing collected packages", "No space left on device", "Temporary failure in name resolution"),
@@ -193,6 +196,7 @@ def test_every_sentence_of_library_and_worker_is_in_the_catalogue(language):
     texts = json.loads((FOLDER / f"{language}.json").read_text(encoding="utf-8"))
     known = {numbered([text]) for text in texts}  # the panel names what it fills in
     said = [path for path in LIBRARY.rglob("*.py") if not path.relative_to(LIBRARY).as_posix().startswith(APART)]
+    said += [LIBRARY / f"training/{name}.py" for name in IN_THE_PANEL]
     said += [PANEL / f"OrbitalSegPanel/{name}.py" for name in ("process", "volumes")]
     lacking = {text for path in said for text in texts_of(path) if is_read(text) and text not in known}
     assert lacking == set(), f"translate them in OrbitalSegLib/languages/{language}.json"
