@@ -280,6 +280,11 @@ def grid_of(node: Any) -> tuple[np.ndarray, list[int]]:
     return array, [int(extent[2 * axis + 1] - extent[2 * axis] + 1) for axis in range(3)]
 
 
+def spacing_mm(node: Any) -> tuple[float, ...]:
+    """Of the result grid of a segmentation."""
+    return tuple(np.linalg.norm(grid_of(node)[0][:3, :3], axis=0).tolist())
+
+
 def volume_ml(node: Any, identity: str) -> float:
     labels = label_map(node, identity)
     if labels is None:

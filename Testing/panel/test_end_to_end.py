@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from OrbitalSegLib.phantom import Anatomy, Scanner, bone_fraction, orbits_grid, 
 from OrbitalSegLib.product import CONTRACT
 from OrbitalSegLib.region import Region
 from OrbitalSegLib.structures import STRUCTURES
-from OrbitalSegPanel import origin, packages, segments, volumes
+from OrbitalSegPanel import origin, packages, results, segments, volumes
 from OrbitalSegPanel.library import library_parent
 from OrbitalSegPanel.process import Python
 from OrbitalSegPanel.settings import ORBIT
@@ -194,7 +195,7 @@ def test_a_surgeon_gets_from_the_scan_to_the_file(host, panel, work, in_a_box, p
     bone = read_segmentation(result / "segmentation.seg.nrrd", "bone")
     edited = sitk.GetArrayFromImage(bone) > 0
     place = np.argwhere(~edited & inside(in_a_box, bone))[1234].tolist()
-    paint(slicer, host, ui.editorWidget.mrmlSegmentEditorNode(), node, place[::-1])
+    paint(slicer, ui.editorWidget, node, place[::-1])
     edited[tuple(place)] = True
     np.testing.assert_array_equal(array_on(node, "bone", bone), edited)
     assert panel.logic.edited() == ["Orbital bone"]
@@ -206,7 +207,7 @@ def test_a_surgeon_gets_from_the_scan_to_the_file(host, panel, work, in_a_box, p
     choose(ui.formatBox, "stl")
     ui.thickenSpin.setValue(1.2)
     assert "Files written and read back: 3." in work(ui.exportButton)
-    mesh = results_surface(out / "bone-both-2.stl")
+    mesh = results.read_surface(out / "bone-both-2.stl")
     made = json.loads((out / "bone-both-2-record.json").read_text(encoding="utf-8"))["steps"][-2]
     assert made["parameters"]["thicken_mm"] == 1.2
     assert mesh.GetNumberOfCells() == made["measured"]["bone"]["triangles"] > 1000
@@ -230,6 +231,117 @@ def test_a_surgeon_gets_from_the_scan_to_the_file(host, panel, work, in_a_box, p
     assert (panel.logic.record_folder / "record.html").is_file()
 
 
+@dataclass(frozen=True)
+class OnFineVoxels(Python):
+    """The real worker, which puts thresholds on voxels as fine as those of networks, for that takes no network."""
+
+    given: dict[str, sitk.Image] = field(default_factory=dict)
+    """By task the bone that it was to work on."""
+
+    def start(self, job, folder):
+        if job["task"] == "segment":
+            job = job | {"grid": 0.5}
+        else:
+            self.given[job["task"]] = read_segmentation(Path(job.get("edited", job["input"])), "bone")
+        return super().start(job, folder)
+
+
+class Effect(dict):
+    """What an effect of the editor was told."""
+
+    setParameter = setCommonParameter = dict.__setitem__  # noqa: N815
+
+
+class TestThickSlices:
+    """A scan of 1 x 1 x 3 mm, whose result lies on 0.5 mm."""
+
+    @pytest.fixture
+    def python(self):
+        return OnFineVoxels(LAUNCHER, library_parent())
+
+    @pytest.fixture
+    def bone(self, host, panel, work, tmp_path):
+        """The bone as the run made it; the right orbit is segmented."""
+        taken = scan(Anatomy(), Scanner(96, 1.0, 3.0, 3.0, 66.0, (0.0, 15.0, 0.0)))
+        ct = sitk.GetImageFromArray(taken.voxels)
+        ct.SetSpacing((1.0, 1.0, 3.0))
+        ct.SetOrigin(taken.grid.origins[0].tolist())
+        volume = host.scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "3 mm")
+        volumes.put_image(volume, ct)
+        ui = panel.ui
+        ui.volumeSelector.setCurrentNode(volume)
+        choose(ui.methodBox, "threshold")
+        choose(ui.regionBox, "right")
+        assert "The segments are in the scene." in work(ui.segmentButton)
+        assert results.restore(panel.logic.settings, tmp_path / "made")
+        return read_segmentation(tmp_path / "made/segmentation.seg.nrrd", "bone")
+
+    def test_one_voxel_is_edited_on_the_grid_of_the_result(
+        self, host, panel, python, work, bone, monkeypatch, tmp_path
+    ):
+        ui, slicer = panel.ui, host.slicer
+        node, editor = ui.segmentationSelector.currentNode(), ui.editorWidget
+        made = sitk.GetArrayFromImage(bone) > 0
+        assert bone.GetSpacing() == (0.5, 0.5, 0.5)
+        np.testing.assert_array_equal(array_on(node, "bone", bone), made)
+        assert edited_grid(slicer, host, editor.mrmlSegmentEditorNode()) == ([0.5] * 3, segments.grid_of(node)[1])
+
+        effect = Effect()
+        monkeypatch.setattr(editor, "activeEffect", lambda: effect)
+        for button in (ui.thinBrushButton, ui.islandsButton, ui.smoothingButton):
+            button.click()
+        assert effect["BrushAbsoluteDiameter"] == pytest.approx(0.5)
+        assert effect["MinimumSize"] == 800  # 0.1 ml
+        assert effect["KernelSizeMm"] == pytest.approx(1.5)
+
+        others = {name: array_on(node, name, bone) for name in ("cortical", "thin")}
+        place = np.argwhere(~made & np.roll(made, 1, axis=2))[1234]
+        wanted = made.copy()
+        wanted[tuple(place)] = True
+        paint(slicer, editor, node, place[::-1].tolist())
+        np.testing.assert_array_equal(array_on(node, "bone", bone), wanted)
+        assert panel.logic.edited() == ["Orbital bone, right"]
+        editor.undo()
+        np.testing.assert_array_equal(array_on(node, "bone", bone), made)
+        assert panel.logic.edited() == []
+        editor.redo()
+        np.testing.assert_array_equal(array_on(node, "bone", bone), wanted)
+
+        ui.exportFolderEdit.currentPath = ui.recordFolderEdit.currentPath = str(tmp_path)
+        work(ui.measureButton)
+        assert panel.logic.settings["orbits"]["figures"]["orbits"]["right"]["volume_ml"] > 20
+        assert "Files written and read back: 3." in work(ui.exportButton)
+        work(ui.recordButton)
+        assert set(python.given) == {"orbits", "surface", "review"}
+        for task, given in python.given.items():
+            np.testing.assert_array_equal(array_of_file(given, bone), wanted, task)
+
+        surface = json.loads((tmp_path / "bone-right-record.json").read_text(encoding="utf-8"))["steps"][-2]
+        assert surface["measured"]["bone"]["mask_volume_ml"] == pytest.approx(wanted.sum() * 0.5**3 / 1000, abs=1e-9)
+        reviewed = panel.logic.record_folder
+        record = json.loads((reviewed / "record.json").read_text(encoding="utf-8"))
+        edits = record["edits"]["segments"]
+        counted = {name: (edit["added_voxels"], edit["removed_voxels"]) for name, edit in edits.items()}
+        assert counted == {"bone": (1, 0), "cortical": (0, 0), "thin": (0, 0)}
+        kept = read_segmentation(reviewed / "segmentation.seg.nrrd", "bone")
+        np.testing.assert_array_equal(array_of_file(kept, bone), wanted)
+        for name, array in others.items():
+            np.testing.assert_array_equal(array_on(node, name, bone), array, name)
+            held = read_segmentation(reviewed / "segmentation.seg.nrrd", name)
+            np.testing.assert_array_equal(array_of_file(held, bone), array, name)
+
+
+def edited_grid(slicer, host, node) -> tuple[list[float], list[int]]:
+    """Spacing in mm and size of the grid on which Slicer's Segment Editor edits."""
+    editor = slicer.vtkSlicerSegmentEditorLogic()
+    editor.SetMRMLScene(host.scene)
+    editor.SetSegmentEditorNode(node)
+    assert node.GetSourceVolumeNode().GetSpacing() == (1.0, 1.0, 3.0)
+    editor.UpdateReferenceGeometryImage()
+    image = editor.GetReferenceGeometryImage()
+    return list(image.GetSpacing()), list(image.GetDimensions())
+
+
 def slide(host, panel, **values: float) -> None:
     """Move sliders, and wait until the limits are those."""
     for name, value in values.items():
@@ -244,29 +356,18 @@ def inside(box_mm: list[float], image: sitk.Image) -> np.ndarray:
     return z[:, None, None] & y[:, None] & x
 
 
-def paint(slicer, host, editor_node, node, index: list[int]) -> None:
-    """Add one voxel of the result grid (x, y, z) to the bone, through the editor's own logic."""
-    editor = slicer.vtkSlicerSegmentEditorLogic()
-    editor.SetMRMLScene(host.scene)
-    editor.SetSegmentEditorNode(editor_node)
-    editor.SetSegmentationNode(node)
-    editor.SetCurrentSegmentID("bone")
+def paint(slicer, editor, node, index: list[int]) -> None:
+    """Add one voxel of the result grid (x, y, z) to the bone, as an effect of the editor does."""
     dot = slicer.vtkOrientedImageData()
     dot.DeepCopy(segments.label_map(node, "bone"))
     dot.SetExtent(*[edge for place in index for edge in (place, place)])
     dot.SetGeometryFromImageToWorldMatrix(volumes.matrix_of(segments.grid_of(node)[0]))
     dot.AllocateScalars(3, 1)
     dot.GetPointData().GetScalars().Fill(1)
-    editor.SaveStateForUndo()
+    editor.saveStateForUndo()
     assert slicer.vtkSlicerSegmentationsModuleLogic.SetBinaryLabelmapToSegment(
         dot, node, "bone", slicer.vtkSlicerSegmentationsModuleLogic.MODE_MERGE_MAX
     )
-
-
-def results_surface(path: Path):
-    from OrbitalSegPanel import results
-
-    return results.read_surface(path)
 
 
 def array_of_file(mask: sitk.Image, grid: sitk.Image) -> np.ndarray:
@@ -337,7 +438,7 @@ def test_the_orbits_are_measured_between_the_walls_of_the_scene(host, panel, wor
     assert "left orbit" in ui.measureLabel.text  # a warning: a threshold finds too little of its walls
     for model, side in zip(panel.logic.settings.references(ORBIT), ("right", "left"), strict=True):
         assert f"Orbit {side} ({summary['orbits'][side]['volume_ml']:.1f} ml)" == model.GetName()
-        written = results_surface(tmp_path / "orbits" / f"orbit-{side}.stl")
+        written = results.read_surface(tmp_path / "orbits" / f"orbit-{side}.stl")
         bounds = np.reshape(model.GetPolyData().GetBounds(), (3, 2))
         np.testing.assert_allclose(bounds, np.reshape(written.GetBounds(), (3, 2)), atol=1e-3)
         assert np.sign(bounds[0]).tolist() == ([1, 1] if side == "right" else [-1, -1])  # RAS: x to the right
@@ -365,6 +466,6 @@ def test_a_broken_orbit_gets_models_with_the_wall_that_it_had(host, panel, work,
     assert opening["wall"] == "floor"
     assert opening["mirrored_share"] > 0.9
     assert opening["uncertain_mm"] < 1
-    model = results_surface(models / "bone_reconstructed-left.stl")
+    model = results.read_surface(models / "bone_reconstructed-left.stl")
     assert model.GetNumberOfCells() > 10_000
     assert model.GetBounds()[1] < 10  # the left orbit alone, RAS

@@ -1,9 +1,11 @@
 """6. Correct: the Segment Editor, with presets for thin walls."""
 
+import math
 from typing import Any
 
 import slicer
 
+from OrbitalSegPanel import segments
 from OrbitalSegPanel.sections.section import Panel, Section, quiet
 from OrbitalSegPanel.settings import SEGMENTATION, VOLUME
 
@@ -106,15 +108,14 @@ class CorrectSection(Section):
         node.SetSourceVolumeIntensityMask(on)
 
     def _thin_brush(self) -> None:
-        voxel_mm = min(self.settings.reference(VOLUME).GetSpacing())
         effect = self._effect("Paint")
         if effect is not None:
             effect.setCommonParameter("BrushDiameterIsRelative", 0)
-            effect.setCommonParameter("BrushAbsoluteDiameter", voxel_mm)
+            effect.setCommonParameter("BrushAbsoluteDiameter", min(self._spacing_mm()))
             effect.setCommonParameter("BrushSphere", 0)
 
     def _islands(self) -> None:
-        voxel_ml = _product(self.settings.reference(VOLUME).GetSpacing()) / 1000
+        voxel_ml = math.prod(self._spacing_mm()) / 1000
         effect = self._effect("Islands")
         if effect is not None:
             effect.setParameter("Operation", "REMOVE_SMALL_ISLANDS")
@@ -124,14 +125,16 @@ class CorrectSection(Section):
         effect = self._effect("Smoothing")
         if effect is not None:
             effect.setParameter("SmoothingMethod", "MEDIAN")
-            effect.setParameter("KernelSizeMm", 3 * min(self.settings.reference(VOLUME).GetSpacing()))
+            effect.setParameter("KernelSizeMm", 3 * min(self._spacing_mm()))
 
     def _effect(self, name: str) -> Any:
         self.ui.correctSection.collapsed = False
         self.ui.editorWidget.setActiveEffectByName(name)
         return self.ui.editorWidget.activeEffect()
 
-
-def _product(spacing: Any) -> float:
-    x, y, z = spacing
-    return x * y * z
+    def _spacing_mm(self) -> tuple[float, ...]:
+        """Of the voxels that are edited: those of the segmentation, where it holds any segment yet."""
+        target = self.settings.reference(SEGMENTATION)
+        if target.GetSegmentation().GetNumberOfSegments() == 0:
+            return tuple(self.settings.reference(VOLUME).GetSpacing())
+        return segments.spacing_mm(target)
