@@ -10,18 +10,20 @@ pytest.importorskip("torch")
 
 import numpy as np
 import SimpleITK as sitk
+from scipy import ndimage
 from tiny_template import two_boxes
 
 from OrbitalSegLib.evaluation.wall_points import Wall
 from OrbitalSegLib.training.cases import Case, Flag, read_case
-from OrbitalSegLib.training.synthesis import Settings, synthesize
+from OrbitalSegLib.training.synthesis import Settings, filled, markers, orbit, synthesize
 from OrbitalSegLib.training.synthesis.deformation import Deformation
 from OrbitalSegLib.training.synthesis.draw import Draw
 from OrbitalSegLib.training.synthesis.fractures import Fractures
 from OrbitalSegLib.training.synthesis.generate import generate
 from OrbitalSegLib.training.synthesis.grids import Grid, SmoothField, behind, sheet
 from OrbitalSegLib.training.synthesis.scanner import DrawnScanner, scan
-from OrbitalSegLib.training.synthesis.settings import HERNIATIONS
+from OrbitalSegLib.training.synthesis.settings import HERNIATIONS, Filled, Markers
+from OrbitalSegLib.training.synthesis.tissues import Densities, Painter
 from OrbitalSegLib.training.synthesis.walls import WallThicknesses
 from OrbitalSegLib.training.templates.template import Template, write_template
 
@@ -307,6 +309,95 @@ def test_a_face_has_skin_air_before_it_and_what_lies_on_it() -> None:
     assert changed.any()
     assert not changed[flagged(bare, Flag.AIRSPACE)].any()
     assert np.array_equal(flagged(bare, Flag.BONE), flagged(held, Flag.BONE))
+
+
+def test_a_filled_sinus_is_of_its_own_density_and_no_bone() -> None:
+    how = Filled(1.0, homogeneous_share=1.0, level_share=0.0)
+    plain, full = (synthesize(TEMPLATE, 4, replace(PLAIN, filled=filled)) for filled in (None, how))
+    assert sitk.Hash(plain.label) == sitk.Hash(full.label)
+    assert np.array_equal(plain.walls.points_mm, full.walls.points_mm)
+    inside = flagged(full, Flag.AIRSPACE) & ~ndimage.binary_dilation(flagged(full, Flag.BONE), iterations=3)
+    assert inside.sum() > 10_000
+    said = full.facts["drawn"]["right maxillary filled hu"]
+    assert 10 <= said <= 95
+    assert sitk.GetArrayFromImage(full.working_ct)[inside] == pytest.approx(said, abs=2)
+    assert np.median(sitk.GetArrayFromImage(plain.working_ct)[inside]) < -900
+
+
+def test_air_stands_before_the_fluid_of_a_sinus_with_a_level() -> None:
+    hu = (20.0, 20.0)
+    case = synthesize(TEMPLATE, 4, replace(PLAIN, filled=Filled(1.0, hu, homogeneous_share=1.0, level_share=1.0)))
+    inside = flagged(case, Flag.AIRSPACE) & ~ndimage.binary_dilation(flagged(case, Flag.BONE), iterations=3)
+    rows = [np.median(row[within]) for row, within in _rows(case, inside)]
+    assert rows[0] < -900
+    assert rows[-1] == pytest.approx(20, abs=2)
+    assert (np.diff(rows) > -2).all()
+
+
+def _rows(case: Case, inside: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    hu = sitk.GetArrayFromImage(case.working_ct)
+    return [(hu[:, y], inside[:, y]) for y in range(hu.shape[1]) if inside[:, y].any()]
+
+
+def test_frontal_ethmoid_and_sphenoid_sinus_are_told_by_their_place_and_share_out_all_above_the_nose() -> None:
+    painter = _painter(replace(PLAIN, size_mm=(70.0, 70.0, 70.0)), Grid((-32.0,) * 3, (33, 33, 33), 2.0))
+    painter.anatomy.nasal_mm[:] = -9.0
+    part = {name.split()[1]: where for name, where in filled._sinuses(painter) if name.startswith("right")}
+    _, y, z = painter.anatomy.places
+    before, below = y - 11.0, z - 10.5  # apex, globe
+    assert part["maxillary"].max() == 0
+    assert sum(part.values())[below < -18].max() == 0
+    assert sum(part.values())[below > -6] == pytest.approx(1.0, abs=1e-5)
+    for name, where in (
+        ("sphenoid", (before > 4) & (below > -6)),
+        ("frontal", (before < -10) & (below > 18)),
+        ("ethmoid", (before < -10) & (below > -6) & (below < 6)),
+    ):
+        assert where.sum() > 500
+        assert part[name][where].min() == 1, name
+
+
+@pytest.mark.parametrize("gap", ["on the skin", "off it"])
+def test_markers_lie_outside_the_skin_and_are_no_bone(gap: str) -> None:
+    how = Markers(1.0, number=(8, 8), off_share=float(gap == "off it"), gap_mm=(1.5, 3.0))
+    bare, marked = (synthesize(two_boxes(face=True), 5, replace(PLAIN, markers=those)) for those in (None, how))
+    assert sitk.Hash(bare.label) == sitk.Hash(marked.label)
+    before, after = (sitk.GetArrayFromImage(case.working_ct) for case in (bare, marked))
+    bright = (before < -900) & (after > 150)
+    assert bright.sum() > 20
+    assert not flagged(marked, Flag.BONE)[bright].any()
+
+    painter = _painter(replace(PLAIN, markers=how), Grid((-14.0, -14.0, -17.0), (56, 56, 68), 0.5), face=True)
+    depth_mm = orbit.skin_depth_mm(painter, orbit.eyes(painter))
+    hu = np.zeros(depth_mm.shape, np.float32)
+    markers.paint(painter, hu, depth_mm)
+    painted = hu > 0
+    assert painted.any()
+    assert depth_mm[painted].max() < 0
+    assert hu.max() <= how.hu[1]
+    touching = (depth_mm[painted] > -1).mean()
+    assert touching > 0.4 if gap == "on the skin" else touching < 0.2
+
+
+def _painter(settings: Settings, grid: Grid, *, face: bool = False) -> Painter:
+    template, draw = two_boxes(face=face), Draw(5)
+    anatomy = Deformation(template, draw, settings).anatomy(grid)
+    bone = WallThicknesses(draw, settings).bone(anatomy, Fractures(()))
+    density = Densities.drawn(draw, settings)
+    return Painter(anatomy, bone, Fractures(()), draw, settings, density, template.landmarks_mm)
+
+
+def test_what_fills_sinuses_and_what_lies_on_skin_change_nothing_where_they_are_not_asked_for() -> None:
+    small = replace(PLAIN, size_mm=(12.0, 28.0, 12.0))
+    plain, none = (
+        synthesize(two_boxes(face=True), 5, replace(small, filled=full, markers=on_skin))
+        for full, on_skin in ((None, None), (Filled(0.0), Markers(0.0)))
+    )
+    assert sitk.Hash(plain.ct) == sitk.Hash(none.ct)
+    assert not {"filled", "markers"} & (set(plain.facts["settings"]) | set(plain.facts["drawn"]))
+    many = replace(small, filled=Filled(1.0), markers=Markers(1.0))
+    first, second, third = (synthesize(two_boxes(face=True), seed, many) for seed in (5, 5, 6))
+    assert sitk.Hash(first.ct) == sitk.Hash(second.ct) != sitk.Hash(third.ct)
 
 
 def test_metal_is_as_bright_as_can_be_is_not_scored_and_throws_streaks() -> None:

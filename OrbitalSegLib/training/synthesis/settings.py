@@ -17,6 +17,37 @@ ContentOfSinus = Literal["air", "lined", "fluid", "full"]
 
 
 @dataclass(frozen=True)
+class Filled:
+    """Sinuses that are full, besides those that `Settings.full_share` and `fluid_share` make: maxillary, ethmoid,
+    frontal and sphenoid sinus of each side by itself, as far as a template has them."""
+
+    share: float
+    """Of these sinuses."""
+    hu: Range = (10.0, 95.0)
+    """Fluid, mucus or blood."""
+    homogeneous_share: float = 0.6
+    level_share: float = 0.2
+    """Of the filled ones, those with air above the fluid."""
+
+
+@dataclass(frozen=True)
+class Markers:
+    """Radio-opaque markers, wires and tubes outside the skin."""
+
+    share: float
+    """Of the heads."""
+    number: tuple[int, int] = (1, 6)
+    hu: Range = (150.0, 2500.0)
+    """Drawn on a logarithmic scale."""
+    radius_mm: Range = (0.6, 5.5)
+    """The same; a tube's is the half."""
+    off_share: float = 0.3
+    """Of the markers, those that stand off the skin."""
+    gap_mm: Range = (0.5, 12.0)
+    """How far these are from it."""
+
+
+@dataclass(frozen=True)
 class Settings:
     """Ranges (low, high) of what `synthesize` draws; shares are probabilities.
 
@@ -101,6 +132,8 @@ class Settings:
     """Radius of such a cell."""
     nasal_lining_mm: Range = (0.8, 5.0)
     """Mucosa of nose and turbinates."""
+    filled: Filled | None = None
+    """What fills whole sinuses; none: nothing besides the above."""
 
     # Fractures
     fracture_share: float = 0.5
@@ -116,6 +149,8 @@ class Settings:
     metal_share: float = 0.12
     teeth_metal_share: float = 0.3
     holder_share: float = 0.4
+    markers: Markers | None = None
+    """What lies on the skin; none: nothing."""
 
     # The scanner
     pixel_mm: Range = (0.35, 1.0)

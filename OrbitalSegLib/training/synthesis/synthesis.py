@@ -7,7 +7,7 @@ import SimpleITK as sitk
 
 from OrbitalSegLib.preprocessing import to_isotropic
 from OrbitalSegLib.training.cases import WORKING_SPACING_MM, Case, Flag
-from OrbitalSegLib.training.synthesis import objects, orbit, tissues
+from OrbitalSegLib.training.synthesis import filled, markers, objects, orbit, tissues
 from OrbitalSegLib.training.synthesis.deformation import AnatomyOnGrid, Deformation
 from OrbitalSegLib.training.synthesis.draw import Draw
 from OrbitalSegLib.training.synthesis.fractures import Fractures, draw_fractures
@@ -54,7 +54,7 @@ def synthesize(template: Template, seed: int, settings: Settings | None = None, 
     facts = {
         "template": template.name,
         "seed": seed,
-        "settings": asdict(settings),
+        "settings": {name: value for name, value in asdict(settings).items() if value is not None},
         "drawn": draw.values,
         "scanner": scanner.facts(),
         "mirrored": deformation.mirrored,
@@ -86,12 +86,15 @@ def _painted(p: Painter) -> tuple[np.ndarray, np.ndarray]:
     hu = tissues.exterior_hu(p, depth_mm)
     orbit.paint_lids(p, hu, eyes, depth_mm)
     objects.paint_surroundings(p, hu, depth_mm)
+    markers.paint(p, hu, depth_mm)
 
     border_mm = p.bone.wall_mm - p.fractures.bulge_mm(a.grid)
     hu += (tissues.cranial_hu(p) - hu) * behind((a.cranial_mm - a.exterior_mm) / 2, h)
     from_orbit_mm = border_mm - p.bone.thickness_mm / 2
     beyond = np.minimum(a.cranial_mm, a.exterior_mm)
-    hu += (tissues.sinus_hu(p, from_orbit_mm) - hu) * behind((a.sinus_mm - beyond) / 2, h)
+    sinuses = tissues.sinus_hu(p, from_orbit_mm)
+    filled.fill(p, sinuses)
+    hu += (sinuses - hu) * behind((a.sinus_mm - beyond) / 2, h)
     content = orbit.orbit_hu(p, eyes)
     orbit.herniated_hu(p, content)
     hu += (content - hu) * behind(border_mm, h)

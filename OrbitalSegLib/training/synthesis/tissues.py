@@ -143,14 +143,13 @@ def sinus_hu(p: Painter, from_orbit_mm: np.ndarray) -> np.ndarray:
     others = np.minimum(np.minimum(a.cranial_mm, a.exterior_mm), from_orbit_mm)
     from_wall_mm = np.minimum(np.minimum(others, a.solid_mm), a.septum_mm)
     lumps = p.textures("lumps", (5.0, 14.0))
-    maxillary = np.clip(0.5 + a.nasal_mm / 2, 0, 1)
-    left = np.clip(0.5 - a.left_mm / 2, 0, 1)
-    lining = _nasal_lining_mm(p, lumps) * (1 - maxillary)
+    in_maxillary, on_left = maxillary(p), left(p)
+    lining = _nasal_lining_mm(p, lumps) * (1 - in_maxillary)
     wet = np.zeros(a.grid.shape, np.float32)
     for name, where in (
-        ("right maxillary", maxillary * (1 - left)),
-        ("left maxillary", maxillary * left),
-        ("nasal", 1 - maxillary),
+        ("right maxillary", in_maxillary * (1 - on_left)),
+        ("left maxillary", in_maxillary * on_left),
+        ("nasal", 1 - in_maxillary),
     ):
         content = _content(p, name)
         if name != "nasal" or content in ("fluid", "full"):
@@ -163,6 +162,16 @@ def sinus_hu(p: Painter, from_orbit_mm: np.ndarray) -> np.ndarray:
     secretion = p.draw.uniform("secretion", (0.0, 1.0))
     liquid = p.density.mucosa + (water - p.density.mucosa) * secretion + 4 * p.fine()
     return AIR_HU + (liquid - AIR_HU) * wet
+
+
+def maxillary(p: Painter) -> np.ndarray:
+    """How much of each voxel is nearer to a maxillary sinus than to the nasal compartment."""
+    return np.clip(0.5 + p.anatomy.nasal_mm / 2, 0, 1)
+
+
+def left(p: Painter) -> np.ndarray:
+    """How much of each voxel is on the left side."""
+    return np.clip(0.5 - p.anatomy.left_mm / 2, 0, 1)
 
 
 def _content(p: Painter, name: str) -> str:
@@ -195,21 +204,20 @@ def _filling(p: Painter, name: str, content: str, lumps: np.ndarray) -> tuple[np
     elif content == "fluid" and name != "nasal":
         # The patient lies on the back: fluid gathers behind, and its level is horizontal whatever the head's position.
         y = p.anatomy.grid.axis_mm(1)[None, :, None]
-        level_mm = _level_mm(p, name)
-        filled = filled + behind(level_mm - y, p.voxel_mm)
+        side = (-1 if name.startswith("left") else 1) * p.anatomy.left_mm[::4, ::4, ::4]
+        inside = (p.anatomy.sinus_mm[::4, ::4, ::4] < -1) & (p.anatomy.nasal_mm[::4, ::4, ::4] > 2) & (side > 0)
+        filled = filled + behind(level_mm(p, name, inside) - y, p.voxel_mm)
     return lining_mm, filled
 
 
-def _level_mm(p: Painter, name: str) -> float:
-    """Where along y the fluid of a maxillary sinus begins."""
-    sign = -1 if name.startswith("left") else 1
-    a = p.anatomy
-    inside = (a.sinus_mm[::4, ::4, ::4] < -1) & (a.nasal_mm[::4, ::4, ::4] > 2) & (sign * a.left_mm[::4, ::4, ::4] > 0)
+def level_mm(p: Painter, name: str, inside: np.ndarray) -> float:
+    """Where along y the fluid of a sinus begins, given which of every fourth voxel along each axis lie in it."""
     rows = np.nonzero(inside)[1]
     if not rows.size:
         return 0.0
     share = p.draw.uniform(f"{name} level", (0.05, 0.85))
-    return float(a.grid.axis_mm(1)[::4][rows].min() * (1 - share) + a.grid.axis_mm(1)[::4][rows].max() * share)
+    y = p.anatomy.grid.axis_mm(1)[::4][rows]
+    return float(y.min() * (1 - share) + y.max() * share)
 
 
 def _nasal_lining_mm(p: Painter, lumps: np.ndarray) -> np.ndarray:

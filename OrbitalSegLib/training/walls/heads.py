@@ -24,7 +24,7 @@ from OrbitalSegLib.networks.unrolling import unrolled
 from OrbitalSegLib.structures import BONE
 from OrbitalSegLib.training import store
 from OrbitalSegLib.training.cases import Case, Flag
-from OrbitalSegLib.training.synthesis.settings import Settings
+from OrbitalSegLib.training.synthesis.settings import Filled, Markers, Settings
 from OrbitalSegLib.training.synthesis.synthesis import synthesize
 from OrbitalSegLib.training.templates.template import Template, read_template
 from OrbitalSegLib.training.walls.config import Heads, Walls
@@ -208,12 +208,20 @@ def make(
             return
 
 
+PARTS = {"filled": Filled, "markers": Markers}
+"""The settings that are a table of their own."""
+
+
 def settings_of(heads: Heads) -> Settings:
     """What heads are drawn from: the usual, with the configuration's own ranges."""
-    own: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in heads.settings.items()
-    }
-    return replace(Settings(), **own)
+    own = _ranges(heads.settings)
+    parts = {name: kind(**_ranges(own[name])) for name, kind in PARTS.items() if name in own}
+    return replace(Settings(), **own | parts)
+
+
+def _ranges(table: dict[str, Any]) -> dict[str, Any]:
+    """What TOML has as a list, as the settings have it."""
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
 
 
 def checkpointed(work: Path) -> int:
