@@ -22,7 +22,7 @@ from OrbitalSegLib.training.synthesis.fractures import Fractures
 from OrbitalSegLib.training.synthesis.generate import generate
 from OrbitalSegLib.training.synthesis.grids import Grid, SmoothField, behind, sheet
 from OrbitalSegLib.training.synthesis.scanner import DrawnScanner, scan
-from OrbitalSegLib.training.synthesis.settings import HERNIATIONS, Filled, Markers
+from OrbitalSegLib.training.synthesis.settings import HERNIATIONS, FilledSinuses, Markers
 from OrbitalSegLib.training.synthesis.tissues import Densities, Painter
 from OrbitalSegLib.training.synthesis.walls import WallThicknesses
 from OrbitalSegLib.training.templates.template import Template, write_template
@@ -312,7 +312,7 @@ def test_a_face_has_skin_air_before_it_and_what_lies_on_it() -> None:
 
 
 def test_a_filled_sinus_is_of_its_own_density_and_no_bone() -> None:
-    how = Filled(1.0, homogeneous_share=1.0, level_share=0.0)
+    how = FilledSinuses(1.0, homogeneous_share=1.0, level_share=0.0)
     plain, full = (synthesize(TEMPLATE, 4, replace(PLAIN, filled=filled)) for filled in (None, how))
     assert sitk.Hash(plain.label) == sitk.Hash(full.label)
     assert np.array_equal(plain.walls.points_mm, full.walls.points_mm)
@@ -326,7 +326,9 @@ def test_a_filled_sinus_is_of_its_own_density_and_no_bone() -> None:
 
 def test_air_stands_before_the_fluid_of_a_sinus_with_a_level() -> None:
     hu = (20.0, 20.0)
-    case = synthesize(TEMPLATE, 4, replace(PLAIN, filled=Filled(1.0, hu, homogeneous_share=1.0, level_share=1.0)))
+    case = synthesize(
+        TEMPLATE, 4, replace(PLAIN, filled=FilledSinuses(1.0, hu, homogeneous_share=1.0, level_share=1.0))
+    )
     inside = flagged(case, Flag.AIRSPACE) & ~ndimage.binary_dilation(flagged(case, Flag.BONE), iterations=3)
     rows = [np.median(row[within]) for row, within in _rows(case, inside)]
     assert rows[0] < -900
@@ -391,11 +393,11 @@ def test_what_fills_sinuses_and_what_lies_on_skin_change_nothing_where_they_are_
     small = replace(PLAIN, size_mm=(12.0, 28.0, 12.0))
     plain, none = (
         synthesize(two_boxes(face=True), 5, replace(small, filled=full, markers=on_skin))
-        for full, on_skin in ((None, None), (Filled(0.0), Markers(0.0)))
+        for full, on_skin in ((None, None), (FilledSinuses(0.0), Markers(0.0)))
     )
     assert sitk.Hash(plain.ct) == sitk.Hash(none.ct)
     assert not {"filled", "markers"} & (set(plain.facts["settings"]) | set(plain.facts["drawn"]))
-    many = replace(small, filled=Filled(1.0), markers=Markers(1.0))
+    many = replace(small, filled=FilledSinuses(1.0), markers=Markers(1.0))
     first, second, third = (synthesize(two_boxes(face=True), seed, many) for seed in (5, 5, 6))
     assert sitk.Hash(first.ct) == sitk.Hash(second.ct) != sitk.Hash(third.ct)
 

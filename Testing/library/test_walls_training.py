@@ -19,7 +19,7 @@ from OrbitalSegLib.networks.sheet import Mixture, probability
 from OrbitalSegLib.networks.unrolling import DEPTH_MM, unrolled
 from OrbitalSegLib.networks.walls import ANSWERS, ProfileNetwork
 from OrbitalSegLib.training.synthesis import synthesize
-from OrbitalSegLib.training.synthesis.settings import Filled, Markers
+from OrbitalSegLib.training.synthesis.settings import FilledSinuses, Markers
 from OrbitalSegLib.training.templates.template import write_template
 from OrbitalSegLib.training.walls import config, heads, mixing, packing, pieces
 from OrbitalSegLib.training.walls.asking import EvidenceAsked, VolumeAsked, placed
@@ -94,7 +94,7 @@ def test_the_shipped_configuration_is_read(tmp_path: Path) -> None:
     walls = config.load(Path(config.__file__).with_name("walls.toml"))
     settings = heads.settings_of(walls.heads)
     assert settings.wall_mm == tuple(walls.heads.settings["wall_mm"])
-    assert settings.filled == Filled(walls.heads.settings["filled"]["share"])
+    assert settings.filled == FilledSinuses(walls.heads.settings["filled"]["share"])
     assert settings.markers == Markers(walls.heads.settings["markers"]["share"])
     assert "visible-human" not in walls.heads.templates
     bad = tmp_path / "bad.toml"

@@ -17,7 +17,7 @@ ContentOfSinus = Literal["air", "lined", "fluid", "full"]
 
 
 @dataclass(frozen=True)
-class Filled:
+class FilledSinuses:
     """Sinuses that are full, besides those that `Settings.full_share` and `fluid_share` make: maxillary, ethmoid,
     frontal and sphenoid sinus of each side by itself, as far as a template has them."""
 
@@ -132,7 +132,7 @@ class Settings:
     """Radius of such a cell."""
     nasal_lining_mm: Range = (0.8, 5.0)
     """Mucosa of nose and turbinates."""
-    filled: Filled | None = None
+    filled: FilledSinuses | None = None
     """What fills whole sinuses; none: nothing besides the above."""
 
     # Fractures

@@ -24,7 +24,7 @@ from OrbitalSegLib.networks.unrolling import unrolled
 from OrbitalSegLib.structures import BONE
 from OrbitalSegLib.training import store
 from OrbitalSegLib.training.cases import Case, Flag
-from OrbitalSegLib.training.synthesis.settings import Filled, Markers, Settings
+from OrbitalSegLib.training.synthesis.settings import FilledSinuses, Markers, Settings
 from OrbitalSegLib.training.synthesis.synthesis import synthesize
 from OrbitalSegLib.training.templates.template import Template, read_template
 from OrbitalSegLib.training.walls.config import Heads, Walls
@@ -208,7 +208,7 @@ def make(
             return
 
 
-PARTS = {"filled": Filled, "markers": Markers}
+PARTS = {"filled": FilledSinuses, "markers": Markers}
 """The settings that are a table of their own."""
 
 
