@@ -25,9 +25,13 @@ from OrbitalSegLib.reconstruction.trust import uncertain_mm
 from OrbitalSegLib.symmetry import Plane
 
 REACH = 12
-"""So many rays around an opening, at most, displaced bone and what was bridged beside it are reconstructed too."""
+"""So many rays around an opening, at most, what was bridged beside it is reconstructed too."""
+EDGE = 3
+"""So many rays around that, at most, bone that lies where no source expects it is not believed."""
 RIM = 1
 """So many rays of bone around that are not believed: they meet the edge of the hole, and not the wall."""
+CLOSED_SHARE = 0.9
+"""Where the other side has wall in so much of a natural opening beside a defect, it is part of the defect."""
 
 SEEN, MIRRORED, BRIDGED = range(3)
 """Where the wall at a vertex comes from, in the array `origin`: the scan (or what the volume made of it), the mirrored
@@ -137,13 +141,13 @@ def reconstruct(
     face = Face(star, None if other is None else Star.of(other), plane)
     found = SOURCES[source](face)
     expected = bridge(face) if found is None else found
-    natural = [one.number for one in openings if one.name is not None]
-    is_natural = np.isin(number, natural)
+    is_natural = _stays_open(number, openings, wanted, face)
     number = np.where(np.isin(number, [one.number for one in wanted]), number, 0)
     may_go = ~star.is_front & ~is_natural
-    number = _grown(_grown(number, ~expected.known & may_go, REACH), may_go, RIM)
+    for where, times in ((~star.is_wall, REACH), (~expected.known, EDGE), (True, RIM)):
+        number = _grown(number, may_go & where, times)
     is_new = number > 0
-    known = expected.known & ~is_new
+    known = star.is_wall & ~is_new
     wall_mm = np.where(is_new, bound(expected.wall_mm, star.wall_mm, known), star.wall_mm)
     whole = replace(star, wall_mm=wall_mm)
     off = np.zeros(len(wall_mm))
@@ -152,6 +156,18 @@ def reconstruct(
     origin = np.where(is_new, np.where(expected.is_told, MIRRORED, BRIDGED), SEEN).astype(np.uint8)
     taken = "bridge" if found is None else source
     return Reconstruction(whole, star, taken, wanted, number, is_natural, origin, off)
+
+
+def _stays_open(number: NDArray[np.uint8], openings: Sequence[Opening], wanted: Sequence[Opening], face: Face) -> Flags:
+    """(n,): natural openings, but those beside a defect where the other side has wall."""
+    beside = np.unique(number[sphere().neighbours[:, np.isin(number, [one.number for one in wanted])]])
+    closed = face.mirrored[1]
+    stay = [
+        one.number
+        for one in openings
+        if one.name is not None and not (one.number in beside and closed[number == one.number].mean() >= CLOSED_SHARE)
+    ]
+    return np.isin(number, stay)
 
 
 def _grown(number: NDArray[np.uint8], where: Flags, times: int) -> NDArray[np.uint8]:

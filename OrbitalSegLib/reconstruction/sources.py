@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from OrbitalSegLib.reconstruction.star import Flags, Star
 from OrbitalSegLib.symmetry import Plane
 
 DISPLACED_MM = 0.8
-"""Bone that lies so far outside the mirrored wall, while what is around it does not, has been moved."""
+"""Bone that lies so far outside each wall that is expected, while what is around it does not, is not where it was."""
 SMOOTHED, OUTSIDE_MM = (300, 150, 80, 40), 0.6
 """How often the difference from the mirrored wall is smoothed, each time from what the last fit says counts; what lies
 so far off counts half."""
@@ -26,6 +27,15 @@ class Face:
     other: Star | None
     """The other orbit, where it was measured."""
     plane: Plane | None
+
+    @cached_property
+    def mirrored(self) -> tuple[Floats, Flags]:
+        """How far the other side's wall is along each ray of the broken orbit, infinite where nothing is met; and where
+        the other side has wall."""
+        if self.other is None or self.plane is None:
+            none = np.zeros(len(self.broken.wall_mm), bool)
+            return np.where(none, 0.0, np.inf), none
+        return self.broken.to_surface(laid_over(self.broken, self.other, self.plane), self.other.is_wall)
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,20 +56,28 @@ Source = Callable[[Face], Expected | None]
 
 def bridge(face: Face) -> Expected:
     """The smoothest surface between the edges, by the wall of the located orbit, as the volume has it."""
-    return Expected(face.broken.modelled_mm, np.zeros(len(face.broken.wall_mm), bool), face.broken.is_wall)
+    broken = face.broken
+    return Expected(broken.modelled_mm, np.zeros(len(broken.wall_mm), bool), _believed(broken, broken.modelled_mm))
 
 
 def mirror(face: Face) -> Expected | None:
-    """The other side's wall. Bone far outside it counts as displaced."""
-    if face.other is None or face.plane is None:
-        return None
+    """The other side's wall. Bone counts as moved only where it is far outside the bridge too: sides differ."""
     broken = face.broken
-    length, is_told = broken.to_surface(laid_over(broken, face.other, face.plane), face.other.is_wall)
-    is_met = np.isfinite(length)
+    length, is_told = face.mirrored
+    if not is_told.any():
+        return None
     modelled = broken.modelled_mm
-    wall_mm = bound(modelled, np.where(is_met, length, modelled), is_told)
-    rest = np.where(broken.is_wall, broken.wall_mm - wall_mm, 0.0)
-    return Expected(wall_mm, is_told, broken.is_wall & (rest - _fitted(rest, broken.is_wall) < DISPLACED_MM))
+    wall_mm = bound(modelled, np.where(np.isfinite(length), length, modelled), is_told)
+    return Expected(wall_mm, is_told, _believed(broken, wall_mm, modelled))
+
+
+def _believed(broken: Star, *walls_mm: Floats) -> Flags:
+    """(n,): the bone that does not lie far outside each of these walls, once they are fitted to all of it."""
+    moved = broken.is_wall
+    for wall_mm in walls_mm:
+        rest = np.where(broken.is_wall, broken.wall_mm - wall_mm, 0.0)
+        moved = moved & (rest - _fitted(rest, broken.is_wall) >= DISPLACED_MM)
+    return broken.is_wall & ~moved
 
 
 SOURCES: dict[str, Source] = {"mirror": mirror, "bridge": bridge}

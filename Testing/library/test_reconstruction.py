@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from vtkmodules.util.numpy_support import vtk_to_numpy
+from vtkmodules.vtkCommonDataModel import vtkPolyData
 from vtkmodules.vtkIOXML import vtkXMLPolyDataReader
 
 from OrbitalSegLib import worker
@@ -22,7 +23,7 @@ from OrbitalSegLib.locating import SIDES
 from OrbitalSegLib.modelling import mesh
 from OrbitalSegLib.modelling.model import ModelParameters, model_of
 from OrbitalSegLib.product import CONTRACT
-from OrbitalSegLib.reconstruction import MIRRORED, SEEN, Reconstruction, models, reconstruct
+from OrbitalSegLib.reconstruction import EDGE, MIRRORED, RIM, SEEN, Reconstruction, models, reconstruct
 from OrbitalSegLib.reconstruction.models import PlateParameters, plate, wall_in
 from OrbitalSegLib.reconstruction.sources import Face, bridge
 from OrbitalSegLib.reconstruction.star import Star
@@ -111,6 +112,34 @@ def test_every_new_place_says_where_it_is_from_and_what_is_uncertain_holds(broke
     assert 0 < at.uncertain_mm <= at.uncertain_most_mm < 0.5
     new = made.is_new & broken.truth.is_wall
     assert (broken.off_mm(made) <= made.uncertain_mm[new] + 0.1).mean() > 0.9
+
+
+def test_where_the_sides_differ_intact_bone_stays_and_the_wall_runs_into_it(broken):
+    """The other orbit is up to 3 mm smaller below: bone there lies far outside its mirror image, and has not moved."""
+    other = replace(broken.other, surface=vtkPolyData())
+    other.surface.DeepCopy(broken.other.surface)
+    smaller_mm = 3.0 * np.clip(-sphere().directions[:, 2], 0.0, 1.0)
+    places = vtk_to_numpy(other.surface.GetPoints().GetData())
+    places -= (sphere().directions * smaller_mm[:, None]).astype(places.dtype)
+    found = reconstruct(broken.cavity, broken.openings, other, broken.plane)
+    assert found.source == "mirror"
+    near = ~found.before.is_wall
+    for _ in range(EDGE + RIM):
+        near = near | near[sphere().neighbours].any(axis=0)
+    assert not (found.is_new & ~near).any()
+    off_mm = broken.off_mm(found)
+    assert np.median(off_mm) < 0.3
+    assert np.percentile(off_mm, 95) < 0.8
+
+
+def test_a_hole_over_a_canal_is_closed_whole_where_the_other_side_has_wall(broken, made):
+    """The hole takes the roof of the infraorbital canal with it, which is listed apart."""
+    assert "infraorbital canal" in {one.name for one in broken.openings}
+    hole = (broken.truth.is_wall & ~made.before.is_wall)[sphere().neighbours].all(axis=0)
+    assert hole.sum() > 100
+    assert made.is_new[hole].all()
+    alone = reconstruct(broken.cavity, broken.openings)
+    assert not alone.is_new[hole].all()
 
 
 def test_where_both_sides_are_broken_it_is_bridged_and_said(broken):
