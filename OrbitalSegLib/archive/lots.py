@@ -46,9 +46,10 @@ class Lot:
     @property
     def images(self) -> list[str]:
         """What lies in it, or lay in it before it was done."""
-        if self.is_done:
+        here = sorted(path.relative_to(self.source).as_posix() for path in self.source.rglob("*.dcm"))
+        if self.is_done:  # it may have become so while we looked
             return self._mark.read_text(encoding="utf-8").split()
-        return sorted(path.relative_to(self.source).as_posix() for path in self.source.rglob("*.dcm"))
+        return here
 
     def drop(self) -> None:
         """All its scans are done."""

@@ -1,5 +1,6 @@
 """Scans that come by themselves: sent by a PACS, or falling into a folder; each is taken when it has been quiet."""
 
+import os
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -98,17 +99,15 @@ def sent_to(
 def fallen_into(folder: Path, quiet_s: float) -> Iterator[Lots]:
     """The lots of what falls into a folder: each zip, volume file or folder in it.
 
-    Raises `InputError` `no-such-input`.
+    Links to folders are no scans. Raises `InputError` `no-such-input`, later too where the folder goes away.
     """
     must_exist(folder)
     seen: dict[Path, tuple[object, float, bool]] = {}
     """By path what it was when it changed last, when that was, and whether it was given."""
 
     def quiet() -> Iterator[Lot]:
-        now = time.monotonic()
-        for path in sorted(folder.iterdir()):
-            if path.name.startswith(".") or not (path.is_dir() or volume_kind(path) or path.suffix.lower() == ".zip"):
-                continue
+        for path in _scans_in(folder):
+            now = time.monotonic()  # others were worked on since the one before
             state = _state(path)
             before, since, given = seen.get(path, (None, now, False))
             if state != before:
@@ -120,13 +119,29 @@ def fallen_into(folder: Path, quiet_s: float) -> Iterator[Lots]:
     yield _endless(iter(()), quiet)
 
 
+def _scans_in(folder: Path) -> list[Path]:
+    must_exist(folder)
+    paths = [path for path in folder.iterdir() if not path.name.startswith(".")]
+    folders = [path for path in paths if path.is_dir() and not path.is_symlink()]
+    files = [path for path in paths if path.is_file() and (volume_kind(path) or path.suffix.lower() == ".zip")]
+    return sorted([*folders, *files])
+
+
 def _state(path: Path) -> object:
     """Other where anything under a path is."""
-    files = sorted(path.rglob("*")) if path.is_dir() else [path]
     try:
-        return [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+        files = sorted(path.rglob("*")) if path.is_dir() else [path]
+        return [(str(file), status.st_size, status.st_mtime_ns) for file in files for status in [_status(file)]]
     except OSError:  # it goes away while we look
         return object()
+
+
+def _status(file: Path) -> os.stat_result:
+    """Of what a link leads to, or of the link where it leads nowhere."""
+    try:
+        return file.stat()
+    except FileNotFoundError:
+        return file.lstat()
 
 
 def _endless(first: Iterator[Lot], quiet: Callable[[], Iterator[Lot]]) -> Lots:

@@ -12,10 +12,10 @@ from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
 from OrbitalSegLib.errors import InputError
-from OrbitalSegLib.export.headers import unchecked
+from OrbitalSegLib.export.headers import ANY_UID, unchecked
 from OrbitalSegLib.pacs.address import Address
 from OrbitalSegLib.pacs.classes import RESULTS
-from OrbitalSegLib.pacs.store import Store
+from OrbitalSegLib.pacs.store import Store, uids_of
 from OrbitalSegLib.product import PRODUCT
 from OrbitalSegLib.progress import Progress
 from OrbitalSegLib.reading import must_exist
@@ -124,12 +124,19 @@ def all_series(archive: Archive, progress: Progress) -> list[ArchivedSeries]:
 def fetch_series(archive: Archive, series: ArchivedSeries, store: Store) -> tuple[int, int]:
     """Fetch what a store lacks of a series; gives how many images it has then, and how many of them are new.
 
-    Raises as `Archive` does, `bad-answer` too where images are missing then, and `OutputError`.
+    Raises as `Archive` does, `bad-answer` too where images are missing then or others came, and `OutputError`.
     """
+
+    def keep(content: bytes) -> None:
+        study, uid, image = uids_of(content)
+        if (study, uid) != (series.study, series.uid) or image not in lacking:
+            raise InputError("bad-answer", NO_ANSWER)
+        store.keep(content)
+
     wanted = archive.images(series)
     lacking = [uid for uid in wanted if not store.has(series.study, series.uid, uid)]
     if lacking:
-        archive.fetch(series, lacking, store.keep)
+        archive.fetch(series, lacking, keep)
     if not all(store.has(series.study, series.uid, uid) for uid in lacking):
         raise InputError("bad-answer", MISSING)
     return len(wanted), len(lacking)
@@ -154,6 +161,14 @@ def fits(asked: Mapping[str, str], found: Mapping[str, str]) -> bool:
     return all(found.get(key) in value.split("\\") for key, value in plain.items())
 
 
+def uid_in(answer: Mapping[str, str], keyword: str) -> str:
+    """The UID that an archive had to answer with; it stands in the next questions. Raises `InputError` `bad-answer`."""
+    uid = answer.get(keyword, "")
+    if not ANY_UID.fullmatch(uid):
+        raise InputError("bad-answer", NO_ANSWER)
+    return uid
+
+
 def in_order(studies: Iterable[ArchivedStudy]) -> list[ArchivedStudy]:
     """Each once, oldest first, whatever the archive's own order."""
     return sorted(set(studies), key=lambda study: (study.date or "", study.uid))
@@ -162,11 +177,14 @@ def in_order(studies: Iterable[ArchivedStudy]) -> list[ArchivedStudy]:
 def series_of(
     study: ArchivedStudy, answers: Iterable[Mapping[str, str]], asked: Mapping[str, str]
 ) -> list[ArchivedSeries]:
-    """The series that an archive answered with, by their numbers; `answers` hold attributes by their names."""
+    """The series that an archive answered with, by their numbers; `answers` hold attributes by their names.
+
+    Raises `InputError` `bad-answer`.
+    """
     found = {
-        answer["SeriesInstanceUID"]: ArchivedSeries(
+        (uid := uid_in(answer, "SeriesInstanceUID")): ArchivedSeries(
             study.uid,
-            answer["SeriesInstanceUID"],
+            uid,
             study.date,
             answer.get("SeriesNumber"),
             answer.get("SeriesDescription", ""),
@@ -174,7 +192,7 @@ def series_of(
             _count(answer.get("NumberOfSeriesRelatedInstances", "")),
         )
         for answer in answers
-        if "SeriesInstanceUID" in answer and fits(asked, answer)
+        if fits(asked, answer)
     }
     return sorted(found.values(), key=lambda series: (len(series.number or ""), series.number or "", series.uid))
 

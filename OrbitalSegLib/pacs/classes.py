@@ -14,10 +14,8 @@ IMAGES = CT_CLASSES
 RESULTS = (uid.SegmentationStorage, uid.EncapsulatedSTLStorage)
 """SOP classes that are written."""
 
-NATIVE = (uid.ExplicitVRLittleEndian, uid.ImplicitVRLittleEndian, uid.DeflatedExplicitVRLittleEndian)
-
-SYNTAXES = (*NATIVE, uid.ExplicitVRBigEndian, *COMPRESSED)
-"""Transfer syntaxes that are read, the first one preferred."""
+SYNTAXES = (uid.ExplicitVRLittleEndian, uid.ImplicitVRLittleEndian, uid.ExplicitVRBigEndian, *COMPRESSED)
+"""Transfer syntaxes that are taken, the first one preferred; no deflated one, which may unpack without end."""
 
 VERIFICATION = "1.2.840.10008.1.1"
 FIND = "1.2.840.10008.5.1.4.1.2.2.1"

@@ -1,6 +1,7 @@
 """An archive by DICOMweb (PS3.18): QIDO-RS, WADO-RS, STOW-RS. Needs dicomweb-client."""
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -32,11 +33,25 @@ from OrbitalSegLib.pacs.archives import (
     in_order,
     said,
     series_of,
+    uid_in,
 )
 from OrbitalSegLib.pacs.classes import MODALITY
 
 SECONDS = (10.0, 60.0)
 """How long it may take until there is a connection, and until anything is heard."""
+
+MOST_BYTES, MOST_JSON_BYTES = 2_000_000_000, 256_000_000
+"""Of an image, and of a page of what is found, unpacked."""
+
+SLOWEST_BYTES_S = 10_000.0
+"""Who says less for long is not waited for."""
+
+CHUNK_BYTES = 1 << 16
+
+TOO_MUCH = (
+    "The archive's answer is too large, or comes too slowly: ask for less of it, as by StudyDate, or ask whoever runs "
+    "it."
+)
 
 AS_STORED = (("application/dicom", "*"),)
 """No archive is to decompress what we can read."""
@@ -46,11 +61,24 @@ for _name in ("dicomweb_client", "retrying", "urllib3"):
     logging.getLogger(_name).addHandler(logging.NullHandler())  # they would write addresses to standard error
 
 
-class _Verified(HTTPAdapter):
-    """TLS by `trusted`."""
+class _Bounded(HTTPAdapter):
+    """TLS by `trusted`, and answers that end: an endless one, or one packed to be endless, fills no memory."""
 
     def init_poolmanager(self, *arguments: Any, **more: Any) -> Any:
         return super().init_poolmanager(*arguments, ssl_context=trusted(), **more)
+
+    def send(self, request: requests.PreparedRequest, *arguments: Any, **more: Any) -> requests.Response:
+        response = super().send(request, *arguments, **{**more, "stream": True})
+        most = MOST_JSON_BYTES if "json" in request.headers.get("Accept", "") else MOST_BYTES
+        begun, content = time.monotonic(), bytearray()
+        while some := response.raw.read1(CHUNK_BYTES, decode_content=True):
+            content += some
+            late = time.monotonic() - begun > SECONDS[1] + len(content) / SLOWEST_BYTES_S
+            if late or len(content) > most:
+                response.close()
+                raise InputError("bad-answer", TOO_MUCH)
+        response._content = bytes(content)
+        return response
 
 
 class _As(requests.auth.AuthBase):
@@ -67,13 +95,19 @@ class _As(requests.auth.AuthBase):
         return request
 
 
+WRONG = (InvalidDicomError, ValueError, KeyError, TypeError, AttributeError, NotImplementedError, RecursionError)
+"""What comes of an answer that is no DICOM."""
+
+
 @contextmanager
 def connected(address: Address, _calling: str) -> Iterator["WebArchive"]:
     """See `archives.opened`. Raises `InputError` `no-credentials` too."""
     with requests.Session() as session:
         session.auth = _As(credentials(address))
+        session.trust_env = False  # no proxy hears who asks
         session.max_redirects = 0  # credentials go nowhere else
-        session.mount("https://", _Verified())
+        for scheme in ("http://", "https://"):
+            session.mount(scheme, _Bounded())
         host = f"[{address.host}]" if ":" in address.host else address.host
         url = f"http{'s' if address.secure else ''}://{host}:{address.port}/{address.path}".rstrip("/")
         client = DICOMwebClient(url, session=session, timeout=SECONDS)
@@ -100,7 +134,7 @@ def _answering() -> Iterator[None]:
         raise InputError("bad-answer", NO_ANSWER) from error
     except (requests.RequestException, OSError):
         raise InputError("no-archive", UNREACHABLE) from None
-    except (InvalidDicomError, ValueError, KeyError, TypeError, AttributeError, NotImplementedError) as error:
+    except WRONG as error:
         raise InputError("bad-answer", NO_ANSWER) from error
 
 
@@ -132,7 +166,7 @@ class WebArchive:
         while True:
             with _answering():
                 page = [said(Dataset.from_json(answer)) for answer in search(offset=len(found) or None)]
-                new = {one[uid]: one for one in page if one[uid] not in found}
+                new = {uid_in(one, uid): one for one in page if one.get(uid) not in found}
             if not new:
                 return found
             found |= new
@@ -147,6 +181,6 @@ class WebArchive:
 
     def send(self, file: Path) -> None:
         with _answering():
-            answer = self._client.store_instances([dcmread(file)])
-        if answer.get("FailedSOPSequence"):
+            failed = self._client.store_instances([dcmread(file)]).get("FailedSOPSequence")
+        if failed:
             raise InputError("bad-answer", NOT_STORED)

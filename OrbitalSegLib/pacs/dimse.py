@@ -28,6 +28,7 @@ from OrbitalSegLib.pacs.archives import (
     in_order,
     said,
     series_of,
+    uid_in,
 )
 from OrbitalSegLib.pacs.classes import (
     FIND,
@@ -79,7 +80,7 @@ class DimseArchive:
         fields = dict.fromkeys(("StudyInstanceUID", "StudyDate"), "") | asked
         answers = self._find("STUDY", {**fields, "ModalitiesInStudy": MODALITY})
         return in_order(
-            ArchivedStudy(one["StudyInstanceUID"], one.get("StudyDate")) for one in answers if fits(asked, one)
+            ArchivedStudy(uid_in(one, "StudyInstanceUID"), one.get("StudyDate")) for one in answers if fits(asked, one)
         )
 
     def series(self, study: ArchivedStudy) -> list[ArchivedSeries]:
@@ -89,7 +90,7 @@ class DimseArchive:
 
     def images(self, series: ArchivedSeries) -> list[str]:
         keys = {"StudyInstanceUID": series.study, "SeriesInstanceUID": series.uid, "SOPInstanceUID": ""}
-        return sorted({one["SOPInstanceUID"] for one in self._find("IMAGE", keys)})
+        return sorted({uid_in(one, "SOPInstanceUID") for one in self._find("IMAGE", keys)})
 
     def _find(self, level: str, keys: Mapping[str, str]) -> list[dict[str, str]]:
         answers = []
@@ -152,6 +153,7 @@ class DimseArchive:
             )
         except OSError as error:  # no such host
             raise InputError("no-archive", UNREACHABLE) from error
+        hear_all(association)
         if not association.is_established:
             refused = association.is_rejected or association.rejected_contexts
             raise otherwise or InputError("not-let-in", REFUSED) if refused else self._unreachable()
@@ -178,6 +180,15 @@ class DimseArchive:
             except OSError:
                 pass
         return InputError("no-archive", UNREACHABLE)
+
+
+def hear_all(association: Association) -> None:
+    """Let answers go to who waits for them alone.
+
+    pynetdicom's own thread, meant to be halted meanwhile, takes one and drops it where it is slow to halt.
+    """
+    heard = association.dimse.get_msg
+    association.dimse.get_msg = lambda block=False: heard(block=True) if block else (None, None)
 
 
 def _query(level: str, keys: Mapping[str, str]) -> Dataset:

@@ -1,12 +1,14 @@
 """What a PACS or a scanner sends by itself: a storage SCP (PS3.4, B) that lets nobody in but who is expected."""
 
+import socket
 import ssl
+import time
 import warnings
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from pynetdicom import AE, build_context, evt
+from pynetdicom import AE, Association, build_context, evt
 
 from OrbitalSegLib.errors import InputError, OrbitalSegError
 from OrbitalSegLib.pacs.address import Address
@@ -25,7 +27,8 @@ LONGEST_PDU_BYTES = 1 << 18
 """Of what is read at once; nobody sends more who heard what we take at most (PS3.8, D.1)."""
 
 MOST_ASSOCIATIONS = 32
-CONNECT_SECONDS, IDLE_SECONDS = 10.0, 60.0
+CONNECT_SECONDS, PDU_SECONDS, IDLE_SECONDS = 10.0, 10.0, 60.0
+"""How long it may take until there is an association, until what is begun is said, and until anything is heard."""
 
 CANNOT_LISTEN = "Nothing can be received at that address: it must be this computer's own, with a port that is free."
 
@@ -53,7 +56,7 @@ def receiving(address: Address, allowed: Collection[str], most_bytes: int, keep:
     entity.dimse_timeout = entity.network_timeout = IDLE_SECONDS
     entity.supported_contexts = [build_context(VERIFICATION), *(build_context(one, [*SYNTAXES]) for one in IMAGES)]
     handlers = [
-        (evt.EVT_CONN_OPEN, _guard),
+        (evt.EVT_CONN_OPEN, _guard, [most_bytes]),
         (evt.EVT_C_STORE, _take, [keep]),
         (evt.EVT_PDU_RECV, _count, [most_bytes]),
         (evt.EVT_DIMSE_RECV, _begin_anew),
@@ -78,13 +81,13 @@ def _take(event: evt.Event, keep: Keep) -> int:
     return SUCCESS
 
 
-def _guard(event: evt.Event) -> None:
-    """Let nobody, whoever it is, announce so much at once that it fills the memory; hang up where nonsense is sent.
+def _guard(event: evt.Event, most_bytes: int) -> None:
+    """Let nobody, whoever it is, fill the memory or hold the line; hang up where nonsense is sent.
 
     pynetdicom's own thread would die of it, and the association would never end.
     """
     connection, machine = event.assoc.dul.socket, event.assoc.dul.state_machine
-    read, act = connection.recv, machine.do_action
+    act = machine.do_action
 
     def guarded(what: str) -> None:
         try:
@@ -93,18 +96,38 @@ def _guard(event: evt.Event) -> None:
             connection.close()
 
     def limited(count: int) -> bytearray:
-        if count > LONGEST_PDU_BYTES:
+        if count > LONGEST_PDU_BYTES or _heard(event.assoc) > most_bytes:
             raise OSError("too long")
-        return read(count)
+        return _read(connection.socket, count)
 
     connection.recv, machine.do_action = limited, guarded
 
 
+def _read(connection: socket.socket, count: int) -> bytearray:
+    """So many bytes, or what came before the other side hung up. Raises OSError where they are long in coming."""
+    last, usual = time.monotonic() + PDU_SECONDS, connection.gettimeout()
+    content = bytearray()
+    try:
+        while len(content) < count:
+            connection.settimeout(max(last - time.monotonic(), 0.001))
+            some = connection.recv(count - len(content))
+            if not some:
+                break
+            content += some
+    finally:
+        connection.settimeout(usual)
+    return content
+
+
+def _heard(association: Association) -> int:
+    """How long its message is by now."""
+    return getattr(association, "orbitalseg_bytes", 0)
+
+
 def _count(event: evt.Event, most_bytes: int) -> None:
-    """End an association whose message grows beyond all bounds."""
-    heard = getattr(event.assoc, "orbitalseg_bytes", 0) + len(event.pdu)
-    event.assoc.orbitalseg_bytes = heard
-    if heard > most_bytes:
+    """End an association whose message grows beyond all bounds; `_guard` reads no more of it."""
+    event.assoc.orbitalseg_bytes = _heard(event.assoc) + len(event.pdu)
+    if _heard(event.assoc) > most_bytes:
         event.assoc.abort()
 
 

@@ -61,6 +61,7 @@ def test_figures_and_statuses_are_those_of_the_code():
     assert figures["largest PDU read"] == f"{receiver.LONGEST_PDU_BYTES} bytes"
     assert figures["largest object"].startswith(f"{watch.LARGEST_MB:g} MB")
     assert figures["connection without association"] == f"ended after {receiver.CONNECT_SECONDS:g} s"
+    assert figures["PDU that is begun and not ended"] == f"ended after {receiver.PDU_SECONDS:g} s"
     assert figures["idle association"] == f"ended after {receiver.IDLE_SECONDS:g} s"
     known = (classes.SUCCESS, classes.NO_ROOM, classes.OTHER_OBJECT, classes.NOT_UNDERSTOOD)
     assert [row[0] for row in statuses] == [f"`{status:04X}`" for status in known]

@@ -1,12 +1,16 @@
 """A PACS: scans found and fetched, results sent, by DICOMweb and DIMSE, against a real one, and all that goes wrong."""
 
 import errno
+import gzip
 import json
+import socketserver
 import ssl
 import subprocess
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -21,13 +25,18 @@ from test_batch import rows_of, study
 pytest.importorskip("pynetdicom")
 pytest.importorskip("dicomweb_client")
 
+from pynetdicom import Association, build_context
+
 from OrbitalSegLib import worker
+from OrbitalSegLib.dicom_files import save_dicom
 from OrbitalSegLib.errors import InputError, JobError
+from OrbitalSegLib.export.headers import unchecked
 from OrbitalSegLib.pacs import address as addresses
 from OrbitalSegLib.pacs.address import address_of, credentials, is_address, is_title
-from OrbitalSegLib.pacs.archives import opened
+from OrbitalSegLib.pacs.archives import ArchivedSeries, fetch_series, opened
+from OrbitalSegLib.pacs.classes import VERIFICATION
 from OrbitalSegLib.pacs.dimse import DimseArchive
-from OrbitalSegLib.pacs.store import Store
+from OrbitalSegLib.pacs.store import Store, store_in
 from OrbitalSegLib.product import CONTRACT
 
 need()
@@ -207,6 +216,7 @@ def test_an_archive_that_is_not_there_or_is_none_is_told(archive):
     assert refused("bad-answer", "pacs-find", archive=archive.web().replace("dicom-web", "other"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 def test_an_archive_that_closes_in_the_middle_leaves_whole_images_and_the_rest_comes_later(tmp_path, monkeypatch, way):
     made = Orthanc(tmp_path)
@@ -234,6 +244,7 @@ def test_an_archive_that_closes_in_the_middle_leaves_whole_images_and_the_rest_c
         made.stop()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 def test_a_disk_that_fills_leaves_whole_images_and_the_rest_comes_later(archive, tmp_path, monkeypatch, way):
     write = Path.write_bytes
@@ -397,7 +408,9 @@ def test_a_token_is_sent_as_one_and_nothing_follows_to_another_address(monkeypat
     assert heard == ["Bearer token"]
 
 
-@pytest.mark.parametrize("content", [b"", b"[{}]", b"[1]", b"{", b'[{"0020000D": {"vr": "UI"}}]', b"<html>"])
+@pytest.mark.parametrize(
+    "content", [b"", b"[{}]", b"[1]", b"{", b"[" * 100_000, b'[{"0020000D": {"vr": "UI"}}]', b"<html>"]
+)
 def test_answers_that_make_no_sense_are_told(content):
     with serving(200, {"Content-Type": "application/dicom+json"}, content) as (port, _):
         code, last = do("pacs-find", archive=f"dicomweb://127.0.0.1:{port}/x")
@@ -415,3 +428,104 @@ def test_without_the_packages_it_is_said_what_to_install(monkeypatch):
 
 def test_an_archive_answers_an_echo(archive):
     DimseArchive(address_of(archive.dimse()), KNOWN).echo()
+
+
+def test_an_answer_is_heard_however_slow_a_thread_is_to_halt(archive, monkeypatch):
+    """pynetdicom's own thread would take the answer, and drop it."""
+    run = Association._run_reactor
+
+    def slow(association: Association) -> None:
+        wait = association._reactor_checkpoint.wait
+        if association.is_requestor:
+            association._reactor_checkpoint.wait = lambda: (wait(), time.sleep(0.2))
+        run(association)
+
+    monkeypatch.setattr(Association, "_run_reactor", slow)
+    monkeypatch.setattr("OrbitalSegLib.pacs.dimse.ANSWER_SECONDS", 3.0)
+    with DimseArchive(address_of(archive.dimse()), KNOWN)._association([build_context(VERIFICATION)]) as association:
+        time.sleep(0.1)  # it runs by now
+        say = association.dimse.send_msg
+        association.dimse.send_msg = lambda *words: (say(*words), time.sleep(0.4))
+        assert association.send_c_echo().get("Status") == 0
+
+
+# Archives that mean no good
+
+
+@pytest.mark.parametrize("other", [{"StudyInstanceUID": "1.2.3"}, {"series": "1.2.3"}, {"SOPInstanceUID": "1.2.3"}])
+def test_an_image_that_was_not_asked_for_is_not_kept(tmp_path, other):
+    """It would lie in another study, which may be worked on."""
+    asked = ct_slices()[0]
+    with unchecked():
+        given = ct_slices(**{key: value for key, value in other.items() if key != "SOPInstanceUID"})[0]
+    given.SOPInstanceUID = given.file_meta.MediaStorageSOPInstanceUID = other.get(
+        "SOPInstanceUID", asked.SOPInstanceUID
+    )
+
+    class Other:
+        def images(self, _series: ArchivedSeries) -> list[str]:
+            return [asked.SOPInstanceUID]
+
+        def fetch(self, _series: ArchivedSeries, _images: list[str], keep: Any) -> None:
+            content = BytesIO()
+            save_dicom(given, content)
+            keep(content.getvalue())
+
+    series = ArchivedSeries(asked.StudyInstanceUID, asked.SeriesInstanceUID, None, None, "", "", None)
+    with store_in(tmp_path) as store, pytest.raises(InputError) as caught:
+        fetch_series(Other(), series, store)
+    assert caught.value.code == "bad-answer"
+    assert not images_in(tmp_path)
+
+
+@pytest.mark.parametrize("uid", ["", "../../patients", "*", "1.2\\1.3"])
+def test_what_an_archive_calls_a_uid_is_held_to_be_one(monkeypatch, uid):
+    monkeypatch.setattr(DimseArchive, "_find", lambda *_asked: [{"StudyInstanceUID": uid, "SOPInstanceUID": uid}])
+    archive = DimseArchive(address_of("dimse://127.0.0.1/X"), KNOWN)
+    series = ArchivedSeries("1", "2", None, None, "", "", None)
+    for ask in (archive.studies, lambda: archive.images(series)):
+        with pytest.raises(InputError, match="otherwise than DICOM asks"):
+            ask()
+    answer = json.dumps([{"0020000D": {"vr": "UI", "Value": [uid]}}]).encode()
+    with serving(200, {"Content-Type": "application/dicom+json"}, answer) as (port, heard):
+        refused("bad-answer", "pacs-find", archive=f"dicomweb://127.0.0.1:{port}/x")
+    assert len(heard) == 1
+
+
+def test_an_answer_without_end_is_not_unpacked(monkeypatch):
+    """A few bytes that unpack to many."""
+    monkeypatch.setattr("OrbitalSegLib.pacs.dicomweb.MOST_JSON_BYTES", 100_000)
+    packed = {"Content-Type": "application/dicom+json", "Content-Encoding": "gzip"}
+    for blanks, code in ((90_000, None), (10_000_000, "bad-answer")):
+        with serving(200, packed, gzip.compress(b"[" + b" " * blanks + b"]")) as (port, _):
+            assert do("pacs-find", archive=f"dicomweb://127.0.0.1:{port}/x")[1].get("code") == code
+
+
+def test_an_answer_that_comes_too_slowly_is_given_up(monkeypatch):
+    monkeypatch.setattr("OrbitalSegLib.pacs.dicomweb.SECONDS", (10.0, 0.5))
+
+    class Slow(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(10_000)
+            self.request.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n")
+            with suppress(OSError):
+                for _ in range(100):
+                    self.request.sendall(b" ")
+                    time.sleep(0.1)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Slow) as server:
+        Thread(target=server.serve_forever, args=(0.05,)).start()
+        text = refused("bad-answer", "pacs-find", archive=f"dicomweb://127.0.0.1:{server.server_address[1]}/x")
+        server.shutdown()
+    assert "too slowly" in text
+
+
+def test_no_proxy_hears_who_asks(monkeypatch):
+    answer = {"Content-Type": "application/dicom+json"}
+    with serving(200, answer, b"[]") as (proxy, heard), serving(200, answer, b"[]") as (port, asked):
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy}")
+        monkeypatch.delenv("no_proxy", raising=False)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        assert do("pacs-find", archive=f"dicomweb://127.0.0.1:{port}/x")[0] == 0
+    assert not heard
+    assert asked

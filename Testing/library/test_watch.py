@@ -2,6 +2,7 @@
 
 import errno
 import random
+import shutil
 import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,11 +21,14 @@ from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE, build_context
 
 from OrbitalSegLib import worker
-from OrbitalSegLib.archive.watching import sent_to
+from OrbitalSegLib.archive.lots import Lot
+from OrbitalSegLib.archive.watching import fallen_into, sent_to
 from OrbitalSegLib.errors import InputError
 from OrbitalSegLib.export.headers import unchecked
+from OrbitalSegLib.pacs import receiver
 from OrbitalSegLib.pacs.address import address_of
 from OrbitalSegLib.pacs.classes import IMAGES, NO_ROOM, NOT_UNDERSTOOD, OTHER_OBJECT, SUCCESS
+from OrbitalSegLib.pacs.dimse import hear_all
 from OrbitalSegLib.pacs.receiver import LONGEST_PDU_BYTES
 from OrbitalSegLib.product import CONTRACT
 
@@ -51,6 +55,7 @@ def associated(port: int, calling: str = SENDER, called: str = TITLE) -> Iterato
     entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = 20
     contexts = [build_context(IMAGES[0], ExplicitVRLittleEndian)]
     association = entity.associate("127.0.0.1", port, contexts, ae_title=called)
+    hear_all(association)
     try:
         yield association
     finally:
@@ -71,6 +76,7 @@ def series(number: int, count: int = 30) -> list:
     return ct_slices(head((count, 20, 24), number), **uids)
 
 
+@pytest.mark.slow
 def test_four_senders_at_once_out_of_order_and_twice_are_taken_once(tmp_path):
     """Two of them send the same study. It is complete when it was quiet, and what comes again then is known."""
     sent = {number: series(number) for number in (1, 2, 3)}
@@ -102,11 +108,11 @@ def taken(lots: Iterator, count: int) -> list:
 
 def test_what_arrived_before_a_crash_is_not_lost(tmp_path):
     with listening(tmp_path / "private", quiet_s=0.1) as (port, lots):
-        send(port, series(1))
+        send(port, series(1)[:5])
         taken(lots, 1)
-        send(port, series(2))
+        send(port, series(2)[:5])
     with listening(tmp_path / "private", quiet_s=0.1) as (_, lots):
-        assert [len(images_in(lot.source)) for lot in taken(lots, 2)] == [30, 30]
+        assert [len(images_in(lot.source)) for lot in taken(lots, 2)] == [5, 5]
 
 
 def test_strangers_are_not_let_in(tmp_path):
@@ -223,11 +229,18 @@ def throw(port: int, content: bytes) -> None:
         connection.recv(1000)
 
 
-def test_the_bytes_that_are_changed_would_else_be_taken(tmp_path):
-    with listening(tmp_path / "private") as (port, _), socket.create_connection(("127.0.0.1", port), 5) as connection:
+@contextmanager
+def speaking(port: int) -> Iterator[socket.socket]:
+    """Who has an association, and speaks by itself."""
+    with socket.create_connection(("127.0.0.1", port), 5) as connection:
         connection.settimeout(20)
         connection.sendall(request())
         assert connection.recv(1000)[0] == 2  # accepted
+        yield connection
+
+
+def test_the_bytes_that_are_changed_would_else_be_taken(tmp_path):
+    with listening(tmp_path / "private") as (port, _), speaking(port) as connection:
         connection.sendall(store_message())
         assert connection.recv(1000)[0] == 4
         assert len(images_in(tmp_path)) == 1
@@ -250,6 +263,92 @@ def test_nobody_announces_what_would_fill_the_memory(tmp_path):
         with suppress(ConnectionError):
             while connection.recv(1000):
                 pass
+
+
+@pytest.mark.parametrize(("first", "control"), [(command_of(series(9, 1)[0]), 0), (b"", 1)], ids=["images", "commands"])
+def test_no_more_is_read_of_what_is_too_large(tmp_path, monkeypatch, first, control):
+    """Whoever goes on after the limit is not listened to."""
+    longest: list[int] = []
+    count = receiver._count
+
+    def counted(event: Any, most_bytes: int) -> None:
+        count(event, most_bytes)
+        longest.append(event.assoc.orbitalseg_bytes)
+
+    monkeypatch.setattr(receiver, "_count", counted)
+    with listening(tmp_path / "private") as (port, _), speaking(port) as connection:
+        connection.sendall(frame(4, piece(first, 3)) if first else b"")
+        with suppress(OSError):
+            for _ in range(2000):
+                connection.sendall(frame(4, piece(bytes(16_000), control)))
+    assert MOST_BYTES < max(longest) < MOST_BYTES + 20_000
+
+
+@pytest.mark.parametrize("begun", [b"\1\0\0", frame(1, b"abc", 1000)])
+def test_who_begins_and_says_no_more_does_not_hold_the_line(tmp_path, monkeypatch, begun):
+    monkeypatch.setattr(receiver, "PDU_SECONDS", 0.2)
+    with listening(tmp_path / "private") as (port, _), socket.create_connection(("127.0.0.1", port), 5) as connection:
+        connection.settimeout(8)
+        connection.sendall(begun)
+        with suppress(ConnectionError):
+            while connection.recv(1000):
+                pass
+
+
+# A folder
+
+
+def test_each_scan_of_a_folder_has_its_own_quiet_time(tmp_path, monkeypatch):
+    """What came while another one was worked on is not taken before it was quiet."""
+    clock = [0.0]
+    monkeypatch.setattr("OrbitalSegLib.archive.watching.time.monotonic", lambda: clock[0])
+    for name in "ab":
+        (tmp_path / name).mkdir()
+    with fallen_into(tmp_path, 30.0) as lots:
+        assert next(lots) is None
+        clock[0] = 30.0
+        assert next(lots).source.name == "a"
+        clock[0] = 600.0  # so long it took
+        (tmp_path / "b/new.dcm").write_bytes(b"the first of many")
+        assert next(lots) is None
+        clock[0] = 610.0
+        assert next(lots) is None
+        clock[0] = 640.0
+        assert next(lots).source.name == "b"
+
+
+def test_links_in_a_folder_lead_nowhere_and_hold_nothing_up(tmp_path, monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr("OrbitalSegLib.archive.watching.time.monotonic", lambda: clock[0])
+    folder, other = tmp_path / "in", tmp_path / "other"
+    for path in (folder, folder / "a", other):
+        path.mkdir()
+    (folder / "link").symlink_to(other)
+    (folder / "a/dangling").symlink_to(tmp_path / "none")
+    with fallen_into(folder, 30.0) as lots:
+        assert next(lots) is None
+        clock[0] = 31.0
+        assert next(lots).source.name == "a"
+        assert next(lots) is None
+        shutil.rmtree(folder)
+        with pytest.raises(InputError, match="disk is connected"):
+            next(lots)
+
+
+def test_what_a_lot_held_is_known_while_it_goes(tmp_path, monkeypatch):
+    """Another thread asks just when it is dropped."""
+    (tmp_path / "lot").mkdir()
+    (tmp_path / "lot/a.dcm").write_bytes(b"")
+    lot = Lot(tmp_path / "lot", passing=True)
+    rglob = Path.rglob
+
+    def late(path: Path, pattern: str) -> Iterator[Path]:
+        monkeypatch.undo()
+        lot.drop()
+        return rglob(path, pattern)
+
+    monkeypatch.setattr(Path, "rglob", late)
+    assert lot.images == ["a.dcm"]
 
 
 # The task
@@ -305,6 +404,7 @@ def test_what_falls_into_a_folder_becomes_results(tmp_path):
     assert len([*(source / "b").iterdir()]) == 40
 
 
+@pytest.mark.slow
 def test_images_stay_where_their_scan_may_end_otherwise_another_time(tmp_path, monkeypatch):
     """A disk that was full while the result was written, and a process that died, cost no image."""
     from OrbitalSegLib.archive import one
