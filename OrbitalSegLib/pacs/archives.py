@@ -41,6 +41,10 @@ NOT_STORED = (
     "STL."
 )
 
+OTHER_PATIENT = (
+    "The archive holds that study under another patient ID than the results do, as after a correction: nothing was "
+    "sent. Fetch the scan again, and make the results anew."
+)
 NOTHING_TO_SEND = (
     "There is no DICOM to send: make results with `--dicom segmentation`, and give their folder, or files in DICOM."
 )
@@ -48,6 +52,10 @@ NOTHING_THERE = "The archive holds no CT of what is asked for: look with `orbita
 
 SERIES_FIELDS = ("Modality", "SeriesNumber", "SeriesDescription", "BodyPartExamined", "NumberOfSeriesRelatedInstances")
 """What is asked of a series besides its UID."""
+
+
+TOLD = ("SOPClassUID", "Manufacturer", "StudyInstanceUID", "PatientID")
+"""What is read of a file before it is sent."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +91,9 @@ class Archive(Protocol):
 
     def images(self, series: ArchivedSeries) -> list[str]:
         """The UIDs of its images."""
+
+    def patients(self, study: str) -> list[str]:
+        """The IDs of the patients under which it holds a study; none where it does not, or cannot be asked."""
 
     def fetch(self, series: ArchivedSeries, images: Sequence[str], keep: Callable[[bytes], Any]) -> None:
         """Give some images of a series, each as the bytes of a file. What `keep` raises ends it."""
@@ -219,10 +230,23 @@ def to_send(paths: Iterable[Path]) -> list[Path]:
     return found
 
 
+def check_patients(archive: Archive, paths: Iterable[Path]) -> None:
+    """Hold files against the studies that they would come to lie in, before any is sent.
+
+    Raises as `Archive` does, and `InputError` `other-patient`.
+    """
+    headers = [said(read_header(path)) for path in paths]
+    for study in sorted({header.get("StudyInstanceUID", "") for header in headers}):
+        held = archive.patients(study) if study else []
+        ours = {header.get("PatientID", "") for header in headers if header.get("StudyInstanceUID") == study}
+        if held and not ours <= set(held):
+            raise InputError("other-patient", OTHER_PATIENT)
+
+
 def read_header(path: Path) -> Dataset:
     """What a file in DICOM says before its content. Raises `InputError` `no-dicom`."""
     try:
-        return dcmread(path, stop_before_pixels=True, specific_tags=["SOPClassUID", "Manufacturer"])
+        return dcmread(path, stop_before_pixels=True, specific_tags=list(TOLD))
     except (InvalidDicomError, OSError, ValueError) as error:
         raise InputError("no-dicom", NOTHING_TO_SEND) from error
 

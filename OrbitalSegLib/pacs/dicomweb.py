@@ -160,6 +160,12 @@ class WebArchive:
         search = partial(self._client.search_for_instances, series.study, series.uid)
         return sorted(self._all(search, "SOPInstanceUID"))
 
+    def patients(self, study: str) -> list[str]:
+        with _answering():
+            answers = self._client.search_for_studies(search_filters={"StudyInstanceUID": study})
+            held = [said(Dataset.from_json(answer)) for answer in answers]
+        return [one.get("PatientID", "") for one in held if one.get("StudyInstanceUID") == study]
+
     def _all(self, search: Callable[..., Any], uid: str) -> dict[str, dict[str, str]]:
         """What a search finds, by its UIDs: page by page, until an archive has no more, or says again what it said."""
         found: dict[str, dict[str, str]] = {}

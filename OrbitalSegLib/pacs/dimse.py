@@ -92,9 +92,19 @@ class DimseArchive:
         keys = {"StudyInstanceUID": series.study, "SeriesInstanceUID": series.uid, "SOPInstanceUID": ""}
         return sorted({uid_in(one, "SOPInstanceUID") for one in self._find("IMAGE", keys)})
 
-    def _find(self, level: str, keys: Mapping[str, str]) -> list[dict[str, str]]:
+    def patients(self, study: str) -> list[str]:
+        no_find = InputError("not-let-in", REFUSED)
+        try:
+            answers = self._find("STUDY", {"StudyInstanceUID": study, "PatientID": ""}, no_find)
+        except InputError as error:
+            if error is no_find:  # it may store all the same
+                return []
+            raise
+        return [one.get("PatientID", "") for one in answers if one.get("StudyInstanceUID") == study]
+
+    def _find(self, level: str, keys: Mapping[str, str], otherwise: InputError | None = None) -> list[dict[str, str]]:
         answers = []
-        with self._association([build_context(FIND)]) as association:
+        with self._association([build_context(FIND)], otherwise) as association:
             for status, answer in association.send_c_find(_query(level, keys), FIND):
                 if _status(status) in PENDING and answer is not None:
                     answers.append(said(answer))

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from OrbitalSegLib.pacs.archives import opened, to_send
+from OrbitalSegLib.pacs.archives import check_patients, opened, to_send
 from OrbitalSegLib.progress import Steps
 from OrbitalSegLib.record import Record
 from OrbitalSegLib.tasks import Outcome, Work
@@ -28,6 +28,7 @@ def run(job: SendJob, steps: Steps, _record: Record) -> Outcome:
     progress = steps.step(SENDING)
     paths = to_send(job.files)
     with opened(job.archive, job.calling) as archive:
+        check_patients(archive, paths)
         for done, path in enumerate(paths):
             progress(done / len(paths))
             archive.send(path)

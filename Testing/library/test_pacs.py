@@ -190,6 +190,21 @@ def test_only_what_is_asked_for_is_sent(archive, tmp_path):
     assert refused("no-such-input", "pacs-send", archive=archive.web(), files=[str(tmp_path / "none")])
 
 
+@pytest.mark.parametrize("way", WAYS)
+def test_results_of_a_patient_whose_id_changed_are_not_sent(archive, tmp_path, way):
+    """They would come to lie in a study of nobody's, or in somebody else's."""
+    place = getattr(archive, way)()
+    file = next((archive.folder / "1").iterdir())
+    code, last = do("pacs-send", archive=place, files=[str(file)])
+    assert (code, last.get("summary")) == (0, {"sent": 1}), last
+    dataset = pydicom.dcmread(file)
+    dataset.PatientID = "P7"
+    dataset.save_as(tmp_path / "other.dcm")
+    text = refused("other-patient", "pacs-send", archive=place, files=[str(file), str(tmp_path / "other.dcm")])
+    assert "nothing was sent" in text
+    assert do("pacs-find", archive=f"{place}?PatientID=P7")[1]["summary"] == {"series": []}
+
+
 def test_an_archive_that_stores_no_such_thing_is_said(archive, tmp_path):
     [file] = images_in(save(ct_slices()[:1], tmp_path, "{}.dcm".format))
     dataset = pydicom.dcmread(file)
