@@ -423,14 +423,14 @@ def reconstruct(
 ) -> None:
     """Make the wall that an orbit had where it is broken, as models to print (docs/reconstruction.md)."""
     summary = _do("reconstruct", locals())
-    table = _table("Orbit", "Wall", "Area, mm²", "Mirrored", "95 of 100 within, mm", "Volume as it was, ml")
+    table = _table("Orbit", "Wall", "Area, mm²", "Mirrored", "Uncertain at least, mm", "Volume as it was, ml")
     for side, found in summary["orbits"].items():
         if found["status"] != "reconstructed":
             table.add_row(side, found["status"])
             continue
         for one in found["openings"]:
-            within = "not known" if one["uncertain_mm"] is None else f"{one['uncertain_mm']:.1f}"
-            figures = (f"{one['area_mm2']:.0f}", f"{one['mirrored_share']:.0%}", within)
+            least = "not known" if one["uncertain_mm"] is None else f"{one['uncertain_mm']:.1f}"
+            figures = (f"{one['area_mm2']:.0f}", f"{one['mirrored_share']:.0%}", least)
             table.add_row(side, one["wall"], *figures, f"{found['volume_ml']:.1f}")
     console.print(table)
     console.print(NOTICE, style="dim")

@@ -69,12 +69,12 @@ def sentences(figures: dict[str, Any]) -> list[str]:
             said.append(_("{side}: cannot be told.").format(side=OF_SIDES[side]))
         for one in orbit.get("openings", ()):
             if one["uncertain_mm"] is None:
-                within = _("how far it is off cannot be told")
+                least = _("how far it is off cannot be told")
             else:
-                within = _("95 of 100 within {mm:.1f} mm").format(mm=one["uncertain_mm"])
-            line = _("{side}, {wall}: {area:.0f} mm², {share:.0f} % mirrored, {within}.")
+                least = _("uncertain by {mm:.1f} mm at least").format(mm=one["uncertain_mm"])
+            line = _("{side}, {wall}: {area:.0f} mm², {share:.0f} % mirrored, {least}.")
             values = {"side": OF_SIDES[side], "wall": WALLS[one["wall"]], "area": one["area_mm2"]}
-            said.append(line.format(**values, share=100 * one["mirrored_share"], within=within))
+            said.append(line.format(**values, share=100 * one["mirrored_share"], least=least))
     return said
 
 

@@ -46,7 +46,7 @@ class At:
     mirrored_share: float
     """The rest is bridged."""
     uncertain_mm: float
-    """Median of `Reconstruction.uncertain_mm`; not a number where it could not be told."""
+    """At least: the median of `Reconstruction.uncertain_mm`; not a number where it could not be told."""
     uncertain_most_mm: float
 
 
@@ -68,8 +68,8 @@ class Reconstruction:
     """What stays open, though the volume bridges it."""
     origin: NDArray[np.uint8]
     uncertain_mm: Floats
-    """Within so many mm, across the wall, 95 of 100 hidden places of the same orbit lay (`trust.uncertain_mm`); 0 where
-    nothing was reconstructed, not a number where it could not be told."""
+    """Within so many mm, across the wall, 95 of 100 hidden places of the same orbit lay (`trust.uncertain_mm`): the
+    least that the new ones are uncertain by. 0 where nothing was reconstructed, not a number where it is not known."""
 
     @property
     def is_new(self) -> Flags:

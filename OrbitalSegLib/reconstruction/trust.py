@@ -23,8 +23,8 @@ def uncertain_mm(star: Star, expected: Expected, from_rim_mm: Floats) -> Floats:
     """(n,): within how many mm, across the wall, 95 of 100 places lay that far from the bone around them.
 
     They are places of this orbit's own wall that is known. It was hidden in patches as wide as what is missing, and
-    reconstructed from the same source; so this holds for a wall that is missing if it is no more unlike the source than
-    those that are not. Not a number where too little wall is known to tell.
+    reconstructed from the same source; so this is the least that a missing wall is uncertain by: where it is more
+    unlike the source than those that are not, it held far fewer. Not a number where too little wall is known to tell.
 
     Parameters
     ----------

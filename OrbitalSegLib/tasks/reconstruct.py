@@ -34,6 +34,10 @@ SHARES = {"reading": 2.0, "locating": 2.5, "measuring": 6.0, "reconstructing": 6
 DIGITS = 2
 LEAST_MM2 = 20.0
 """Smaller openings need no plate; among them are most that are listed and are none."""
+AT_LEAST = (
+    "How far the new wall may be off is said as the least: on heads whose sides differ, fewer than 95 of 100 places "
+    "lay within it. Look at the wall beside the scan, and compare it with that of the other source, mirror or bridge."
+)
 MOSTLY_MIRRORED = 0.5
 """Of an opening, what is less is worth a warning."""
 OTHER: dict[Side, Side] = {"left": "right", "right": "left"}
@@ -79,6 +83,7 @@ def run(job: ReconstructJob, steps: Steps, record: Record) -> Outcome:
         whole = {orbit: one for orbit in wanted if (one := made[orbit.side]) is not None}
         if not whole:
             raise _nothing([seen[orbit.side] for orbit in wanted])
+        record.warn("uncertain-at-least", AT_LEAST)
         surfaces = make_surfaces(lambda: _fields(whole, bone, ct, job), job.modelling, job.memory_gb, steps, record)
         with record.step("writing"):
             write_surfaces(surfaces, job.formats, job.quality_map, record, folder)

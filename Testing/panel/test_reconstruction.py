@@ -72,7 +72,7 @@ def test_the_models_are_written_shown_and_told_and_no_segment_is_touched(segment
     assert {path.name for path in (tmp_path / "models").iterdir()} == FILES
     assert names(ready) == ["Orbit left as it was"]
     said = ready.ui.reconstructionLabel.text
-    assert "Left, floor: 79 mm², 90 % mirrored, 95 of 100 within 0.4 mm." in said
+    assert "Left, floor: 79 mm², 90 % mirrored, uncertain by 0.4 mm at least." in said
     assert "Right: nothing to reconstruct." in said
     assert "written and read back: 5." in ready.ui.messageLabel.text
     assert {name: segments.fingerprint(segmented, name) for name in STRUCTURES} == before
