@@ -140,7 +140,7 @@ class OrbitalSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def poll(self):
         """Take what the worker said. A mistake of ours is shown, not only logged."""
         with slicer.util.tryWithErrorDisplay(_("The result could not be shown.")):
-            self.logic.poll()
+            self.logic.poll(in_parts=True)
 
     def say(self, text):
         """Show a sentence, or nothing."""

@@ -1,7 +1,7 @@
 """What a run will need, before it starts."""
 
 import json
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -51,18 +51,28 @@ def _described(folder: str) -> tuple[float, dict[str, list[int]]]:
 
 def _grid(volume: Any, spacing_mm: float, settings: Any) -> Any:
     """The working grid, by the volume's geometry alone."""
+    roi = settings.reference(ROI)
+    box = tuple(volumes.box_of(roi)) if settings["region"] == "roi" and roi is not None else None
+    return _grid_of(tuple(map(tuple, volumes.grid_of(volume))), spacing_mm, settings["region"] == "whole", box)
+
+
+@lru_cache(1)
+def _grid_of(
+    of: tuple[tuple[float, ...], ...], spacing_mm: float, whole: bool, box_mm: tuple[float, ...] | None
+) -> Any:
+    """The working grid of a scan of that geometry, or of that box in it; of both orbits where there is none.
+
+    The panel asks whenever it shows anything, and SimpleITK makes no geometry without all the voxels.
+    """
     from OrbitalSegLib.preprocessing import working_grid
 
-    size, spacing, origin, direction = volumes.grid_of(volume)
+    size, spacing, origin, direction = of
     geometry = sitk.Image(size, sitk.sitkUInt8)
     geometry.SetSpacing(spacing)
     geometry.SetOrigin(origin)
     geometry.SetDirection(direction)
-    region, roi = settings["region"], settings.reference(ROI)
-    if region == "whole":
-        return working_grid(geometry, spacing_mm)
-    if region == "roi" and roi is not None:
-        return working_grid(geometry, spacing_mm, volumes.box_of(roi))
+    if whole or box_mm is not None:
+        return working_grid(geometry, spacing_mm, box_mm)
     middle = geometry.TransformContinuousIndexToPhysicalPoint([(count - 1) / 2 for count in size])
     half = np.array(BOTH_ORBITS_MM) / 2
     box = np.stack([np.array(middle) - half, np.array(middle) + half], axis=1).ravel().tolist()

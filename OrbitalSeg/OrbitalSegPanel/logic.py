@@ -3,7 +3,8 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -20,7 +21,7 @@ from OrbitalSegPanel.packages import Package
 from OrbitalSegPanel.private import PrivateFolder
 from OrbitalSegPanel.process import Line, Outcome, Python
 from OrbitalSegPanel.review import Prints, Review
-from OrbitalSegPanel.runs import Runs
+from OrbitalSegPanel.runs import Read, Runs, nothing
 from OrbitalSegPanel.settings import PROBABILITY, ROI, SEGMENTATION, VOLUME, Settings
 from OrbitalSegPanel.thresholds import Thresholds
 
@@ -55,6 +56,24 @@ class Checked:
     warnings: list[str]
     refusal: Outcome | None
     """Why it cannot be segmented."""
+
+
+class _Reading:
+    """Of a result that a run made, from its end until it is in the scene."""
+
+    def __init__(self) -> None:
+        self._made: results.Made | None = None
+
+    def made(self, private: PrivateFolder) -> results.Made:
+        """What was read of it, and the rest."""
+        self._made = self._made or results.Made(private.path / jobs.RESULT)
+        return self._made
+
+    def ahead(self, outcome: Outcome, private: PrivateFolder) -> Iterator[None]:
+        """Reads it in parts. What cannot be read is asked for once more, by who tells it."""
+        with suppress(*READABLE):
+            if outcome.succeeded:
+                yield from self.made(private).read_ahead()
 
 
 class PanelLogic:
@@ -216,7 +235,7 @@ class PanelLogic:
         touchable = replace_edited or not self.edited()
         bone = {"right": _("bone of the right orbit"), "left": _("bone of the left orbit")}
         name = f"{volume.GetName()}, {bone.get(settings['region'], _('orbital bone'))}"
-        notes = [_("The segments are in the scene.")]
+        notes, reading = [_("The segments are in the scene.")], _Reading()
 
         def prepare(folder: Path) -> Any:
             placed = volumes.placed(volume)
@@ -233,7 +252,13 @@ class PanelLogic:
             into = target if alive and touchable and _state_of(target) == before else None
             try:
                 run = results.load(
-                    private.path / jobs.RESULT, name, volume, into, lambda: self.save_state(into), self.settings
+                    private.path / jobs.RESULT,
+                    name,
+                    volume,
+                    into,
+                    lambda: self.save_state(into),
+                    self.settings,
+                    reading.made(private),
                 )
             except READABLE as error:
                 said = _("The result could not be read: {error}").format(error=error)
@@ -247,7 +272,7 @@ class PanelLogic:
             self._finished(SEGMENT, outcome, " ".join(notes))
             return True
 
-        self._start(SEGMENT, prepare, done)
+        self._start(SEGMENT, prepare, done, read=reading.ahead)
 
     def start_install(self, missing: list[Package]) -> None:
         """Install Python packages, from a folder of wheels where one is chosen."""
@@ -284,7 +309,7 @@ class PanelLogic:
         """What the run made whose result a saved scene kept."""
         private = PrivateFolder(self.folder)
         try:
-            return results.read_run(self._source(private.path))
+            return results.read_run(results.Made(self._source(private.path)))
         finally:
             private.remove()
 
@@ -311,7 +336,7 @@ class PanelLogic:
         if found is None or not self.is_preview():
             return
         limits, target, volume = settings["limits"], settings.reference(SEGMENTATION), self.scan()
-        record, before = results.record_of(settings), segments.moments(target)
+        record, before, reading = results.record_of(settings), segments.moments(target), _Reading()
 
         def prepare(folder: Path) -> Any:
             source = self._source(folder)
@@ -325,7 +350,8 @@ class PanelLogic:
                 outcome = self._still_wanted(outcome, target, before)
             if outcome.succeeded:
                 try:
-                    run, packed = results.read_run(private.path / jobs.RESULT), results.pack(private.path / jobs.RESULT)
+                    made = reading.made(private)
+                    run, packed = results.read_run(made), made.packed
                 except READABLE as error:
                     said = _("The result could not be read: {error}").format(error=error)
                     outcome = Outcome(None, "unreadable", said)
@@ -342,7 +368,7 @@ class PanelLogic:
             self._finished(SETTLE, outcome, _("The segments are what a run with these limits makes."))
             return True
 
-        self._start(SETTLE, prepare, done)
+        self._start(SETTLE, prepare, done, read=reading.ahead)
 
     def _still_wanted(self, outcome: Outcome, target: Any, before: Any) -> Outcome:
         """A failure where the preview is not there any more as it was."""
@@ -682,8 +708,9 @@ class PanelLogic:
     def cancel(self) -> None:
         self.runs.cancel()
 
-    def poll(self) -> None:
-        self.runs.poll()
+    def poll(self, in_parts: bool = False) -> None:
+        """See `Runs`."""
+        self.runs.poll(in_parts)
 
     def drop(self) -> None:
         """End the work at once, and forget the result's files; the scene is left alone."""
@@ -702,9 +729,10 @@ class PanelLogic:
         prepare: Callable[[Path], Any],
         done: Callable[[Outcome, PrivateFolder], bool],
         yields: bool = False,
+        read: Read = nothing,
     ) -> None:
         self._warned = []
-        self.runs.start(name, lambda private: prepare(private.path), done, yields)
+        self.runs.start(name, lambda private: prepare(private.path), done, yields, read)
 
     def _heard(self, line: Line) -> None:
         if line["event"] == "warning":

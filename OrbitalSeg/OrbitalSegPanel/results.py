@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -49,13 +50,41 @@ class Run:
     """What it may have made, by segment."""
 
 
-def read_run(folder: Path) -> Run:
-    """What a result folder holds. Raises `OSError`, `ValueError` or `RuntimeError`."""
-    result, record = ResultFolder(folder), _record_in(folder)
-    surfaces = _read_surfaces(result)
-    node = segments.load(result.segmentation, "result", brought=record.get("structures"))
+class Made:
+    """What a result folder holds: each part is read when it is first asked for, and once. Raises then `OSError`,
+    `ValueError` or `RuntimeError`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self.result = folder, ResultFolder(folder)
+
+    @cached_property
+    def record(self) -> dict[str, Any]:
+        """As the worker has just written it: its schema was held there."""
+        return _record_in(self._folder)
+
+    @cached_property
+    def surfaces(self) -> dict[str, Any]:
+        """By segment, RAS; those that are shown in 3D."""
+        return _read_surfaces(self.result)
+
+    @cached_property
+    def packed(self) -> str:
+        """See `pack`."""
+        return pack(self._folder)
+
+    def read_ahead(self) -> Iterator[None]:
+        """Read what takes long, a part at each step, so that the window need not wait for all of it at once."""
+        for part in ("packed", "surfaces"):
+            getattr(self, part)
+            yield
+
+
+def read_run(made: Made) -> Run:
+    """What a run made. Raises `OSError`, `ValueError` or `RuntimeError`."""
+    surfaces = made.surfaces
+    node = segments.load(made.result.segmentation, "result", brought=made.record.get("structures"))
     try:
-        return _run_of(node, surfaces, record)
+        return _run_of(node, surfaces, made.record)
     finally:
         segments.remove(node)
 
@@ -70,7 +99,6 @@ def _run_of(node: Any, surfaces: dict[str, Any], record: dict[str, Any]) -> Run:
 
 
 def _record_in(folder: Path) -> dict[str, Any]:
-    """The record of a result that the worker has just written: its schema was held there."""
     return dict(json.loads(ResultFolder(folder).record.read_text(encoding="utf-8")))
 
 
@@ -94,19 +122,29 @@ def all_or_nothing() -> Iterator[None]:
         raise
 
 
-def load(folder: Path, name: str, volume: Any, target: Any, save_state: Callable[[], None], settings: Settings) -> Run:
-    """Put the result of a volume into the scene, into `target`, or a new segmentation where that is None.
+def load(
+    folder: Path,
+    name: str,
+    volume: Any,
+    target: Any,
+    save_state: Callable[[], None],
+    settings: Settings,
+    made: Made | None = None,
+) -> Run:
+    """Put the result of a volume into the scene, into `target`, or a new segmentation where that is None; `made` is
+    what of it was read ahead.
 
     Raises `OSError`, `ValueError` or `RuntimeError` for a result that cannot be read; the scene is then as before.
     """
+    made = made or Made(folder)
     with all_or_nothing():
-        result, record = ResultFolder(folder), _record_in(folder)
+        result, record = made.result, made.record
         # beside others it gets a number
         found = segments.load(result.segmentation, name, side_of(record), record.get("structures"))
         segments.set_grid(found, _step(record, "writing")["measured"]["grid"])
-        run = _run_of(found, _read_surfaces(result), record)
+        run = _run_of(found, made.surfaces, record)
         probabilities = [_probability(network, path, name) for network, path in result.networks.items()]
-        kept = _record_node(pack(folder), name)
+        kept = _record_node(made.packed, name)
     if target is not None:
         segments.put(found, target, save_state)
         found = target

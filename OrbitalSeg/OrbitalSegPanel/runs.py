@@ -1,7 +1,7 @@
 """One piece of work at a time, with a private folder of its own; who polls it keeps the window alive. Work that yields
 makes room for other work."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +12,15 @@ from OrbitalSegPanel.process import Line, Outcome, Work
 Prepare = Callable[[PrivateFolder], Work]
 """Writes what the work needs into the private folder and starts it."""
 
+Read = Callable[[Outcome, PrivateFolder], Iterator[None]]
+"""Reads what the work left, a part at each step, before its end is told."""
+
 Done = Callable[[Outcome, PrivateFolder], bool]
 """Hears how it ended, and may read the folder; True keeps the folder, which the hearer then has to remove."""
+
+
+END = object()
+"""After the last part."""
 
 
 @dataclass
@@ -23,6 +30,13 @@ class _Run:
     work: Work
     done: Done
     yields: bool
+    read: Read
+    parts: Iterator[None] | None = None
+
+
+def nothing(_outcome: Outcome, _folder: PrivateFolder) -> Iterator[None]:
+    """There is nothing to read."""
+    return iter(())
 
 
 class Runs:
@@ -51,7 +65,7 @@ class Runs:
         """What runs, or None."""
         return self._run.work if self._run else None
 
-    def start(self, name: str, prepare: Prepare, done: Done, yields: bool = False) -> None:
+    def start(self, name: str, prepare: Prepare, done: Done, yields: bool = False, read: Read = nothing) -> None:
         """Start work; nothing may run yet but what yields. What `prepare` raises passes through and leaves nothing
         behind."""
         assert self.busy is None, f"{self.busy} runs"
@@ -62,18 +76,21 @@ class Runs:
         except BaseException:
             folder.remove()
             raise
-        self._run = _Run(name, folder, work, done, yields)
+        self._run = _Run(name, folder, work, done, yields, read)
         self._changed()
 
-    def poll(self) -> None:
-        """Pass on what has come, and finish what has ended."""
+    def poll(self, in_parts: bool = False) -> None:
+        """Pass on what has come, and finish what has ended: at once, or `in_parts`, by which the window lives while it
+        is read."""
         run = self._run
         if run is None:
             return
         for line in run.work.poll():
             self._heard(line)
         if run is self._run and run.work.outcome is not None:
-            self._finish(run, run.work.outcome)
+            run.parts = run.parts or run.read(run.work.outcome, run.folder)
+            if not in_parts or next(run.parts, END) is END:
+                self._finish(run, run.work.outcome)
 
     def cancel(self) -> None:
         """Ask the work to stop; `poll` then hears how it ended."""

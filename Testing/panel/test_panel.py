@@ -273,14 +273,53 @@ def test_a_result_becomes_segments(segment):
     assert node.GetStorageNode() is None or not node.GetStorageNode().GetFileName()
 
 
+def polled(panel) -> int:
+    """How often the window looked until the work was done."""
+    count = 0
+    while panel.logic.runs.busy:
+        panel.poll()
+        count += 1
+    return count
+
+
+def test_a_result_is_read_in_parts_between_which_the_window_lives(ready, python):
+    ready.ui.segmentButton.click()
+    write_result(python.result)
+    python.succeed(volumes_ml={"bone": 1.0})
+    ready.poll()
+    assert ready.logic.runs.running == "segment"
+    assert ready.ui.segmentationSelector.currentNode() is None
+    assert not ready.ui.segmentButton.enabled
+    assert polled(ready) > 1
+    assert "The segments are in the scene." in ready.ui.messageLabel.text
+    node = ready.ui.segmentationSelector.currentNode()
+    assert voxels(node, "bone") == mask_array().sum()
+    assert node.GetSegmentation().GetSegment("bone").GetRepresentation(segments.SURFACE).GetNumberOfCells() > 100
+    assert ready.logic.edited() == []
+
+
+def test_a_scene_that_is_closed_while_a_result_is_read_stays_empty(ready, python, host):
+    ready.ui.segmentButton.click()
+    write_result(python.result)
+    folder = python.result
+    python.succeed()
+    ready.poll()
+    host.scene.Clear(False)
+    assert ready.logic.runs.running is None
+    ready.poll()
+    assert not host.slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("finish", [polled, lambda panel: panel.logic.poll()], ids=["in parts", "at once"])
 @pytest.mark.parametrize("name", ["record.json", "segmentation.seg.nrrd", "probability-thin.nrrd"])
-def test_a_result_that_cannot_be_read_leaves_the_scene_as_it_was(ready, python, host, name):
+def test_a_result_that_cannot_be_read_leaves_the_scene_as_it_was(ready, python, host, name, finish):
     before = node_names(host.scene)
     ready.ui.segmentButton.click()
     write_result(python.result)
     (python.result / name).write_text("{")
     python.succeed()
-    ready.logic.poll()
+    finish(ready)
     assert "could not be read" in ready.ui.messageLabel.text
     assert node_names(host.scene) == before
 
