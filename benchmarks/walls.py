@@ -11,6 +11,7 @@ OUT, as is what was said of each point of the walls; a run that was stopped goes
 import argparse
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -148,8 +149,8 @@ def said_of(case: Case, both: Both, number: int) -> Said:
     known = both.evidence(unrolled(case.ct, misled, normals, margin=0))
     away, nearest = cKDTree(looked.sheet.points_mm).query(points.points_mm, distance_upper_bound=NEAR_MM)
     there = np.isfinite(away)
-    at = np.where(there, nearest, 0)
-    off = np.einsum("ij,ij->i", looked.sheet.points_mm[at] - points.points_mm, points.normals)
+    found = partial(_of_nearest, nearest, there)
+    off = np.einsum("ij,ij->i", found(looked.sheet.points_mm) - points.points_mm, points.normals)
     return {
         "volume": highest(points, sitk.Maximum(looked.said[CORTICAL], looked.said[THIN])),
         "both": highest(points, fields["both"]),
@@ -158,13 +159,20 @@ def said_of(case: Case, both: Both, number: int) -> Said:
         "there": there,
         "offset_mm": off,
         "thickness known": np.maximum(known[:, 1], 0),
-        "thickness found": looked.shown.thickness_mm[at],
-        "deviation found": looked.shown.deviation_mm[at],
+        "thickness found": found(looked.shown.thickness_mm),
+        "deviation found": found(looked.shown.deviation_mm),
         "hole": points.hole != 0,
         "thickness_mm": points.thickness_mm,
         "area_mm2": points.area_mm2,
         **whole_of(case, {"both": fields["both"] > both.model.seen_above}, distances=number % DISTANCES_EACH == 0),
     }
+
+
+def _of_nearest(nearest: np.ndarray, there: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """What was found at the place that is nearest to each judged point; nought where none is near."""
+    found = np.zeros((len(there), *values.shape[1:]), values.dtype)
+    found[there] = values[nearest[there]]
+    return found
 
 
 def whole_of(case: Case, masks: Mapping[str, sitk.Image], *, distances: bool) -> Said:
@@ -316,14 +324,14 @@ def measures_table(said: Said) -> str:
         for name in ("known", "found"):
             off = said[f"thickness {name}"][thick] - said["thickness_mm"][thick]
             titled = f"thickness, place {name}, walls from {low:g} mm: off by, median mm (in the mean by)"
-            rows.append([titled, f"{_median(np.abs(off))} ({off.mean():+.2f})"])
+            rows.append([titled, f"{_median(np.abs(off))} ({_mean(off, '+.2f')})"])
     thick = ~hole & there & (said["thickness_mm"] >= 0.3)
     off = np.abs(said["thickness found"] - said["thickness_mm"])[thick]
     rows.append(["thickness, place found, from 0.3 mm on: off by, median mm", _median(off)])
     rows.append(
         [
             "the deviation that is said of it, mean mm (and the true one)",
-            f"{said['deviation found'][thick].mean():.2f} ({off.mean():.2f})",
+            f"{_mean(said['deviation found'][thick])} ({_mean(off)})",
         ]
     )
     return markdown(["", ""], rows)
@@ -331,6 +339,10 @@ def measures_table(said: Said) -> str:
 
 def _median(values: np.ndarray) -> str:
     return f"{np.median(values):.2f}" if len(values) else ""
+
+
+def _mean(values: np.ndarray, form: str = ".2f") -> str:
+    return format(values.mean(), form) if len(values) else ""
 
 
 def kept(path: Path, make: Callable[[], Said]) -> Said:

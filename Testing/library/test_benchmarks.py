@@ -28,6 +28,7 @@ from tiny_template import two_boxes
 from OrbitalSegLib.evaluation.walls import walls_of_phantom
 from OrbitalSegLib.export.segmentation import write_segmentation
 from OrbitalSegLib.images import on_grid
+from OrbitalSegLib.methods import walls as walls_method
 from OrbitalSegLib.networks import package
 from OrbitalSegLib.networks.walls import is_one as is_walls
 from OrbitalSegLib.phantom import Anatomy, Scanner, bone_fraction, orbits_grid, scan, wall_midsurfaces
@@ -301,14 +302,19 @@ def test_defects(start, benchmark, broken_head, ball, tmp_path, monkeypatch):
 SMALLER = replace(TINY, heads=replace(TINY.heads, settings=STILL | {"size_mm": [20.0, 20.0, 34.0]}))
 
 
-class FloorAsked(VolumeAsked):
-    """The network of two steps, which finds no place yet; and the floor of the two boxes, 10.5 mm below the middle."""
+def with_floor(said: dict[str, sitk.Image]) -> dict[str, sitk.Image]:
+    """What a network of two steps says, which finds no place yet, and the floor of the two boxes, 10.5 mm below the
+    middle."""
+    grid = said["place"]
+    z = np.indices(grid.GetSize()[::-1], np.float32)[0]
+    above = (z - (len(z) - 1) / 2) * grid.GetSpacing()[2] + 10.5
+    known = {"place": (np.abs(above) < 0.75).astype(np.float32), "distance": np.clip(-above, -2.5, 2.5)}
+    return said | {name: on_grid(values, grid) for name, values in known.items()}
 
+
+class FloorAsked(VolumeAsked):
     def of(self, working_ct: sitk.Image) -> dict[str, sitk.Image]:
-        z = np.indices(working_ct.GetSize()[::-1], np.float32)[0]
-        above = (z - (len(z) - 1) / 2) * working_ct.GetSpacing()[2] + 10.5
-        known = {"place": (np.abs(above) < 0.75).astype(np.float32), "distance": np.clip(-above, -2.5, 2.5)}
-        return super().of(working_ct) | {name: on_grid(values, working_ct) for name, values in known.items()}
+        return with_floor(super().of(working_ct))
 
 
 def test_walls(start, benchmark, tiny_package, templates, tmp_path, monkeypatch):
@@ -321,15 +327,18 @@ def test_walls(start, benchmark, tiny_package, templates, tmp_path, monkeypatch)
     monkeypatch.setattr(walls, "MIXTURE_HEADS", 1)
     monkeypatch.setattr(walls, "DRAWS", 20)
     monkeypatch.setattr(walls, "VolumeAsked", FloorAsked)
+    answers_of = walls_method.answers_of
+    monkeypatch.setattr(walls_method, "answers_of", lambda *asked: with_floor(answers_of(*asked)))
     monkeypatch.setattr(walls.Run, "settings", lambda _run: settings_of(SMALLER.heads))
     where = ["--work", tmp_path / "work", "--templates", templates, "--left-out", "two-boxes"]
     said = start("walls", *where, "--out", tmp_path / "out", "--heads", 2, "--package", tmp_path / "package")
     assert (tmp_path / "out/figures.md").read_text() in said
     rows = [line.split("|")[1].strip() for line in said.splitlines() if line.startswith("|")]
-    assert {*walls.NETWORKS, "intact wall", "holes", "two-boxes"} <= {*rows}
+    assert {*walls.NETWORKS, "intact wall", "holes"} <= {*rows}
+    assert "2 heads of two-boxes" in said
     assert is_walls(tmp_path / "package")
     monkeypatch.setattr(walls, "said_of", None)  # what was said is kept
-    again = start("walls", *where, "--out", tmp_path / "out", "--heads", 2)
+    again = start("walls", *where[2:], "--out", tmp_path / "out", "--heads", 2, "--package", tmp_path / "package")
     assert again == said
 
 
