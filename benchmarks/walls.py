@@ -249,13 +249,15 @@ def curve_table(said: Said) -> str:
     return markdown(titles, rows)
 
 
+def answers(bone: np.ndarray, gap: np.ndarray, above: tuple[float, float, float]) -> np.ndarray:
+    """Which of `ANSWERS` each point gets of its probabilities, with the limits of seen, inferred and gap."""
+    seen, inferred, open_ = above
+    return np.select([bone > seen, bone > inferred, gap > open_], ANSWERS[:3], ANSWERS[3])
+
+
 def answers_table(said: Said, model: walls.WallPackage) -> str:
     """At the package's own limits."""
-    told = np.select(
-        [said["both"] > model.seen_above, said["both"] > model.inferred_above, said["gap"] > model.gap_above],
-        ANSWERS[:3],
-        ANSWERS[3],
-    )
+    told = answers(said["both"], said["gap"], (model.seen_above, model.inferred_above, model.gap_above))
     rows = []
     for name, of in (("intact wall", ~said["hole"]), ("holes", said["hole"])):
         area = said["area_mm2"][of]

@@ -310,5 +310,5 @@ def test_walls_are_counted_where_so_much_of_hole_area_is_closed(monkeypatch: pyt
     strict, loose = (walls.closed_at(said, "place found", area, share, ~hole) for share in (0.05, 0.2))
     assert strict == (said["place found"][20:] > np.linspace(0.1, 0.8, 20)[18]).mean()
     assert loose > strict
-    told = walls.answers(np.array([0.9, 0.5, 0.1, 0.9]), np.array([True, True, True, False]), (0.7, 0.3))
-    assert told.tolist() == ["seen", "inferred", "gap", "not placed"]
+    told = walls.answers(np.array([0.9, 0.5, 0.1, 0.1]), np.array([0.9, 0.9, 0.9, 0.2]), (0.7, 0.3, 0.5))
+    assert told.tolist() == ["seen", "inferred", "gap", "none of them"]
