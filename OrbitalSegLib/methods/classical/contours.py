@@ -52,4 +52,4 @@ def moved(mover: Any, begun: sitk.Image, field: sitk.Image, parameters: Moving, 
     mover.SetNumberOfIterations(parameters.rounds)
     bone = sitk.Cast(mover.Execute(begun, field) <= 0, sitk.sitkUInt8)
     measured = {"rounds": mover.GetElapsedIterations(), "moved_voxels": round(mover.GetRMSChange(), 4)}
-    return ByValue(ct, bone, asdict(parameters), measured=measured)  # type: ignore[call-overload]
+    return ByValue(ct, bone, asdict(parameters), measured=measured)  # type: ignore[call-overload] # always a dataclass

@@ -3,9 +3,9 @@ user's computer. Whoever needs OpenVINO takes it from here."""
 
 import sys
 
-sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type] # a package that it does without
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type] # no module: it does without
 
-import openvino  # noqa: E402
-from openvino import opset13 as ops  # noqa: E402
+import openvino  # noqa: E402 - only after the line above
+from openvino import opset13 as ops  # noqa: E402 - the same
 
 __all__ = ["openvino", "ops"]
